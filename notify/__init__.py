@@ -1,0 +1,1 @@
+"""notify: self-hosted notification infrastructure for Python teams."""

@@ -1,0 +1,1 @@
+"""Ways to hand a message over: one provider contract, one file per provider."""

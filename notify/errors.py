@@ -1,0 +1,139 @@
+"""Every error that notify raises, in one tree; each says what happened, where, and what to do next.
+
+NotifyError
+├── RequestError                 the caller's fault, raised by send(): nothing was stored
+│   ├── UnknownKind              no kind folder of that name
+│   ├── InvalidKind              the kind's own files are wrong (names file and line)
+│   ├── InvalidData              data does not fit the kind's [data] declaration
+│   ├── InvalidHeader            a value meant for a mail header holds CR, LF or NUL
+│   ├── InvalidRecipient         `to` is not a key or a recipient description
+│   ├── InvalidAddress           an address that cannot be written to
+│   ├── InvalidAttachment        an attachment without a name, or too large
+│   ├── IdempotencyConflict      the key was used before for another request
+│   └── NotFound                 no notification or message of that id or key
+├── DeliveryError                raised by providers; never reaches the caller of send()
+│   ├── Transient                try again; costs an attempt
+│   ├── Throttled                the provider says slow down; costs no attempt
+│   ├── Rejected                 refused for good: this message, or this address
+│   ├── Uncertain                may have been accepted
+│   └── Misconfigured            credentials or sender: pauses the provider, costs no attempt
+└── OperatorError                for who runs notify: settings, migrations, services
+    ├── InvalidSettings          a NOTIFY_* value that cannot be used
+    ├── InvalidProvider          a provider URL that cannot be used
+    ├── MigrationNeeded          the database is not at the revision this version needs
+    └── Unreachable              a service does not answer
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Literal
+
+
+class NotifyError(Exception):
+    """The root: catch this to catch everything notify raises on purpose."""
+
+
+class RequestError(NotifyError):
+    """The caller's fault. Nothing was stored, nothing will be sent."""
+
+
+class UnknownKind(RequestError):
+    """No kind folder of that name."""
+
+
+class InvalidKind(RequestError):
+    """The kind's own files are wrong; the text names file and line."""
+
+
+class InvalidData(RequestError):
+    """The data given to send() does not fit the kind's [data] declaration."""
+
+
+class InvalidHeader(RequestError):
+    """A value meant for a mail header holds CR, LF or NUL (RFC 5322 §2.2)."""
+
+
+class InvalidRecipient(RequestError):
+    """`to` is neither a recipient key nor a description of one."""
+
+
+class InvalidAddress(RequestError):
+    """An address that cannot be written to."""
+
+
+class InvalidAttachment(RequestError):
+    """An attachment without a usable name or type, or over the size limit."""
+
+
+class IdempotencyConflict(RequestError):
+    """The idempotency key was used before, for a request that differs from this one."""
+
+
+class NotFound(RequestError):
+    """No notification or message of that id or key in this tenant."""
+
+
+class DeliveryError(NotifyError):
+    """Why a provider did not take a message.
+
+    `reason` is machine-readable (`connection_refused`, `mailbox_unknown`); `response` is what the
+    provider said, word for word; `retry_after` is in seconds where the provider named a wait.
+    """
+
+    def __init__(self, reason: str, response: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(f"{reason}: {response}" if response else reason)
+        self.reason = reason
+        self.response = response
+        self.retry_after = retry_after
+
+
+class Transient(DeliveryError):
+    """Proven not accepted, and worth another try; costs an attempt."""
+
+
+class Throttled(DeliveryError):
+    """The provider asks to slow down; costs no attempt."""
+
+
+class Rejected(DeliveryError):
+    """Refused for good. `scope` says whether the address or only this message is at fault."""
+
+    def __init__(self, reason: str, response: str = "", *, scope: Literal["address", "message"] = "message") -> None:
+        super().__init__(reason, response)
+        self.scope = scope
+
+
+class Uncertain(DeliveryError):
+    """The message may have been accepted: the answer to its body never came."""
+
+
+class Misconfigured(DeliveryError):
+    """Credentials or sender are refused: no message can pass until an operator mends it; costs no attempt."""
+
+
+class OperatorError(NotifyError):
+    """For who runs notify: what is wrong with the installation, and the next step."""
+
+
+class InvalidSettings(OperatorError):
+    """A NOTIFY_* name or value that cannot be used."""
+
+
+class InvalidProvider(OperatorError):
+    """A provider URL that cannot be used."""
+
+
+class MigrationNeeded(OperatorError):
+    """The database schema is not the one this version of notify needs."""
+
+
+class Unreachable(OperatorError):
+    """A service does not answer. The text holds its name, its URL without secrets, and the next step."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'rows'?"` for the nearest of `known`, or the empty string when none is near."""
+    nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{nearest[0]}'?" if nearest else ""

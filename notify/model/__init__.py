@@ -1,0 +1,32 @@
+"""Inert data: what a word of docs/glossary.md holds. Frozen, no I/O, no way back to the app."""
+
+from notify.model.batch import Batch, BatchState
+from notify.model.decision import Decision, Defer, Send, Skip
+from notify.model.kind import Channel, Kind, Lane, OnDoubt
+from notify.model.message import TRANSITIONS, Attempt, Message, MessageState, Outcome
+from notify.model.notification import Attachment, Mode, Notification
+from notify.model.recipient import Address, Recipient, Suppression
+
+__all__ = [
+    "TRANSITIONS",
+    "Address",
+    "Attachment",
+    "Attempt",
+    "Batch",
+    "BatchState",
+    "Channel",
+    "Decision",
+    "Defer",
+    "Kind",
+    "Lane",
+    "Message",
+    "MessageState",
+    "Mode",
+    "Notification",
+    "OnDoubt",
+    "Outcome",
+    "Recipient",
+    "Send",
+    "Skip",
+    "Suppression",
+]

@@ -1,0 +1,54 @@
+"""One send(): the event that an application announced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+
+class Mode(StrEnum):
+    """How far a notification may go."""
+
+    LIVE = "live"
+    TEST = "test"  # marked, and only to addresses on NOTIFY_TEST_RECIPIENTS
+    DRY_RUN = "dry_run"  # written as .eml, no connection opened, never counted as sent
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """What send() returns. `messages` counts by state at the time of planning; `repeated` says that the
+    idempotency key had been used before, so that this call stored and sent nothing."""
+
+    id: UUID
+    tenant_id: UUID
+    kind: str
+    mode: Mode
+    created_at: datetime
+    key: str | None = None
+    repeated: bool = False
+    messages: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that travels with every message of a notification.
+
+    `inline` is a content id: an HTML part shows the file with `<img src="cid:…">` (RFC 2392).
+    """
+
+    name: str
+    content: bytes
+    content_type: str = "application/octet-stream"
+    inline: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.content, bytes):
+            raise TypeError(f"attachment {self.name!r}: content must be bytes, not {type(self.content).__name__}")
+
+
+Data = Mapping[str, Any]
+"""What a kind's templates are filled with: JSON values."""

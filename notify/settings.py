@@ -1,0 +1,231 @@
+"""One frozen object holds every setting: `NOTIFY_*` in the environment first, then `.env`, then the default.
+
+An unknown `NOTIFY_` name is refused with the nearest right one; production refuses the defaults that are only
+safe on a developer's machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from notify.errors import InvalidSettings, did_you_mean
+
+PREFIX = "NOTIFY_"
+DEVELOPMENT_SECRET = "insecure-development-key"  # noqa: S105 - refused in production
+OTHER_NAMES = frozenset({"NOTIFY_TEST_DSN"})  # read by the test suite only
+LONGEST_SOCKET_PATH = 100  # sun_path holds 108 bytes on Linux and 104 on macOS
+
+
+class Environment(StrEnum):
+    """Where this process runs; production refuses unsafe defaults."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class LogFormat(StrEnum):
+    """How log lines are written to standard error."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class Settings(BaseSettings):
+    """Each field is read from `NOTIFY_<FIELD>`. Durations are in seconds."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    env: Environment = Field(Environment.DEVELOPMENT, description="`development` or `production`.")
+    debug: bool = Field(False, description="Show tracebacks on the command line. Refused in production.")
+    secret_key: SecretStr = Field(
+        SecretStr(DEVELOPMENT_SECRET), description="Signs links and tokens; at least 32 characters in production."
+    )
+    data_dir: Path = Field(
+        Path(".notify"), description="Folder of the embedded database and broker, and of .eml files from dry runs."
+    )
+    database_url: SecretStr | None = Field(
+        None,
+        description="SQLAlchemy URL, e.g. postgresql+psycopg://user:password@host/db; unset: SQLite in the data folder.",
+    )
+    allow_sqlite: bool = Field(False, description="Permit SQLite in production.")
+    redis_url: SecretStr | None = Field(
+        None, description="Redis for journal and limits, e.g. redis://host:6379/0; unset: the embedded Valkey's socket."
+    )
+    broker_url: SecretStr | None = Field(None, description="Celery broker; unset: the same as the Redis URL.")
+    templates_dir: Path = Field(
+        Path("templates"), description="Folder of your kinds; those that ship with notify stay available."
+    )
+    beat_schedule: Path | None = Field(
+        None, description="Timetable file for beat; unset: the one that ships with notify."
+    )
+    email_providers: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (SecretStr("smtp://127.0.0.1:1025"),),
+        description="E-mail provider URLs, separated by commas.",
+    )
+    email_from: str = Field("Notify <notify@example.org>", description="The From of every mail: `Name <address>`.")
+    email_reply_to: str | None = Field(None, description="The Reply-To of every mail.")
+    email_domain: str | None = Field(None, description="Domain of Message-IDs; unset: the domain of the From address.")
+    test_recipients: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(), description="Addresses that mode `test` may write to, separated by commas."
+    )
+    default_locale: str = Field("en", description="Locale of templates without a variant for the recipient's locale.")
+    default_timezone: str = Field("UTC", description="Time zone of recipients who named none (IANA name).")
+    max_attachment_bytes: int = Field(10_000_000, gt=0, description="Largest sum of one notification's attachments.")
+    batch_size: int = Field(500, ge=1, le=500, description="Messages a worker leases at once.")
+    lease_seconds: float = Field(
+        30.0, gt=0, description="How long a worker may stay silent before its batch is taken over."
+    )
+    republish_seconds: float = Field(
+        60.0, gt=0, description="A published batch that nobody claims is published again after this."
+    )
+    retry_attempts: int = Field(8, ge=1, description="Tries before a message is dead.")
+    retry_base_seconds: float = Field(
+        10.0, gt=0, description="First retry waits up to this; each later one up to twice as long."
+    )
+    retry_cap_seconds: float = Field(
+        3600.0, gt=0, description="No retry waits longer, unless the provider asks for it."
+    )
+    worker_concurrency: int = Field(4, ge=1, description="Threads per worker process.")
+    stale_seconds: float = Field(
+        60.0, gt=0, description="`notify status` calls beat, workers or due work stale after this."
+    )
+    web_host: str = Field("127.0.0.1", description="Address that `notify web` listens on.")
+    web_port: int = Field(8025, ge=1, le=65535, description="Port that `notify web` listens on.")
+    flower_port: int = Field(5555, ge=1, le=65535, description="Port that `notify flower` listens on.")
+    flower_basic_auth: SecretStr | None = Field(None, description="`user:password` for Flower; required in production.")
+    log_format: LogFormat = Field(LogFormat.CONSOLE, description="`console` or `json`.")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
+    sentry_dsn: SecretStr | None = Field(None, description="Sentry project; errors are sent there without addresses.")
+
+    @field_validator("email_providers", "test_recipients", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return [part for part in re.split(r"[,\s]+", value) if part] if isinstance(value, str) else value
+
+    @field_validator("test_recipients")
+    @classmethod
+    def _fold(cls, value: frozenset[str]) -> frozenset[str]:
+        return frozenset(address.casefold() for address in value)
+
+    @model_validator(mode="after")
+    def _refuse_unsafe_production(self) -> Settings:
+        if self.env is not Environment.PRODUCTION:
+            return self
+        secret = self.secret_key.get_secret_value()
+        if secret == DEVELOPMENT_SECRET or len(secret) < 32:  # noqa: PLR2004 - 256 bits in hex halves
+            raise ValueError(
+                "NOTIFY_SECRET_KEY: production needs a secret of its own of at least 32 characters; "
+                "make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            )
+        if self.debug:
+            raise ValueError("NOTIFY_DEBUG: debug is refused in production; unset it")
+        if self.database.startswith("sqlite") and not self.allow_sqlite:
+            raise ValueError(
+                "NOTIFY_DATABASE_URL: production wants PostgreSQL (postgresql+psycopg://user:password@host/db); "
+                "set NOTIFY_ALLOW_SQLITE=1 if one machine and one SQLite file are what you mean"
+            )
+        return self
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL in force, with its secret."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_dir.absolute() / 'notify.db'}"
+
+    @property
+    def socket(self) -> Path:
+        """Where the embedded Valkey listens: in the data folder, or in the temporary one when that path is too long."""
+        path = self.data_dir.absolute() / "valkey.sock"
+        if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+            return path
+        digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"notify-{digest}.sock"
+
+    @property
+    def redis(self) -> str:
+        """The Redis URL in force, in redis-py's form, with its secret."""
+        return self.redis_url.get_secret_value() if self.redis_url else f"unix://{self.socket}"
+
+    @property
+    def broker(self) -> str:
+        """The broker URL in force, in kombu's form (`redis+socket://` for a Unix socket), with its secret."""
+        url = self.broker_url.get_secret_value() if self.broker_url else self.redis
+        return f"redis+socket://{url.removeprefix('unix://')}" if url.startswith("unix://") else url
+
+    @property
+    def lease(self) -> timedelta:
+        """`lease_seconds` as a duration."""
+        return timedelta(seconds=self.lease_seconds)
+
+    @property
+    def message_id_domain(self) -> str:
+        """The domain of Message-ID headers."""
+        return self.email_domain or self.email_from.rstrip("> ").rpartition("@")[2]
+
+
+def load(env_file: Path | None = Path(".env")) -> Settings:
+    """Read the settings in force; `InvalidSettings` names each variable that cannot be used, and the remedy."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in _given(env_file) if name not in known | OTHER_NAMES)
+    if unknown:
+        raise InvalidSettings(
+            "; ".join(f"{name} is not a setting{did_you_mean(name, known)}" for name in unknown)
+            + "\nNext: correct or unset the name; `notify config` lists every setting."
+        )
+    try:
+        return Settings(_env_file=env_file)
+    except ValidationError as error:
+        raise InvalidSettings("\n".join(_complaint(item) for item in error.errors())) from None
+
+
+def sources(env_file: Path | None = Path(".env")) -> dict[str, str]:
+    """For each field, where its value came from: `environment`, the file's name, or `default`."""
+    in_file = _in_file(env_file)
+    environment = {name.upper() for name in os.environ}
+
+    def source(name: str) -> str:
+        variable = PREFIX + name.upper()
+        if variable in environment:
+            return "environment"
+        return str(env_file) if variable in in_file else "default"
+
+    return {name: source(name) for name in Settings.model_fields}
+
+
+def redact(url: str) -> str:
+    """The URL with its password, and with anything that is all credential, masked."""
+    return re.sub(r"(?<=://)([^/@\s]*:)?[^/@\s]*@", lambda match: f"{match[1] or ''}***@", url)
+
+
+def _in_file(env_file: Path | None) -> set[str]:
+    if env_file is None or not env_file.is_file():
+        return set()
+    return {name.upper() for name in dotenv_values(env_file) if name.upper().startswith(PREFIX)}
+
+
+def _given(env_file: Path | None) -> set[str]:
+    return {name.upper() for name in os.environ if name.upper().startswith(PREFIX)} | _in_file(env_file)
+
+
+def _complaint(item: Any) -> str:
+    message = item["msg"].removeprefix("Value error, ")
+    return f"{PREFIX}{str(item['loc'][0]).upper()}: {message}" if item["loc"] else message

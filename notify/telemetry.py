@@ -1,0 +1,151 @@
+"""The only way anything is announced: `emit(event, **facts)`. Logs, metrics and traces subscribe to it.
+
+Facts are ids, counts, states and reasons. Addresses and bodies have no place here; should one slip into a
+text, the scrubber takes it out before any subscriber sees it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any
+
+import sentry_sdk
+import structlog
+from structlog.contextvars import bound_contextvars, get_contextvars
+
+Facts = Mapping[str, Any]
+Subscriber = Callable[[str, Facts], None]
+
+EVENTS: Mapping[str, int] = MappingProxyType(
+    {
+        "notification.planned": logging.INFO,
+        "notification.repeated": logging.INFO,
+        "notification.cancelled": logging.INFO,
+        "batch.published": logging.DEBUG,
+        "batch.unpublished": logging.WARNING,
+        "batch.claimed": logging.DEBUG,
+        "batch.recovered": logging.WARNING,
+        "batch.settled": logging.INFO,
+        "batch.lost": logging.WARNING,
+        "batch.handed_back": logging.WARNING,
+        "message.sent": logging.DEBUG,
+        "message.skipped": logging.INFO,
+        "message.deferred": logging.WARNING,
+        "message.in_doubt": logging.WARNING,
+        "message.dead": logging.ERROR,
+        "provider.misconfigured": logging.ERROR,
+        "recipients.imported": logging.INFO,
+        "kind.invalid": logging.WARNING,
+        "worker.started": logging.INFO,
+        "worker.stopped": logging.INFO,
+        "heartbeat.failed": logging.WARNING,
+    }
+)
+"""Every event there is, with the level its log line has. `docs/reference/events.md` tells what each means."""
+
+_ADDRESS = re.compile(r"[^\s<>\"'=:;,()\[\]]+@[^\s<>\"';,()\[\]]+")
+_URL_SECRET = re.compile(r"(?<=://)[^/@\s]*@")
+
+
+def scrub(text: str) -> str:
+    """`text` without addresses and without credentials in URLs."""
+    return _ADDRESS.sub("[address]", _URL_SECRET.sub("***@", text))
+
+
+def emit(event: str, **facts: Any) -> None:
+    """Announce `event` with its facts, joined by the ids bound with `bind()`. Unknown events are a bug: KeyError."""
+    level = EVENTS[event]
+    clean = {name: scrub(value) if isinstance(value, str) else value for name, value in facts.items()}
+    for subscriber in _subscribers:
+        subscriber(event, {**get_contextvars(), **clean, "level": level})
+
+
+@contextmanager
+def bind(**ids: Any) -> Iterator[None]:
+    """Join these ids to every event emitted inside the block: `with bind(batch=batch.id): …`."""
+    with bound_contextvars(**{name: str(value) for name, value in ids.items()}):
+        yield
+
+
+@contextmanager
+def subscribed(subscriber: Subscriber) -> Iterator[None]:
+    """Hear every event inside the block, too."""
+    _subscribers.append(subscriber)
+    try:
+        yield
+    finally:
+        _subscribers.remove(subscriber)
+
+
+def _log(event: str, facts: Facts) -> None:
+    structlog.get_logger("notify").log(
+        facts["level"], event, **{name: value for name, value in facts.items() if name != "level"}
+    )
+
+
+_subscribers: list[Subscriber] = [_log]
+
+
+def start(*, json: bool, level: str, sentry_dsn: str | None = None, environment: str = "development") -> None:
+    """Set up logging to standard error, and Sentry when a DSN is given. Safe to call again."""
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _scrub_line,
+    ]
+    renderer = (
+        structlog.processors.JSONRenderer(default=str)
+        if json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    if sentry_dsn:
+        sentry_sdk.init(
+            dsn=sentry_dsn,
+            environment=environment,
+            send_default_pii=False,
+            include_local_variables=False,
+            max_request_body_size="never",
+            before_send=_scrub_event,
+            before_breadcrumb=lambda crumb, _hint: scrub_tree(crumb),
+        )
+
+
+def _scrub_line(_logger: Any, _method: str, line: dict[str, Any]) -> dict[str, Any]:
+    return {name: scrub(value) if isinstance(value, str) else value for name, value in line.items()}
+
+
+def scrub_tree(value: Any) -> Any:
+    """Scrub every text in a tree of dicts and lists."""
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, dict):
+        return {name: scrub_tree(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [scrub_tree(item) for item in value]
+    return value
+
+
+def _scrub_event(event: Any, _hint: Any) -> Any:
+    return scrub_tree(event)
