@@ -1,0 +1,10 @@
+"""beat's timetable: plain data, read by notify/tasks. Point NOTIFY_BEAT_SCHEDULE at a copy to change it.
+
+Each tick is a Celery task; `every` is in seconds. A tick claims its slot in the database, so two beats are harmless,
+and a tick that nobody fetches before the next one is due is dropped.
+"""
+
+SCHEDULE = {
+    "relay": {"task": "notify.relay", "every": 1.0},
+    "sweep": {"task": "notify.sweep", "every": 60.0},
+}

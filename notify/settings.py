@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     )
     email_providers: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (SecretStr("smtp://127.0.0.1:1025"),),
+        min_length=1,
         description="E-mail provider URLs, separated by commas.",
     )
     email_from: str = Field("Notify <notify@example.org>", description="The From of every mail: `Name <address>`.")
@@ -96,9 +97,9 @@ class Settings(BaseSettings):
     republish_seconds: float = Field(
         60.0, gt=0, description="A published batch that nobody claims is published again after this."
     )
-    retry_attempts: int = Field(8, ge=1, description="Tries before a message is dead.")
+    retry_attempts: int = Field(15, ge=1, description="Tries before a message is dead.")
     retry_base_seconds: float = Field(
-        10.0, gt=0, description="First retry waits up to this; each later one up to twice as long."
+        30.0, gt=0, description="First retry waits up to this; each later one up to twice as long."
     )
     retry_cap_seconds: float = Field(
         3600.0, gt=0, description="No retry waits longer, unless the provider asks for it."
@@ -172,6 +173,11 @@ class Settings(BaseSettings):
         return f"redis+socket://{url.removeprefix('unix://')}" if url.startswith("unix://") else url
 
     @property
+    def dry_run_dir(self) -> Path:
+        """Where dry runs write .eml files, a folder per notification."""
+        return self.data_dir.absolute() / "dry-run"
+
+    @property
     def lease(self) -> timedelta:
         """`lease_seconds` as a duration."""
         return timedelta(seconds=self.lease_seconds)
@@ -182,8 +188,11 @@ class Settings(BaseSettings):
         return self.email_domain or self.email_from.rstrip("> ").rpartition("@")[2]
 
 
-def load(env_file: Path | None = Path(".env")) -> Settings:
-    """Read the settings in force; `InvalidSettings` names each variable that cannot be used, and the remedy."""
+def load(env_file: Path | None = Path(".env"), **overrides: Any) -> Settings:
+    """Read the settings in force, `overrides` before all; `InvalidSettings` names what cannot be used, and the remedy."""
+    for name in overrides:
+        if name not in Settings.model_fields:
+            raise InvalidSettings(f"{name} is not a setting{did_you_mean(name, Settings.model_fields)}")
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     unknown = sorted(name for name in _given(env_file) if name not in known | OTHER_NAMES)
     if unknown:
@@ -192,7 +201,7 @@ def load(env_file: Path | None = Path(".env")) -> Settings:
             + "\nNext: correct or unset the name; `notify config` lists every setting."
         )
     try:
-        return Settings(_env_file=env_file)
+        return Settings(_env_file=env_file, **overrides)
     except ValidationError as error:
         raise InvalidSettings("\n".join(_complaint(item) for item in error.errors())) from None
 

@@ -18,6 +18,8 @@ import sentry_sdk
 import structlog
 from structlog.contextvars import bound_contextvars, get_contextvars
 
+from notify.settings import LogFormat, Settings
+
 Facts = Mapping[str, Any]
 Subscriber = Callable[[str, Facts], None]
 
@@ -83,53 +85,55 @@ def subscribed(subscriber: Subscriber) -> Iterator[None]:
 
 
 def _log(event: str, facts: Facts) -> None:
-    structlog.get_logger("notify").log(
-        facts["level"], event, **{name: value for name, value in facts.items() if name != "level"}
-    )
+    shown = {name: value for name, value in facts.items() if name != "level"}
+    logging.getLogger("notify").log(facts["level"], event, extra={"facts": shown})
 
 
 _subscribers: list[Subscriber] = [_log]
 
 
-def start(*, json: bool, level: str, sentry_dsn: str | None = None, environment: str = "development") -> None:
-    """Set up logging to standard error, and Sentry when a DSN is given. Safe to call again."""
-    shared: list[Any] = [
+def start(settings: Settings) -> None:
+    """Write log lines to standard error, and errors to Sentry when a DSN is given.
+
+    For processes of notify's own (workers, web, command line). Inside an application notify only logs to the
+    standard library's logger `notify`, and leaves the handlers alone.
+    """
+    lines: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _join_facts,
         structlog.processors.format_exc_info,
         _scrub_line,
     ]
-    renderer = (
+    renderer: Any = (
         structlog.processors.JSONRenderer(default=str)
-        if json
+        if settings.log_format is LogFormat.JSON
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
-    structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            foreign_pre_chain=lines, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
-    if sentry_dsn:
+    root.setLevel(settings.log_level)
+    if settings.sentry_dsn:
         sentry_sdk.init(
-            dsn=sentry_dsn,
-            environment=environment,
+            dsn=settings.sentry_dsn.get_secret_value(),
+            environment=settings.env,
             send_default_pii=False,
             include_local_variables=False,
             max_request_body_size="never",
             before_send=_scrub_event,
             before_breadcrumb=lambda crumb, _hint: scrub_tree(crumb),
         )
+
+
+def _join_facts(_logger: Any, _method: str, line: dict[str, Any]) -> dict[str, Any]:
+    record = line.get("_record")
+    return {**line, **getattr(record, "facts", {})}
 
 
 def _scrub_line(_logger: Any, _method: str, line: dict[str, Any]) -> dict[str, Any]:

@@ -1,1 +1,5 @@
-"""Ways to hand a message over: one provider contract, one file per provider."""
+"""Ways to hand a message over: one provider contract, one file per provider, loaded when its first URL is read."""
+
+from notify.channels.registry import Channels, provider_for
+
+__all__ = ["Channels", "provider_for"]

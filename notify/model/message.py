@@ -82,8 +82,6 @@ class Message:
     batch_id: UUID | None = None
     reason: str | None = None
     rule: str | None = None
-    provider: str | None = None
-    provider_id: str | None = None
     sent_at: datetime | None = None
 
 

@@ -37,6 +37,11 @@ class Recipient:
     tags: tuple[str, ...] = ()
     addresses: Mapping[Channel, Address] = field(default_factory=dict)
 
+    def template_facts(self, address: str | None) -> dict[str, Any]:
+        """What templates see as `recipient`: the free attributes, and the fields of every recipient."""
+        fields = {"key": self.key, "locale": self.locale, "timezone": self.timezone, "address": address}
+        return {**self.attributes, **fields, "tags": self.tags}
+
 
 @dataclass(frozen=True, slots=True)
 class Suppression:

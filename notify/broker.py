@@ -1,0 +1,87 @@
+"""The Celery instance, its queues, and `publish`: the doorbell. What rings is only a batch's id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from celery import Celery
+from kombu import Queue
+from kombu.exceptions import OperationalError
+
+from notify.errors import Unreachable
+from notify.model import Batch, Channel, Lane
+from notify.settings import Settings, redact
+
+DELIVER = "notify.deliver"
+SYSTEM = "system"
+
+celery = Celery("notify")
+celery.conf.update(
+    task_serializer="json",
+    accept_content=["json"],
+    result_backend=None,
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_default_queue=SYSTEM,
+    task_create_missing_queues=False,
+    task_queues=[Queue(SYSTEM), *(Queue(f"{channel}.{lane}") for channel in Channel for lane in Lane)],
+    worker_prefetch_multiplier=1,
+    worker_send_task_events=False,
+    task_send_sent_event=False,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_pool_acquire_timeout=10,
+    beat_max_loop_interval=1,
+    beat_scheduler="celery.beat:Scheduler",  # its memory is the database: see schedule_claims
+    timezone="UTC",
+    enable_utc=True,
+)
+
+REDIS_TRANSPORT = {
+    "visibility_timeout": 300,
+    "unacked_restore_interval": 10,
+    "unacked_restore_throttle": 1,
+    "unacked_mutex_expire": 60,
+    "socket_timeout": 30,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 25,
+    "global_keyprefix": "notify:",
+}
+
+
+def connect(settings: Settings) -> None:
+    """Point the Celery instance at the broker in force. Opens no connection."""
+    url = settings.broker
+    options: dict[str, Any] = REDIS_TRANSPORT if url.startswith("redis") else {"confirm_publish": True}
+    if url.startswith("redis+socket"):
+        options = {name: value for name, value in options.items() if name != "socket_keepalive"}  # TCP only
+    celery.conf.update(broker_url=url, broker_transport_options=options)
+
+
+def queues(lanes: Iterable[str]) -> list[str]:
+    """The queues of these lanes, over all channels with e-mail first; `system` names itself."""
+    return [
+        queue
+        for lane in lanes
+        for queue in ([SYSTEM] if lane == SYSTEM else [f"{channel}.{Lane(lane)}" for channel in Channel])
+    ]
+
+
+def publish(batches: Sequence[Batch]) -> None:
+    """Ring for each batch. `Unreachable` when the broker does not answer: the batches stay in the database."""
+    try:
+        with celery.producer_pool.acquire(block=True, timeout=10) as producer:
+            for batch in batches:
+                # queue= alone: an explicit exchange vanishes silently after a broker flush
+                celery.send_task(DELIVER, args=[str(batch.id)], queue=batch.queue, producer=producer, retry=False)
+    except (OperationalError, OSError) as error:
+        raise Unreachable(
+            f"The broker {redact(celery.conf.broker_url)} does not answer: {error}\n"
+            "Next: check that it runs and that NOTIFY_BROKER_URL is right (notify config)."
+        ) from error

@@ -1,0 +1,1 @@
+"""E-mail: compose a message, and the providers that carry it."""

@@ -1,0 +1,114 @@
+"""MIME entities: any text as quoted-printable, any file as base64, each within 76 columns and 7-bit (RFC 2045 §6).
+
+What a text becomes on the wire: every line end is CRLF, the last line has one, and NUL and lone surrogates, which
+mail cannot carry, are U+FFFD.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import b2a_base64, b2a_qp
+from collections.abc import Sequence
+from functools import lru_cache
+
+from notify.channels.email.headers import disposition_header, extra_header, without_surrogates
+from notify.errors import InvalidAttachment, InvalidHeader
+from notify.model import Attachment
+
+COLUMNS = 76
+LONGEST_KEPT = 500
+"""Longer lines are encoded anew each time, so that what is kept stays small. In octets."""
+
+_NAME = r"[A-Za-z0-9!#$&^_.+-]+"
+_CONTENT_TYPE = re.compile(rf'({_NAME})/{_NAME}(?:\s*;\s*{_NAME}=(?:{_NAME}|"[ !#-\[\]-~]*"))*')
+_CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}")
+
+
+def text_part(subtype: str, text: str) -> bytes:
+    """The entity `text/<subtype>`: headers, blank line, body."""
+    return (b"Content-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n%b") % (
+        subtype.encode("ascii"),
+        quoted_printable(_wire_text(text)),
+    )
+
+
+def multipart(subtype: str, boundary: bytes, parts: Sequence[bytes], parameters: bytes = b"") -> bytes:
+    """The entity that holds `parts`. The boundary must hold `=_`, which no encoded body can (RFC 2045 §6.7)."""
+    delimiter = b"\r\n--%b\r\n" % boundary
+    return b'Content-Type: multipart/%b;\r\n boundary="%b"%b\r\n%b%b\r\n--%b--\r\n' % (
+        subtype.encode("ascii"),
+        boundary,
+        parameters,
+        delimiter,
+        delimiter.join(parts),
+        boundary,
+    )
+
+
+@lru_cache(maxsize=4)  # the same files travel with every message of a notification
+def file_part(attachment: Attachment, *, inline: bool) -> bytes:
+    """The entity that carries a file. Raises `InvalidAttachment` or `InvalidHeader`."""
+    if not attachment.name.strip():
+        raise InvalidAttachment("an attachment needs a file name")
+    disposition = disposition_header("inline" if inline else "attachment", attachment.name)
+    return b"".join(
+        (
+            extra_header("Content-Type", _content_type(attachment)),
+            b"Content-Transfer-Encoding: base64\r\n",
+            disposition,
+            _content_id(attachment) if inline else b"",
+            b"\r\n",
+            _base64(attachment.content),
+        )
+    )
+
+
+def quoted_printable(data: bytes) -> bytes:
+    """`data`, whose line ends are CRLF, in lines of at most 76 columns (RFC 2045 §6.7)."""
+    return b"\r\n".join(
+        [_recurring_line(line) if len(line) <= LONGEST_KEPT else _line(line) for line in data.split(b"\r\n")]
+    )
+
+
+def _line(line: bytes) -> bytes:
+    return b2a_qp(line).replace(b"=\n", b"=\r\n")
+
+
+_recurring_line = lru_cache(maxsize=4096)(_line)  # most lines of a template are the same in every mail
+
+
+def _wire_text(text: str) -> bytes:
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if not text.endswith("\n"):
+        text += "\n"
+    return without_surrogates(text.replace("\n", "\r\n")).encode()
+
+
+def _base64(content: bytes) -> bytes:
+    encoded = b2a_base64(content, newline=False)
+    return b"\r\n".join([encoded[at : at + COLUMNS] for at in range(0, len(encoded), COLUMNS)])
+
+
+def _content_type(attachment: Attachment) -> str:
+    found = _CONTENT_TYPE.fullmatch(attachment.content_type)
+    if found is None:
+        if re.search(r"[\r\n\0]", attachment.content_type):
+            raise InvalidHeader(f"attachment {attachment.name!r}: CR, LF and NUL are refused in its content type")
+        raise InvalidAttachment(
+            f"attachment {attachment.name!r}: {attachment.content_type!r} is not a content type, such as text/csv"
+        )
+    # RFC 2046 §5.1 and §5.2.1 forbid base64 for these two, and a mail in a mail is a file to its sender.
+    composite = found[1].lower() in ("multipart", "message")
+    return "application/octet-stream" if composite else attachment.content_type
+
+
+def _content_id(attachment: Attachment) -> bytes:
+    name = attachment.inline or ""
+    if re.search(r"[\r\n\0]", name):
+        raise InvalidHeader(f"attachment {attachment.name!r}: CR, LF and NUL are refused in its content id")
+    if not _CONTENT_ID.fullmatch(name):
+        raise InvalidAttachment(f"attachment {attachment.name!r}: inline={name!r} is not a content id (RFC 2392)")
+    return b"Content-ID: <%b>\r\n" % name.encode("ascii")

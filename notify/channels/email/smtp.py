@@ -1,0 +1,144 @@
+"""SMTP hand-over: each message is accepted, refused, or in doubt, and the error says which (RFC 5321).
+
+`smtp://user:password@host:587?tls=starttls&timeout=30` and `smtps://host:465`. Certificates are always verified.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Self
+
+from notify.channels.email.smtp_dialogue import Dialogue, Security, Terms
+from notify.channels.provider import Envelope, Receipt
+from notify.channels.url import ProviderUrl, existing_file, host_name, one_of, seconds
+from notify.model import Channel
+
+SMTP_PORT, SMTPS_PORT = 25, 465
+
+
+@dataclass(frozen=True)
+class Smtp:
+    """One SMTP server.
+
+    `tls` of smtp:// is `auto` (STARTTLS when the server offers it; required when a password is to be sent to
+    another machine), `starttls` (required) or `none`. `timeout` and `connect_timeout` are seconds per socket
+    operation; `ca` is a file of certificates to trust instead of the system's; `helo` is our own name.
+    """
+
+    name: ClassVar[str] = "smtp"
+    channel: ClassVar[Channel] = Channel.EMAIL
+
+    host: str
+    port: int
+    tls: str = "auto"
+    credentials: tuple[str, str] | None = field(default=None, repr=False)
+    timeout: float = 30.0
+    connect_timeout: float = 10.0
+    ca: Path | None = None
+    helo: str | None = None
+
+    @classmethod
+    def from_url(cls, url: ProviderUrl) -> Self:
+        """`smtp://` (port 25 unless given) or `smtps://` (465). Raises `InvalidProvider`."""
+        if not url.host:
+            raise url.wrong("host", "is missing")
+        if url.path.strip("/"):
+            raise url.wrong("path", "is not expected; percent-encode a '/' in the password as %2F")
+        if (url.user is None) is not (url.password is None):
+            raise url.wrong("password", "user and password are given together, user:password@host, or not at all")
+        known = {"timeout": seconds, "connect_timeout": seconds, "ca": existing_file, "helo": host_name}
+        credentials = (url.user, url.password) if url.user is not None and url.password is not None else None
+        if url.scheme == "smtps":
+            smtp = cls(url.host, url.port or SMTPS_PORT, "implicit", credentials, **url.options(known))
+        else:
+            options = url.options({**known, "tls": one_of("auto", "starttls", "none")})
+            smtp = cls(url.host, url.port or SMTP_PORT, credentials=credentials, **options)
+        if smtp.ca is not None:
+            try:
+                _ = smtp.trust
+            except (OSError, ValueError):
+                raise url.wrong("option 'ca'", "names a file that holds no certificates in PEM form") from None
+        return smtp
+
+    @contextmanager
+    def open(self) -> Iterator[SmtpConnection]:
+        """Connect, secure and authenticate. Raises `Transient` or `Misconfigured`."""
+        connection = SmtpConnection(self)
+        connection.connect()
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    @cached_property
+    def trust(self) -> ssl.SSLContext:
+        """Whom to trust, read once: certificate and host name are always verified."""
+        return ssl.create_default_context(cafile=self.ca)
+
+    @cached_property
+    def greeting(self) -> str:
+        """The name we give: `helo`, or this machine's full name, or its address (RFC 5321 §4.1.3)."""
+        if self.helo:
+            return self.helo
+        name = socket.getfqdn()
+        return name if "." in name and name.isascii() else "[127.0.0.1]"
+
+    @property
+    def security(self) -> Security:
+        """What `tls` demands of a connection to this host."""
+        if self.tls == "auto":
+            guarded = self.credentials is not None and not _is_loopback(self.host)
+            return Security.REQUIRED if guarded else Security.WHEN_OFFERED
+        return {"implicit": Security.IMPLICIT, "starttls": Security.REQUIRED, "none": Security.NONE}[self.tls]
+
+    def dial(self) -> Dialogue:
+        """A new connection, ready for its first message. Raises `Transient` or `Misconfigured`."""
+        return Dialogue(
+            Terms(
+                host=self.host,
+                port=self.port,
+                greeting=self.greeting,
+                security=self.security,
+                trust=lambda: self.trust,
+                connect_timeout=self.connect_timeout,
+                timeout=self.timeout,
+                credentials=self.credentials,
+            )
+        )
+
+
+class SmtpConnection:
+    """A line to the server that is dialled again for the next message after it broke."""
+
+    def __init__(self, smtp: Smtp) -> None:
+        self._smtp = smtp
+        self._dialogue: Dialogue | None = None
+
+    def connect(self) -> Dialogue:
+        """The dialogue to go on with; dials when there is none."""
+        if self._dialogue is None or self._dialogue.over:
+            self._dialogue = self._smtp.dial()
+        return self._dialogue
+
+    def send(self, envelope: Envelope) -> Receipt:
+        """Hand over one message. Raises a `DeliveryError`; the next call can go on from there."""
+        return self.connect().deliver(envelope)
+
+    def close(self) -> None:
+        """Take leave, without waiting long for an answer."""
+        if self._dialogue is not None:
+            self._dialogue.quit()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

@@ -1,0 +1,7 @@
+"""From a rung bell to a settled batch: claim, re-check, render, journal, send, record."""
+
+from notify.delivery.deliver import deliver
+from notify.delivery.relay import relay, sweep, tick
+from notify.delivery.status import Status, status
+
+__all__ = ["Status", "deliver", "relay", "status", "sweep", "tick"]

@@ -1,0 +1,148 @@
+"""One bell answered: the life of a batch, from claim to settlement, as one pipeline."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from urllib.parse import quote
+from uuid import UUID
+
+from notify.app import App, ring
+from notify.channels.provider import Connection, Provider
+from notify.channels.registry import provider_for
+from notify.delivery.lease import Lease, claim, renewing
+from notify.delivery.ledger import LeaseLost, Ledger
+from notify.delivery.prepare import Preparation
+from notify.errors import DeliveryError, Misconfigured, Transient, Unreachable
+from notify.model import Batch, Channel, Mode, Skip, Suppression
+from notify.policy import decide
+from notify.store import suppressions
+from notify.store.messages import Work
+from notify.telemetry import bind, emit
+
+GIVE_UP_AFTER = 3  # so many hand-overs in a row that nobody answered: the rest of the batch waits, too
+RETRY_SETTLING_SECONDS = 1.0
+
+
+def deliver(app: App, batch_id: UUID, *, worker: str, stopping: threading.Event) -> dict[str, int] | None:
+    """Deliver one batch; returns how many messages ended how, or None when there was nothing to do.
+
+    Safe to call at any time, by anyone, any number of times: the claim lets one caller in. `stopping` asks to
+    hand back what is not begun yet.
+    """
+    with bind(batch=batch_id):
+        lease = claim(app, batch_id, worker)
+        if lease is None:
+            return None
+        ledger = Ledger(app, lease)
+        try:
+            with renewing(app, lease):
+                _hand_over(app, lease, ledger, stopping)
+                rest = _settle(app, lease, ledger)
+        except LeaseLost:
+            emit("batch.lost", epoch=lease.batch.epoch)
+            return None
+        lease.journal.close()
+        emit("batch.settled", epoch=lease.batch.epoch, **ledger.counts)
+        ring(app, rest)
+        return dict(ledger.counts)
+
+
+def _hand_over(app: App, lease: Lease, ledger: Ledger, stopping: threading.Event) -> None:
+    forbidden = _suppressions(app, lease)
+    prepare = Preparation(app)
+    with ExitStack() as stack:
+        lines = _Lines(app, stack)
+        unanswered = 0
+        for position, work in enumerate(lease.work):
+            if stopping.is_set() or not lease.held(app.clock.now()):
+                break
+            if (no := _forbids(app, work, forbidden)) is not None:
+                ledger.skipped(work, no)
+                continue
+            try:
+                prepared = prepare(work)
+            except Unreachable:
+                raise
+            except Exception as error:
+                ledger.unrenderable(work, error)
+                continue
+            provider = lines.provider(work)
+            try:
+                line = lines.to(work)
+            except DeliveryError as error:  # nobody there: nothing of this batch can go out now
+                ledger.failed(lease.work[position:], error, provider.name)
+                break
+            lease.journal.enter(work.message.id)
+            try:
+                receipt = line.send(prepared.envelope)
+            except DeliveryError as error:
+                ledger.failed([work], error, provider.name, prepared)
+                unanswered = unanswered + 1 if _nobody_there(error) else 0
+                if unanswered == GIVE_UP_AFTER or isinstance(error, Misconfigured):
+                    ledger.failed(lease.work[position + 1 :], error, provider.name)
+                    break
+            else:
+                unanswered = 0
+                ledger.accepted(work, prepared, receipt, provider.name)
+
+
+def _settle(app: App, lease: Lease, ledger: Ledger) -> list[Batch]:
+    """Settle, and wait for a database that is away as long as the lease holds: what was sent should be known as sent."""
+    pause = threading.Event()
+    while True:
+        try:
+            return ledger.settle()
+        except Unreachable:
+            if not lease.held(app.clock.now()):
+                raise
+            pause.wait(RETRY_SETTLING_SECONDS)
+
+
+def _suppressions(app: App, lease: Lease) -> dict[str, list[Suppression]]:
+    folded = [address.folded for work in lease.work for address in work.recipient.addresses.values()]
+    with app.store.read() as connection:
+        return suppressions.of_addresses(connection, lease.batch.tenant_id, lease.batch.channel, folded)
+
+
+def _forbids(app: App, work: Work, forbidden: dict[str, list[Suppression]]) -> Skip | None:
+    """Ask policy again: an address may have been suppressed since the planning."""
+    channel = work.message.channel
+    address = work.recipient.addresses.get(channel)
+    decision = decide(
+        app.kinds.get(work.kind).facts,
+        work.recipient,
+        channel,
+        forbidden.get(address.folded, ()) if address else (),
+        app.clock.now(),
+        mode=work.mode,
+        test_recipients=app.settings.test_recipients,
+    )
+    return decision if isinstance(decision, Skip) else None
+
+
+def _nobody_there(error: DeliveryError) -> bool:
+    return isinstance(error, Transient) and not error.response
+
+
+class _Lines:
+    """The batch's open connections: one per provider, opened when first needed."""
+
+    def __init__(self, app: App, stack: ExitStack) -> None:
+        self._app = app
+        self._stack = stack
+        self._open: dict[Provider, Connection] = {}
+
+    def provider(self, work: Work) -> Provider:
+        """Who carries this message: the channel's first provider, or a folder of .eml files for a dry run."""
+        if work.mode is Mode.DRY_RUN:
+            folder = self._app.settings.dry_run_dir / str(work.message.notification_id)
+            return provider_for(f"eml://{quote(str(folder))}")
+        return self._app.channels.providers(Channel(work.message.channel))[0]
+
+    def to(self, work: Work) -> Connection:
+        """The line to that provider. Raises a `DeliveryError` when nobody answers."""
+        provider = self.provider(work)
+        if provider not in self._open:
+            self._open[provider] = self._stack.enter_context(provider.open())
+        return self._open[provider]

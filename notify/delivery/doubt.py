@@ -1,0 +1,101 @@
+"""What becomes of messages whose hand-over nobody saw the end of: named, and resent or held as their kind says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from uuid_utils.compat import uuid7
+
+from notify.app import App
+from notify.channels.email import letter
+from notify.delivery.journal import Journal
+from notify.errors import RequestError
+from notify.model import Attempt, Batch, MessageState, OnDoubt, Outcome
+from notify.store import Connection, messages
+from notify.store.messages import HalfWay
+from notify.telemetry import emit
+
+
+def settle_half_way(app: App, connection: Connection, batch: Batch, now: datetime) -> None:
+    """Reconstruct what the last holder of `batch` did, from its journal.
+
+    Not in the journal: never tried, stays with the batch. In it but not last: accepted, for its answer came before
+    the next began, and a refusal would have been recorded at once. The last: in doubt. When Redis has lost the
+    journal, all of them are in doubt.
+    """
+    left = messages.half_way(connection, batch)
+    if not left:
+        return
+    entries = Journal(app.redis, batch, batch.epoch - 1).entries()
+    begun = {one.id for one in left} if entries is None else set(entries)
+    doubtful = begun if entries is None else set(entries[-1:])
+    accepted = [one for one in left if one.id in begun - doubtful]
+    in_doubt = [one for one in left if one.id in doubtful]
+    emit(
+        "batch.recovered",
+        batch=batch.id,
+        epoch=batch.epoch,
+        accepted=len(accepted),
+        in_doubt=len(in_doubt),
+        untried=len(left) - len(accepted) - len(in_doubt),
+        journal="lost" if entries is None else "read",
+    )
+    _accept(app, connection, batch, accepted, now)
+    _doubt(app, connection, batch, in_doubt, now)
+
+
+def on_doubt(app: App, kind: str) -> OnDoubt:
+    """What the kind says of doubt. A kind that has gone since is held: nobody can say that it may go twice."""
+    try:
+        return app.kinds.get(kind).facts.on_doubt
+    except RequestError:
+        return OnDoubt.HOLD
+
+
+def _accept(app: App, connection: Connection, batch: Batch, rows: Sequence[HalfWay], now: datetime) -> None:
+    ids = [row.id for row in rows]
+    messages.move(
+        connection, ids, MessageState.SENDING, MessageState.SENT, tried=True, sent_at=now, reason=None, rule=None
+    )
+    messages.record(connection, [_attempt(app, batch, row, Outcome.ACCEPTED, now) for row in rows])
+
+
+def _doubt(app: App, connection: Connection, batch: Batch, rows: Sequence[HalfWay], now: datetime) -> None:
+    ids = [row.id for row in rows]
+    messages.move(
+        connection,
+        ids,
+        MessageState.SENDING,
+        MessageState.IN_DOUBT,
+        tried=True,
+        reason="worker_died",
+        rule="the journal's last entry has no answer",
+    )
+    messages.record(connection, [_attempt(app, batch, row, Outcome.UNCERTAIN, now) for row in rows])
+    resend = [row.id for row in rows if on_doubt(app, row.kind) is OnDoubt.RESEND]
+    messages.move(
+        connection,
+        resend,
+        MessageState.IN_DOUBT,
+        MessageState.QUEUED,
+        due_at=now,
+        reason="worker_died",
+        rule="on_doubt = resend",
+    )
+    for row in rows:
+        emit("message.in_doubt", message=row.id, resent=row.id in resend)
+
+
+def _attempt(app: App, batch: Batch, row: HalfWay, outcome: Outcome, now: datetime) -> Attempt:
+    return Attempt(
+        id=uuid7(),
+        tenant_id=row.tenant_id,
+        message_id=row.id,
+        number=row.attempts + 1,
+        epoch=batch.epoch - 1,
+        outcome=outcome,
+        at=now,
+        reason="worker_died" if outcome is Outcome.UNCERTAIN else "from_journal",
+        header_id=letter.header_id(app.settings, row.id),
+    )

@@ -1,0 +1,78 @@
+"""One message made ready for hand-over: rendered and composed. What a notification's messages share is loaded once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from notify.app import App
+from notify.channels.email import letter
+from notify.channels.provider import Envelope
+from notify.kinds import CompiledKind
+from notify.model import Attachment
+from notify.store import notifications
+from notify.store.messages import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An envelope, and what its attempt row tells of it."""
+
+    envelope: Envelope
+    subject: str
+    template_version: str
+    rendered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    kind: CompiledKind
+    data: Mapping[str, Any]
+    attachments: tuple[Attachment, ...]
+
+
+class Preparation:
+    """Prepares the messages of one batch."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._shared: dict[UUID, _Shared] = {}
+
+    def __call__(self, work: Work) -> Prepared:
+        """Render and compose. Raises a `RequestError` when the kind, the data or an address does not allow it."""
+        shared = self._of(work)
+        message, person, settings = work.message, work.recipient, self._app.settings
+        assert message.address is not None, "policy lets no message without an address pass"
+        data = shared.data if work.data is None else shared.kind.typed(work.data)
+        rendered = shared.kind.render(
+            message.channel,
+            {**data, "recipient": person.template_facts(message.address)},
+            locale=person.locale or settings.default_locale,
+            timezone=person.timezone or settings.default_timezone,
+        )
+        envelope = letter.envelope(
+            settings,
+            message_id=message.id,
+            address=message.address,
+            name=person.attributes.get("name"),
+            subject=rendered.subject,
+            html=rendered.html,
+            text=rendered.text,
+            date=work.scheduled_at,
+            mode=work.mode,
+            attachments=shared.attachments,
+        )
+        return Prepared(envelope, rendered.subject, shared.kind.facts.version, self._app.clock.now())
+
+    def _of(self, work: Work) -> _Shared:
+        notification_id = work.message.notification_id
+        if notification_id not in self._shared:
+            kind = self._app.kinds.get(work.kind)
+            with self._app.store.read() as connection:
+                files = notifications.attachments_of(connection, notification_id)
+            data = kind.typed(work.notification_data) if work.data is None else {}
+            self._shared[notification_id] = _Shared(kind, data, files)
+        return self._shared[notification_id]

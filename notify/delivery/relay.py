@@ -1,0 +1,43 @@
+"""The ticks: ring for what is due, ring again for what nobody came for, forget the dead. Each slot is done once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from notify.app import App, ring
+from notify.store import batches, presence
+
+AT_ONCE = 500
+FORGET_WORKERS_AFTER = timedelta(days=1)
+
+
+def relay(app: App) -> int:
+    """Ring for batches that are due and were never rung for, that nobody claimed in `republish_seconds`, or whose
+    lease ran out; returns how many. This rebuilds an emptied broker.
+    """
+    rung = 0
+    while True:
+        now = app.clock.now()
+        unclaimed_since = now - timedelta(seconds=app.settings.republish_seconds)
+        with app.store.begin() as connection:
+            found = batches.due(connection, now, unclaimed_since=unclaimed_since, limit=AT_ONCE)
+        rung += (reached := ring(app, found))
+        if len(found) < AT_ONCE or not reached:
+            return rung
+
+
+def sweep(app: App) -> int:
+    """Forget workers that died long ago without a farewell; returns how many."""
+    with app.store.begin() as connection:
+        return presence.forget_before(connection, app.clock.now() - FORGET_WORKERS_AFTER)
+
+
+def tick(app: App, name: str, every: timedelta, work: Callable[[App], int]) -> int | None:
+    """Do `work` unless this slot of `every` was done already, by this or another beat; returns what it returned."""
+    now = app.clock.now()
+    slot = int(now.timestamp() / every.total_seconds())
+    with app.store.begin() as connection:
+        if not presence.claim_slot(connection, name, slot, now):
+            return None
+    return work(app)

@@ -1,0 +1,101 @@
+"""Is everything moving? Counts by state, what waits longest, and whether beat and workers live."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from notify.app import App
+from notify.store import batches, messages, presence, schema
+from notify.store.presence import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state of the house at `at`. `problems` is empty when all is well; each names the next step."""
+
+    at: datetime
+    states: dict[str, int]
+    reasons: dict[str, dict[str, int]]
+    oldest_due: datetime | None
+    ticks: dict[str, datetime]
+    workers: tuple[Worker, ...]
+    problems: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return {
+            "at": self.at.isoformat(),
+            "healthy": not self.problems,
+            "problems": list(self.problems),
+            "states": self.states,
+            "reasons": self.reasons,
+            "oldest_due": self.oldest_due.isoformat() if self.oldest_due else None,
+            "ticks": {name: moment.isoformat() for name, moment in self.ticks.items()},
+            "workers": [
+                {
+                    "name": worker.name,
+                    "queues": worker.queues.split(","),
+                    "started_at": worker.started_at.isoformat(),
+                    "seen_at": worker.seen_at.isoformat(),
+                }
+                for worker in self.workers
+            ],
+        }
+
+
+def status(app: App) -> Status:
+    """Look. Raises `Unreachable` or `MigrationNeeded` when the database cannot answer."""
+    schema.require_head(app.store)
+    now = app.clock.now()
+    with app.store.read() as connection:
+        tally = messages.tally(connection)
+        oldest = batches.oldest_due(connection)
+        ticks = presence.ticks(connection)
+        workers = tuple(presence.alive(connection))
+    states: Counter[str] = Counter()
+    reasons: dict[str, dict[str, int]] = {}
+    for state, reason, count in tally:
+        states[state] += count
+        if reason:
+            reasons.setdefault(state, {})[reason] = count
+    stale = timedelta(seconds=app.settings.stale_seconds)
+    problems = [*_beat(ticks.get("relay"), now, stale), *_workers(workers, now, stale), *_backlog(oldest, now, stale)]
+    return Status(now, dict(states), reasons, oldest, ticks, workers, tuple(problems))
+
+
+def _beat(relayed: datetime | None, now: datetime, stale: timedelta) -> list[str]:
+    if relayed is None:
+        return ["beat has never run. Next: notify beat, and a worker for the lane system"]
+    if now - relayed > stale:
+        return [
+            f"beat's relay last ran {_ago(now - relayed)} ago: retries and schedules wait. "
+            "Next: notify beat, and a worker for the lane system"
+        ]
+    return []
+
+
+def _workers(workers: tuple[Worker, ...], now: datetime, stale: timedelta) -> list[str]:
+    fresh = [worker for worker in workers if now - worker.seen_at <= stale]
+    silent = [
+        f"worker {worker.name} was last seen {_ago(now - worker.seen_at)} ago. Next: look at its log, start it again"
+        for worker in workers
+        if worker not in fresh
+    ]
+    return silent if fresh else [*silent, "no worker is alive. Next: notify worker"]
+
+
+def _backlog(oldest: datetime | None, now: datetime, stale: timedelta) -> list[str]:
+    if oldest is None or now - oldest <= stale:
+        return []
+    return [f"messages wait that were due {_ago(now - oldest)} ago. Next: start more workers for their lane"]
+
+
+def _ago(span: timedelta) -> str:
+    seconds = int(span.total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,100 @@
+"""The whole story of a message: what was decided, what was tried, what was answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from notify.app import App
+from notify.errors import NotFound
+from notify.model import Attempt, Message, MessageState, Notification
+from notify.store import messages, notifications
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of the story."""
+
+    at: datetime
+    what: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A message, its notification, its attempts, and the same as a timeline."""
+
+    message: Message
+    notification: Notification
+    attempts: tuple[Attempt, ...]
+    timeline: tuple[Moment, ...]
+
+    def __str__(self) -> str:
+        lines = [f"message {self.message.id}: {self.message.state}{_because(self.message)}"]
+        lines += [
+            f"  {moment.at:%Y-%m-%d %H:%M:%S.%f}  {moment.what}  {moment.detail}".rstrip() for moment in self.timeline
+        ]
+        return "\n".join(lines)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        message, notification = self.message, self.notification
+        return {
+            "message": str(message.id),
+            "notification": str(notification.id),
+            "kind": notification.kind,
+            "mode": notification.mode,
+            "channel": message.channel,
+            "address": message.address,
+            "state": message.state,
+            "reason": message.reason,
+            "rule": message.rule,
+            "attempts": [
+                {
+                    name: value if isinstance(value, int | str | None) else str(value)
+                    for name in Attempt.__dataclass_fields__
+                    if (value := getattr(attempt, name)) is not None and name not in ("tenant_id", "message_id")
+                }
+                for attempt in self.attempts
+            ],
+            "timeline": [
+                {"at": moment.at.isoformat(), "what": moment.what, "detail": moment.detail} for moment in self.timeline
+            ],
+        }
+
+
+def explain(app: App, message_id: UUID | str) -> Explanation:
+    """What happened to this message, and which rule decided it. Raises `NotFound`."""
+    try:
+        wanted = message_id if isinstance(message_id, UUID) else UUID(message_id)
+    except ValueError:
+        raise NotFound(f"{message_id!r} is no message id; `notify messages list` shows them") from None
+    with app.store.read() as connection:
+        message = messages.find(connection, wanted)
+        if message is None:
+            raise NotFound(f"no message {wanted}; `notify messages list` shows them")
+        notification = notifications.find(connection, message.tenant_id, message.notification_id)
+        attempts = tuple(messages.attempts_of(connection, message.id))
+    assert notification is not None
+    return Explanation(message, notification, attempts, _timeline(message, notification, attempts))
+
+
+def _timeline(message: Message, notification: Notification, attempts: tuple[Attempt, ...]) -> tuple[Moment, ...]:
+    story = [Moment(notification.created_at, "accepted", f"{notification.kind}, mode {notification.mode}")]
+    if message.state is MessageState.SKIPPED and not attempts:
+        story.append(Moment(message.created_at, "skipped", f"{message.reason}: {message.rule}"))
+    for attempt in attempts:
+        said = " ".join(part for part in (attempt.provider, attempt.reason, attempt.response) if part)
+        story.append(Moment(attempt.at, f"attempt {attempt.number} {attempt.outcome}", said))
+    if message.state is MessageState.QUEUED:
+        story.append(Moment(message.due_at, "due", message.reason or ""))
+    elif message.state in (MessageState.DEAD, MessageState.IN_DOUBT, MessageState.CANCELLED):
+        last = attempts[-1].at if attempts else message.created_at
+        story.append(Moment(last, message.state.value.replace("_", " "), f"{message.reason}: {message.rule}"))
+    return tuple(story)
+
+
+def _because(message: Message) -> str:
+    return f" ({message.reason}: {message.rule})" if message.rule else f" ({message.reason})" if message.reason else ""

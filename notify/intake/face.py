@@ -1,0 +1,119 @@
+"""The public face: what `import notify` offers, on this process's App."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from notify import app as apps
+from notify.app import App
+from notify.audience.description import To
+from notify.intake import explanation, planning, previews
+from notify.intake.explanation import Explanation
+from notify.intake.previews import Preview
+from notify.intake.request import Request
+from notify.model import Attachment, Notification
+from notify.settings import Settings, load
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+
+def send(
+    kind: str,
+    to: To,
+    data: Mapping[str, Any] | None = None,
+    *,
+    channels: Sequence[str] | None = None,
+    key: str | None = None,
+    at: datetime | None = None,
+    tenant: str | None = None,
+    attachments: Sequence[Attachment] = (),
+    session: Session | None = None,
+    mode: str = "live",
+) -> Notification:
+    """Notify one recipient. When this returns, the notification is stored and will reach a final state.
+
+    `kind` names a folder of templates; `to` is the key of a known recipient, or a mapping that describes one
+    (`{"key": "user-43", "email": "ada@example.org", "locale": "nl"}`); `data` fills the templates.
+
+    `key` is an idempotency key, unique per tenant for ever: the same key with the same request returns the same
+    Notification and sends nothing again; with another request it raises `IdempotencyConflict`. `at` is an aware
+    datetime. With `session`, a SQLAlchemy Session on the same database, everything joins its transaction: no message
+    for work that was rolled back. `mode` is `live`, `test` (marked, only to NOTIFY_TEST_RECIPIENTS) or `dry_run`
+    (written as .eml, not sent).
+
+    Raises a `RequestError` for what the caller can mend, `Unreachable` when the database does not answer. An
+    unreachable broker is no error: the message waits in the database.
+    """
+    return send_many(
+        kind,
+        [to],
+        data,
+        channels=channels,
+        key=key,
+        at=at,
+        tenant=tenant,
+        attachments=attachments,
+        session=session,
+        mode=mode,
+    )
+
+
+def send_many(
+    kind: str,
+    to: Iterable[To],
+    data: Mapping[str, Any] | None = None,
+    *,
+    channels: Sequence[str] | None = None,
+    key: str | None = None,
+    at: datetime | None = None,
+    tenant: str | None = None,
+    attachments: Sequence[Attachment] = (),
+    session: Session | None = None,
+    mode: str = "live",
+) -> Notification:
+    """Notify many recipients of the same event, in a handful of statements. Arguments and errors as for `send()`.
+
+    A description may carry `data` of its own, laid over the shared one:
+    `{"key": "user-42", "data": {"rows": 3}}`. One that cannot be used refuses the whole call: nothing is stored.
+    """
+    if isinstance(to, str | Mapping):
+        raise TypeError("send_many() takes an iterable of recipients; for one recipient call send()")
+    app = apps.current()
+    request = Request.checked(
+        app, kind, to, data, channels=channels, key=key, at=at, tenant=tenant, attachments=attachments, mode=mode
+    )
+    return planning.plan(app, request, session)
+
+
+def preview(
+    kind: str,
+    to: To | None = None,
+    data: Mapping[str, Any] | None = None,
+    *,
+    locale: str | None = None,
+    tenant: str | None = None,
+) -> Preview:
+    """Render a mail and store nothing. Without `data`, the kind's sample; without `to`, a made-up person."""
+    return previews.preview(apps.current(), kind, to, data, locale=locale, tenant=tenant)
+
+
+def explain(message_id: UUID | str) -> Explanation:
+    """What happened to a message, and which rule decided it; `print()` it. Raises `NotFound`."""
+    return explanation.explain(apps.current(), message_id)
+
+
+def cancel(id_or_key: UUID | str, *, tenant: str | None = None) -> int:
+    """Cancel what no worker has taken yet of a notification (its id, or its idempotency key); returns how many messages."""
+    return planning.cancel(apps.current(), id_or_key, tenant=tenant)
+
+
+def configure(settings: Settings | None = None, **overrides: Any) -> App:
+    """Use these settings in this process: a Settings object, or values over those of environment and `.env`.
+
+    `notify.configure(database_url="postgresql+psycopg://…")`. Raises `InvalidSettings`.
+    """
+    return apps.configure(settings or load(**overrides))

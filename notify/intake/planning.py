@@ -1,0 +1,249 @@
+"""One transaction: the notification, a message for every recipient and channel, and the batches that carry them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from structlog.contextvars import get_contextvars
+from uuid_utils.compat import uuid7
+
+from notify.app import App, ring
+from notify.errors import IdempotencyConflict, InvalidRecipient, NotFound, did_you_mean
+from notify.intake.request import Request
+from notify.model import Batch, Channel, Defer, Message, MessageState, Mode, Notification, Recipient, Skip, Suppression
+from notify.policy import decide
+from notify.store import (
+    Connection,
+    batches,
+    messages,
+    notifications,
+    recipients,
+    suppressions,
+    tenants,
+)
+from notify.store import (
+    session as sessions,
+)
+from notify.telemetry import emit
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+SHOWN_KEYS = 5  # of many unknown recipients, an error names this many
+
+
+def plan(app: App, request: Request, session: Session | None = None) -> Notification:
+    """Store what `request` asks for and ring for what is due.
+
+    With `session`, everything joins its transaction and the bell rings after its commit. Raises
+    `InvalidRecipient` for unknown keys, `IdempotencyConflict`, and `Unreachable` when the database is away; an
+    unreachable broker is no error: the batches wait in the database until the relay finds them.
+    """
+    now = app.clock.now()
+    with _transaction(app, session) as connection:
+        tenant_id = tenants.tenant_id(connection, request.tenant)
+        _require_known(connection, tenant_id, request)
+        notification = Notification(
+            id=uuid7(),
+            tenant_id=tenant_id,
+            kind=request.kind.facts.name,
+            mode=request.mode,
+            created_at=now,
+            key=request.key if request.mode is Mode.LIVE else None,  # a rehearsal uses up no key
+        )
+        if not notifications.insert(
+            connection,
+            notification,
+            request_hash=request.digest,
+            data=request.data,
+            at=request.at,
+            correlation_id=get_contextvars().get("correlation"),
+        ):
+            return _repeated(connection, notification, request)
+        notifications.attach(connection, notification, request.attachments)
+        planned = _Planned.of(app, connection, request, notification)
+        batches.insert(connection, planned.batches, now)
+        messages.insert(connection, planned.rows)
+        if session is not None:
+            sessions.after_commit(session, lambda: ring(app, planned.batches))
+    if session is None:
+        ring(app, planned.batches)
+    emit(
+        "notification.planned",
+        notification=notification.id,
+        kind=notification.kind,
+        mode=notification.mode,
+        **planned.counts,
+    )
+    return replace(notification, messages=planned.counts)
+
+
+def cancel(app: App, id_or_key: UUID | str, *, tenant: str | None = None) -> int:
+    """Cancel what no worker has taken yet of a notification, by its id or idempotency key; returns how many messages."""
+    with app.store.begin() as connection:
+        tenant_id = tenants.tenant_id(connection, tenant)
+        notification = notifications.find(connection, tenant_id, _as_id(id_or_key))
+        if notification is None:
+            raise NotFound(f"no notification {str(id_or_key)!r} in this tenant")
+        cancelled = messages.cancel(connection, notification.id, "cancelled")
+    emit("notification.cancelled", notification=notification.id, messages=cancelled)
+    return cancelled
+
+
+def _as_id(id_or_key: UUID | str) -> UUID | str:
+    if isinstance(id_or_key, UUID):
+        return id_or_key
+    try:
+        return UUID(id_or_key)
+    except ValueError:
+        return id_or_key
+
+
+@contextmanager
+def _transaction(app: App, session: Session | None) -> Iterator[Connection]:
+    if session is None:
+        with app.store.begin() as connection:
+            yield connection
+    else:
+        yield sessions.connection_of(session)
+
+
+def _require_known(connection: Connection, tenant_id: UUID, request: Request) -> None:
+    """Fail before anything is written: the transaction may be the application's own."""
+    named = [one.key for one in request.recipients if one.change is None]
+    if not named:
+        return
+    known = recipients.ids_by_key(connection, tenant_id, named)
+    unknown = [key for key in named if key not in known]
+    if unknown:
+        shown = ", ".join(repr(key) for key in unknown[:SHOWN_KEYS])
+        more = f" and {len(unknown) - SHOWN_KEYS} more" if len(unknown) > SHOWN_KEYS else ""
+        key = unknown[0]
+        described = {"key": key, "email": key if "@" in key else "…"}
+        raise InvalidRecipient(
+            f"no recipient {shown}{more}{did_you_mean(key, known)} "
+            f"Describe a new one: to={described!r}, or import a roster: notify recipients import FILE"
+        )
+
+
+def _repeated(connection: Connection, notification: Notification, request: Request) -> Notification:
+    assert request.key is not None
+    found = notifications.request_hash_of(connection, notification.tenant_id, request.key)
+    assert found is not None
+    first, digest = found
+    if digest != request.digest:
+        raise IdempotencyConflict(
+            f"key {request.key!r} was used at {first.created_at:%Y-%m-%d %H:%M:%S} UTC for another request "
+            f"(notification {first.id}, kind {first.kind}); use a key of its own for this one"
+        )
+    emit("notification.repeated", notification=first.id, kind=first.kind)
+    return first
+
+
+class _Planned:
+    """The rows of one notification: a message per recipient and channel, those to send gathered in batches."""
+
+    def __init__(self, app: App, request: Request, notification: Notification) -> None:
+        self.rows: list[tuple[Message, Mapping[str, Any] | None]] = []
+        self.batches: list[Batch] = []
+        self._size = app.settings.batch_size
+        self._request = request
+        self._notification = notification
+
+    @classmethod
+    def of(cls, app: App, connection: Connection, request: Request, notification: Notification) -> _Planned:
+        """Bring the recipients up to date, ask policy about each, and plan."""
+        planned, now, tenant_id = cls(app, request, notification), notification.created_at, notification.tenant_id
+        recipients.apply(connection, tenant_id, [one.change for one in request.recipients if one.change], now)
+        people = recipients.by_keys(connection, tenant_id, [one.key for one in request.recipients])
+        for channel in request.channels:
+            forbidden = suppressions.of_addresses(connection, tenant_id, channel, _folded(people.values(), channel))
+            due: dict[datetime, list[tuple[Recipient, Mapping[str, Any] | None]]] = {}
+            for one in request.recipients:
+                person = people[one.key]
+                until = planned._decide(person, channel, forbidden, app.settings.test_recipients, one.data)
+                if until is not None:
+                    due.setdefault(until, []).append((person, one.data))
+            for moment, waiting in due.items():
+                planned._batch(channel, moment, waiting)
+        return planned
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many messages are in each state."""
+        states = [message.state.value for message, _ in self.rows]
+        return {state: states.count(state) for state in sorted(set(states))}
+
+    def _decide(
+        self,
+        person: Recipient,
+        channel: Channel,
+        forbidden: Mapping[str, Sequence[Suppression]],
+        test_recipients: Collection[str],
+        data: Mapping[str, Any] | None,
+    ) -> datetime | None:
+        address, now = person.addresses.get(channel), self._notification.created_at
+        decision = decide(
+            self._request.kind.facts,
+            person,
+            channel,
+            forbidden.get(address.folded, ()) if address else (),
+            now,
+            mode=self._request.mode,
+            test_recipients=test_recipients,
+            at=self._request.at,
+        )
+        if isinstance(decision, Skip):
+            skipped = self._message(person, channel, now, MessageState.SKIPPED, decision.reason, decision.rule)
+            self.rows.append((skipped, data))
+            return None
+        return decision.until if isinstance(decision, Defer) else now
+
+    def _batch(
+        self, channel: Channel, due_at: datetime, waiting: Sequence[tuple[Recipient, Mapping[str, Any] | None]]
+    ) -> None:
+        deferred = due_at > self._notification.created_at
+        for start in range(0, len(waiting), self._size):
+            part = waiting[start : start + self._size]
+            lane = self._request.kind.facts.lane
+            batch = Batch(uuid7(), self._notification.tenant_id, channel, lane, due_at, size=len(part))
+            self.batches.append(batch)
+            for person, data in part:
+                message = self._message(
+                    person, channel, due_at, MessageState.QUEUED, "scheduled" if deferred else None, None
+                )
+                self.rows.append((replace(message, batch_id=batch.id), data))
+
+    def _message(
+        self,
+        person: Recipient,
+        channel: Channel,
+        due_at: datetime,
+        state: MessageState,
+        reason: str | None,
+        rule: str | None,
+    ) -> Message:
+        address = person.addresses.get(channel)
+        return Message(
+            id=uuid7(),
+            tenant_id=self._notification.tenant_id,
+            notification_id=self._notification.id,
+            recipient_id=person.id,
+            channel=channel,
+            address=address.value if address else None,
+            state=state,
+            attempts=0,
+            due_at=due_at,
+            created_at=self._notification.created_at,
+            reason=reason,
+            rule=rule,
+        )
+
+
+def _folded(people: Collection[Recipient], channel: Channel) -> list[str]:
+    return [person.addresses[channel].folded for person in people if channel in person.addresses]

@@ -1,0 +1,94 @@
+"""What a mail would look like, with nothing stored and nothing sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from notify.app import App
+from notify.audience import describe
+from notify.audience.description import To
+from notify.channels.email import letter
+from notify.errors import InvalidRecipient
+from notify.model import Address, Channel, Mode, Recipient
+from notify.settings import Environment
+from notify.store import recipients, tenants
+
+SOMEBODY = UUID(int=0)  # previews have no message id of their own: the same preview is the same bytes
+EXAMPLE_ADDRESS = "ada.lovelace@example.org"
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A rendered mail. `eml` is the whole message as octets, as SMTP would carry it."""
+
+    subject: str
+    html: str | None
+    text: str
+    locale: str
+    eml: bytes
+
+
+def preview(
+    app: App,
+    kind: str,
+    to: To | None = None,
+    data: Mapping[str, Any] | None = None,
+    *,
+    locale: str | None = None,
+    tenant: str | None = None,
+) -> Preview:
+    """Render `kind` for `to` (default: a made-up person) with `data` (default: the kind's sample).
+
+    Raises the `RequestError`s that send() would raise.
+    """
+    compiled = app.kinds.get(kind)
+    person = _person(app, to, tenant)
+    compiled.validate_recipient(person.attributes)
+    values = compiled.typed(compiled.validate(compiled.sample if data is None else data))
+    address = person.addresses.get(Channel.EMAIL, Address(Channel.EMAIL, EXAMPLE_ADDRESS))
+    rendered = compiled.render(
+        Channel.EMAIL,
+        {**values, "recipient": person.template_facts(address.value)},
+        locale=locale or person.locale or app.settings.default_locale,
+        timezone=person.timezone or app.settings.default_timezone,
+    )
+    envelope = letter.envelope(
+        app.settings,
+        message_id=SOMEBODY,
+        address=address.value,
+        name=person.attributes.get("name"),
+        subject=rendered.subject,
+        html=rendered.html,
+        text=rendered.text,
+        date=app.clock.now(),
+        mode=Mode.LIVE,
+    )
+    return Preview(rendered.subject, rendered.html, rendered.text, rendered.locale, envelope.content)
+
+
+def _person(app: App, to: To | None, tenant: str | None) -> Recipient:
+    if to is None:
+        return Recipient(SOMEBODY, "user-42", attributes={"name": "Ada Lovelace"})
+    described = describe(to, allow_test=app.settings.env is Environment.DEVELOPMENT)
+    known: dict[str, Recipient] = {}
+    if isinstance(to, str):
+        with app.store.read() as connection:
+            known = recipients.by_keys(connection, tenants.tenant_id(connection, tenant), [described.key])
+        if described.key not in known:
+            raise InvalidRecipient(f"no recipient {to!r}; describe one: to={{'key': {to!r}, 'name': 'Ada'}}")
+        return known[described.key]
+    change = described.change
+    if change is None:
+        return Recipient(SOMEBODY, described.key)
+    return Recipient(
+        SOMEBODY,
+        described.key,
+        change.locale,
+        change.timezone,
+        change.attributes,
+        change.tags or (),
+        {channel: Address(channel, value) for channel, value in change.addresses.items()},
+    )

@@ -1,0 +1,221 @@
+"""What a `kind.toml` declares, checked to the last key: an unknown one is refused with the nearest right one."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from notify.errors import did_you_mean
+from notify.kinds import locales
+from notify.kinds.places import Fault, Place
+from notify.kinds.values import TYPES, Field, normal_form
+from notify.model import Channel, Lane, OnDoubt
+
+FILE = "kind.toml"
+DELIVERED = (Channel.EMAIL,)  # the channels that have templates in this version
+ANY_LOCALE = ""
+"""Stands for the locale of what is written for nobody in particular: it serves whoever has no variant."""
+
+RESERVED = ("recipient", "locale", "timezone", "direction", "subject", "preheader")
+"""Names that every template may use; [data] may not declare them."""
+
+_FUNCTIONS = ("_", "gettext", "ngettext")
+_TOP = ("title", "category", "channels", "lane", "on_doubt", "critical", "data", *DELIVERED)
+_SPEC = ("type", "default", "items", "fields")
+_HEADERS = ("subject", "preheader")
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """One line of an e-mail's [email] table: template source and where it stands."""
+
+    source: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """A kind's own facts.
+
+    `headers[name][locale]` are the subject and preheader templates; those directly under [email] serve `ANY_LOCALE`.
+    """
+
+    title: str
+    category: str
+    channels: tuple[Channel, ...]
+    lane: Lane
+    on_doubt: OnDoubt
+    critical: bool
+    data: Mapping[str, Field]
+    headers: Mapping[str, Mapping[str, Header]]
+
+
+def read(path: Path) -> Declaration:
+    """Parse and check one kind.toml; raises InvalidKind naming file and line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise Fault(Place(path, int(line[1]) if line else None), str(error)) from None
+    except UnicodeDecodeError as error:
+        raise Fault(Place(path), f"is not UTF-8: {error}") from None
+    return _Reader(path, text).declaration(table)
+
+
+class _Reader:
+    """Turns the parsed table into a Declaration, and finds the line of what it complains about."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path = path
+        self._lines = text.splitlines()
+
+    def declaration(self, table: Mapping[str, Any]) -> Declaration:
+        self._refuse_unknown(table, _TOP, "")
+        channels = tuple(self._channel(word) for word in self._required(table, "channels", list))
+        if not channels:
+            raise self._fault("channels", "", "channels is empty; name at least one, such as email")
+        return Declaration(
+            title=self._required(table, "title", str),
+            category=self._required(table, "category", str),
+            channels=channels,
+            lane=self._word(Lane, table, "lane", Lane.NORMAL),
+            on_doubt=self._word(OnDoubt, table, "on_doubt", OnDoubt.RESEND),
+            critical=self._optional(table, "critical", bool, False),
+            data=self._data(self._optional(table, "data", dict, {})),
+            headers=self._headers(self._required(table, "email", dict)),
+        )
+
+    def _data(self, table: Mapping[str, Any]) -> Mapping[str, Field]:
+        for name in table:
+            if name in RESERVED or name in _FUNCTIONS:
+                raise self._fault(name, "data", f"{name} is set by notify and cannot be declared in [data]")
+        return self._fields(table, "data")
+
+    def _fields(self, table: Mapping[str, Any], section: str) -> dict[str, Field]:
+        fields = {}
+        for name, spec in table.items():
+            if not name.isidentifier():
+                raise self._fault(name, section, f"{name!r} cannot be used in a template; use letters, digits and _")
+            fields[name] = self._field(spec, name, section)
+        return fields
+
+    def _field(self, spec: Any, name: str, section: str) -> Field:
+        if isinstance(spec, str):
+            spec = {"type": spec}
+        if not isinstance(spec, dict) or "type" not in spec:
+            raise self._fault(name, section, f"{name} needs a type: one of {', '.join(TYPES)}")
+        self._refuse_unknown(spec, _SPEC, section, within=name)
+        if spec["type"] not in TYPES:
+            near = did_you_mean(str(spec["type"]), TYPES) or f"; use one of {', '.join(TYPES)}"
+            raise self._fault(name, section, f"{name}: {spec['type']!r} is not a type{near}")
+        for part, owner in (("items", "list"), ("fields", "object")):
+            if part in spec and spec["type"] != owner:
+                raise self._fault(name, section, f"{name}: only a type {owner} has {part}")
+        field = Field(
+            type=spec["type"],
+            required="default" not in spec,
+            fields=self._fields(spec["fields"], section) if "fields" in spec else None,
+            items=self._items(spec["items"], name, section) if "items" in spec else None,
+        )
+        return self._with_default(field, spec["default"], name, section) if "default" in spec else field
+
+    def _items(self, spec: Any, name: str, section: str) -> Field:
+        """`items` is a type, a full description of one, or a table of the fields of an object."""
+        described = isinstance(spec, str) or (isinstance(spec, dict) and "type" in spec and set(spec) <= set(_SPEC))
+        if described or not isinstance(spec, dict):
+            return self._field(spec, name, section)
+        return Field(type="object", fields=self._fields(spec, section))
+
+    def _with_default(self, field: Field, default: Any, name: str, section: str) -> Field:
+        normal, complaints = normal_form({name: field}, {name: default})
+        if complaints:
+            raise self._fault(name, section, f"default: {complaints[0]}")
+        return Field(field.type, False, normal[name], field.fields, field.items)
+
+    def _headers(self, table: Mapping[str, Any]) -> Mapping[str, Mapping[str, Header]]:
+        headers: dict[str, dict[str, Header]] = {name: {} for name in _HEADERS}
+        for key, value in table.items():
+            if key in _HEADERS:
+                headers[key][ANY_LOCALE] = self._header(key, value, "email")
+                continue
+            locale = locales.normal(key) if isinstance(value, dict) else None
+            if locale is None:
+                known = (
+                    did_you_mean(key, _HEADERS) or "; [email] holds subject, preheader and tables such as [email.nl]"
+                )
+                raise self._fault(key, "email", f"{key} is neither a key of [email] nor a locale{known}")
+            self._refuse_unknown(value, _HEADERS, f"email.{key}")
+            for name, source in value.items():
+                headers[name].setdefault(locale, self._header(name, source, f"email.{key}"))
+        if ANY_LOCALE not in headers["subject"]:
+            raise self._fault("email", "", "[email] has no subject")
+        return headers
+
+    def _header(self, key: str, source: Any, section: str) -> Header:
+        if not isinstance(source, str) or not source.strip():
+            raise self._fault(key, section, f"{key} must be a line of text")
+        return Header(source, self._place(key, section))
+
+    def _channel(self, word: Any) -> Channel:
+        names = [channel.value for channel in Channel]
+        if word not in names:
+            raise self._fault("channels", "", f"{word!r} is not a channel{did_you_mean(str(word), names)}")
+        if word not in DELIVERED:
+            raise self._fault("channels", "", f"this version delivers only e-mail, not {word}")
+        return Channel(word)
+
+    def _word(self, words: type[_Word], table: Mapping[str, Any], key: str, default: _Word) -> _Word:
+        given = table.get(key, default.value)
+        known = [word.value for word in words]
+        if given not in known:
+            near = did_you_mean(str(given), known) or f"; use one of {', '.join(known)}"
+            raise self._fault(key, "", f"{key} cannot be {given!r}{near}")
+        return words(given)
+
+    def _required(self, table: Mapping[str, Any], key: str, kind: type) -> Any:
+        if key not in table:
+            raise Fault(Place(self._path), f"{f'[{key}]' if kind is dict else key} is missing")
+        return self._optional(table, key, kind, None)
+
+    def _optional(self, table: Mapping[str, Any], key: str, kind: type, default: Any) -> Any:
+        value = table.get(key, default)
+        if not isinstance(value, kind):
+            raise self._fault(key, "", f"{key} must be a {_NAMES[kind]}, not {type(value).__name__}")
+        return value
+
+    def _refuse_unknown(self, table: Mapping[str, Any], known: Iterable[str], section: str, within: str = "") -> None:
+        for key in table:
+            if key not in known:
+                owner = within or (f"[{section}]" if section else FILE)
+                spot = key if self._line(key, section) else within
+                raise self._fault(spot, section, f"{key} is not a key of {owner}{did_you_mean(key, known)}")
+
+    def _fault(self, key: str, section: str, text: str) -> Fault:
+        return Fault(self._place(key, section), text)
+
+    def _place(self, key: str, section: str) -> Place:
+        return Place(self._path, self._line(key, section))
+
+    def _line(self, key: str, section: str) -> int | None:
+        """Where `key` is set inside [section] or one of its sub-tables, or opened as a table itself."""
+        current = ""
+        sets = re.compile(rf"""(?:^|[{{,.])\s*["']?{re.escape(key)}["']?\s*[=.]""")
+        opens = re.compile(rf"""(?:^|\.)["']?{re.escape(key)}["']?$""")
+        for number, line in enumerate(self._lines, start=1):
+            if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line):
+                current = header[1]
+                if opens.search(current):
+                    return number
+            elif (current == section or current.startswith(f"{section}.")) and sets.search(line):
+                return number
+        return None
+
+
+_NAMES: Mapping[type, str] = {str: "string", list: "list", bool: "boolean", dict: "table"}

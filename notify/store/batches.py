@@ -1,0 +1,141 @@
+"""Batches: claimed under a lease, fenced by epoch, rung for again when nobody came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from notify.model import Batch, BatchState, Channel, Lane
+from notify.store.engine import any_of
+from notify.store.tables import batches
+
+_FIELDS = (
+    batches.c.id,
+    batches.c.tenant_id,
+    batches.c.channel,
+    batches.c.lane,
+    batches.c.due_at,
+    batches.c.state,
+    batches.c.epoch,
+    batches.c.size,
+)
+
+
+def insert(connection: sa.Connection, rows: Sequence[Batch], now: datetime) -> None:
+    """Store new batches. Those due count as published: whoever planned them rings next, and the sweep finds them if not."""
+    if not rows:
+        return
+    connection.execute(
+        sa.insert(batches),
+        [
+            {
+                "id": row.id,
+                "tenant_id": row.tenant_id,
+                "channel": row.channel,
+                "lane": row.lane,
+                "state": row.state,
+                "epoch": row.epoch,
+                "size": row.size,
+                "due_at": row.due_at,
+                "published_at": now if row.due_at <= now else None,
+                "created_at": now,
+            }
+            for row in rows
+        ],
+    )
+
+
+def claim(
+    connection: sa.Connection, batch_id: UUID, *, worker: str, now: datetime, lease_until: datetime
+) -> Batch | None:
+    """Lease a batch that is due and free, or whose lease ran out; None when it is neither. Raises its epoch."""
+    free = sa.or_(
+        batches.c.state == BatchState.READY,
+        sa.and_(batches.c.state == BatchState.LEASED, batches.c.lease_until < now),
+    )
+    row = connection.execute(
+        sa.update(batches)
+        .where(batches.c.id == batch_id, batches.c.due_at <= now, free)
+        .values(state=BatchState.LEASED, epoch=batches.c.epoch + 1, lease_until=lease_until, worker=worker)
+        .returning(*_FIELDS)
+    ).one_or_none()
+    return None if row is None else _batch(row)
+
+
+def renew(connection: sa.Connection, batch: Batch, lease_until: datetime) -> bool:
+    """Prolong the lease; False when another worker has taken the batch over. Locks the row until the commit."""
+    renewed = connection.execute(sa.update(batches).where(*_held(batch)).values(lease_until=lease_until))
+    return renewed.rowcount == 1
+
+
+def finish(connection: sa.Connection, batch: Batch, now: datetime) -> bool:
+    """Close the batch; False when another worker has taken it over."""
+    done = connection.execute(
+        sa.update(batches).where(*_held(batch)).values(state=BatchState.DONE, lease_until=None, finished_at=now)
+    )
+    return done.rowcount == 1
+
+
+def due(connection: sa.Connection, now: datetime, *, unclaimed_since: datetime, limit: int) -> list[Batch]:
+    """Batches to ring for: due and never rung for, rung for before `unclaimed_since`, or with a lease that ran out.
+
+    They are stamped as published now, and locked against another relay.
+    """
+    ready = sa.and_(
+        batches.c.state == BatchState.READY,
+        batches.c.due_at <= now,
+        sa.or_(batches.c.published_at.is_(None), batches.c.published_at < unclaimed_since),
+    )
+    abandoned = sa.and_(
+        batches.c.state == BatchState.LEASED,
+        batches.c.lease_until < now,
+        sa.or_(
+            batches.c.published_at.is_(None),
+            batches.c.published_at < batches.c.lease_until,
+            batches.c.published_at < unclaimed_since,
+        ),
+    )
+    found: list[Batch] = []
+    for wanted, order in ((ready, batches.c.due_at), (abandoned, batches.c.lease_until)):
+        chosen = sa.select(*_FIELDS).where(wanted).order_by(order).limit(limit).with_for_update(skip_locked=True)
+        found += [_batch(row) for row in connection.execute(chosen)]
+    mark_published(connection, found, now)
+    return found
+
+
+def mark_published(connection: sa.Connection, rows: Sequence[Batch], at: datetime | None) -> None:
+    """Note when these were rung for; None: they were not."""
+    if rows:
+        connection.execute(
+            sa.update(batches).where(any_of(connection, batches.c.id, [row.id for row in rows])).values(published_at=at)
+        )
+
+
+def oldest_due(connection: sa.Connection) -> datetime | None:
+    """When the batch that waits longest was due; None when nothing is under way."""
+    moments = [
+        connection.scalar(sa.select(sa.func.min(batches.c.due_at)).where(batches.c.state == state))
+        for state in (BatchState.READY, BatchState.LEASED)
+    ]
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _held(batch: Batch) -> tuple[sa.ColumnElement[bool], ...]:
+    return (batches.c.id == batch.id, batches.c.epoch == batch.epoch, batches.c.state == BatchState.LEASED)
+
+
+def _batch(row: Any) -> Batch:
+    return Batch(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        channel=Channel(row.channel),
+        lane=Lane(row.lane),
+        due_at=row.due_at,
+        state=BatchState(row.state),
+        epoch=row.epoch,
+        size=row.size,
+    )

@@ -1,0 +1,140 @@
+"""Connections: SQLite with durable commits and PostgreSQL, behind one `Store`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.pool import StaticPool
+
+from notify.errors import InvalidSettings, MigrationNeeded, Unreachable
+from notify.settings import redact
+
+BUSY_SECONDS = 30  # a SQLite writer waits this long for the others
+STATEMENT_SECONDS = 60  # backstop against a query that hangs
+CONNECT_SECONDS = 5
+READ_ONLY = "notify_read_only"
+
+
+class Store:
+    """The database. `begin()` gives a transaction; query modules of this room take its connection."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """One transaction. `Unreachable` when the database does not answer, `MigrationNeeded` when tables are missing."""
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except (OperationalError, InterfaceError, sa.exc.ProgrammingError) as error:
+            raise explained(error, self.engine.url) from error
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A transaction that only reads: on SQLite it does not hold up writers. Errors as for `begin()`."""
+        try:
+            with self.engine.connect() as connection:
+                yield connection.execution_options(**{READ_ONLY: True})
+        except (OperationalError, InterfaceError, sa.exc.ProgrammingError) as error:
+            raise explained(error, self.engine.url) from error
+
+    def close(self) -> None:
+        """Return every connection to the database server."""
+        self.engine.dispose()
+
+
+def open_store(url: str) -> Store:
+    """A Store for a SQLAlchemy URL: `sqlite:///file`, `sqlite://` (memory) or `postgresql+psycopg://…`."""
+    try:
+        parsed = sa.make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url))
+    except sa.exc.ArgumentError:
+        raise InvalidSettings(
+            f"NOTIFY_DATABASE_URL: {redact(url)!r} is no database URL; "
+            "write sqlite:///file or postgresql+psycopg://user:password@host/db"
+        ) from None
+    match parsed.get_backend_name():
+        case "sqlite":
+            return Store(_sqlite(parsed))
+        case "postgresql":
+            return Store(_postgresql(parsed))
+        case other:
+            raise InvalidSettings(
+                f"NOTIFY_DATABASE_URL: {other} is not supported; use postgresql+psycopg:// or sqlite:///"
+            )
+
+
+def explained(error: DBAPIError, url: sa.URL) -> Exception:
+    """The operator's error for a failed statement, or the error itself when it is no matter of operation."""
+    shown = redact(url.render_as_string(hide_password=True))
+    text = str(error.orig)
+    if "no such table" in text or 'relation "' in text:
+        return MigrationNeeded(f"The database {shown} lacks notify's tables.\nNext: notify db upgrade")
+    if "no such column" in text or 'column "' in text:
+        return MigrationNeeded(f"The database {shown} is at another version.\nNext: notify db upgrade")
+    if isinstance(error, sa.exc.ProgrammingError):
+        return error
+    return Unreachable(
+        f"The database {shown} does not answer: {text.splitlines()[0]}\n"
+        "Next: check that it runs and that NOTIFY_DATABASE_URL is right (notify config)."
+    )
+
+
+def upsert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """`INSERT` with `on_conflict_…` in the connection's dialect."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def any_of(connection: sa.Connection, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """`column` is one of `values`: one bound parameter however many there are, so that the statement is cached."""
+    if connection.dialect.name == "sqlite":
+        plain = [value.hex if isinstance(column.type, sa.Uuid) else value for value in values]
+        listed = sa.func.json_each(sa.bindparam(None, plain, type_=sa.JSON)).table_valued("value")
+        return column.in_(sa.select(listed.c.value))
+    return column == sa.any_(sa.bindparam(None, list(values), type_=postgresql.ARRAY(column.type)))
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    memory = not url.database or url.database == ":memory:"
+    if not memory:
+        Path(cast("str", url.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(
+        url,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        **({"poolclass": StaticPool} if memory else {}),
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, below
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        # a transaction that first reads and then writes would fail at once with SQLITE_BUSY under another writer
+        read_only = connection.get_execution_options().get(READ_ONLY)
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql(url: sa.URL) -> sa.Engine:
+    return sa.create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=5,
+        max_overflow=15,
+        connect_args={
+            "connect_timeout": CONNECT_SECONDS,
+            "options": f"-c statement_timeout={STATEMENT_SECONDS * 1000} -c timezone=UTC",
+        },
+    )

@@ -1,0 +1,266 @@
+"""The tables. Every one has a tenant, every state a CHECK, every hot query an index.
+
+`notify/store/migrations` builds the same; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from notify.model import BatchState, Channel, Lane, MessageState, Mode, Outcome
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """Aware datetimes in UTC on both databases; a naive one is a bug and is refused."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive datetime {value!r}: times in the store are aware")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Json = sa.JSON().with_variant(JSONB(), "postgresql")
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    }
+)
+
+
+def _id() -> sa.Column[Any]:
+    return sa.Column("id", sa.Uuid, primary_key=True)
+
+
+def _tenant() -> sa.Column[Any]:
+    return sa.Column("tenant_id", sa.Uuid, sa.ForeignKey("tenants.id"), nullable=False)
+
+
+def _time(name: str, *, nullable: bool = False) -> sa.Column[Any]:
+    return sa.Column(name, UtcDateTime, nullable=nullable)
+
+
+def _text(name: str, *, nullable: bool = False) -> sa.Column[Any]:
+    return sa.Column(name, sa.Text, nullable=nullable)
+
+
+def one_of(column: str, words: type[StrEnum] | Iterable[str]) -> sa.CheckConstraint:
+    """CHECK that `column` holds one of the enum's words."""
+    listed = ", ".join(f"'{word}'" for word in words)
+    return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+tenants = sa.Table("tenants", metadata, _id(), _text("key"), _time("created_at"), sa.UniqueConstraint("key"))
+
+recipients = sa.Table(
+    "recipients",
+    metadata,
+    _id(),
+    _tenant(),
+    _text("key"),
+    _text("locale", nullable=True),
+    _text("timezone", nullable=True),
+    sa.Column("attributes", Json, nullable=False),
+    sa.Column("tags", Json, nullable=False),
+    _time("created_at"),
+    _time("updated_at"),
+    sa.UniqueConstraint("tenant_id", "key"),
+)
+
+addresses = sa.Table(
+    "addresses",
+    metadata,
+    _id(),
+    _tenant(),
+    sa.Column("recipient_id", sa.Uuid, sa.ForeignKey("recipients.id", ondelete="CASCADE"), nullable=False),
+    _text("channel"),
+    _text("value"),
+    _text("folded"),
+    sa.Column("verified", sa.Boolean(create_constraint=False), nullable=False),
+    _time("created_at"),
+    one_of("channel", Channel),
+    sa.UniqueConstraint("recipient_id", "channel"),
+    sa.Index(None, "tenant_id", "channel", "folded"),
+)
+
+notifications = sa.Table(
+    "notifications",
+    metadata,
+    _id(),
+    _tenant(),
+    _text("kind"),
+    _text("mode"),
+    _text("idempotency_key", nullable=True),
+    _text("request_hash"),
+    sa.Column("data", Json, nullable=False),
+    _text("correlation_id", nullable=True),
+    _time("at", nullable=True),
+    _time("created_at"),
+    one_of("mode", Mode),
+    sa.UniqueConstraint("tenant_id", "idempotency_key"),
+)
+
+attachments = sa.Table(
+    "attachments",
+    metadata,
+    _id(),
+    _tenant(),
+    sa.Column("notification_id", sa.Uuid, sa.ForeignKey("notifications.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    _text("name"),
+    _text("content_type"),
+    _text("inline", nullable=True),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.UniqueConstraint("notification_id", "position"),
+)
+
+batches = sa.Table(
+    "batches",
+    metadata,
+    _id(),
+    _tenant(),
+    _text("channel"),
+    _text("lane"),
+    _text("state"),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    _time("due_at"),
+    _time("lease_until", nullable=True),
+    _time("published_at", nullable=True),
+    _text("worker", nullable=True),
+    _time("created_at"),
+    _time("finished_at", nullable=True),
+    one_of("channel", Channel),
+    one_of("lane", Lane),
+    one_of("state", BatchState),
+    # the relay's three questions: what is due, what was never claimed, whose lease ran out
+    sa.Index(
+        "batches_ready_idx",
+        "due_at",
+        sqlite_where=sa.text("state = 'ready'"),
+        postgresql_where=sa.text("state = 'ready'"),
+    ),
+    sa.Index(
+        "batches_leased_idx",
+        "lease_until",
+        sqlite_where=sa.text("state = 'leased'"),
+        postgresql_where=sa.text("state = 'leased'"),
+    ),
+)
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    _id(),
+    _tenant(),
+    sa.Column("notification_id", sa.Uuid, sa.ForeignKey("notifications.id"), nullable=False),
+    sa.Column("recipient_id", sa.Uuid, sa.ForeignKey("recipients.id"), nullable=False),
+    sa.Column("batch_id", sa.Uuid, sa.ForeignKey("batches.id"), nullable=True),
+    _text("channel"),
+    _text("address", nullable=True),
+    _text("state"),
+    _text("reason", nullable=True),
+    _text("rule", nullable=True),
+    sa.Column("data", Json, nullable=True),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    _time("due_at"),
+    _time("created_at"),
+    _time("sent_at", nullable=True),
+    one_of("channel", Channel),
+    one_of("state", MessageState),
+    sa.UniqueConstraint("notification_id", "recipient_id", "channel"),
+    sa.Index(None, "batch_id"),
+    sa.Index(None, "recipient_id"),
+    sa.Index(None, "tenant_id", "state", "due_at"),
+)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    _id(),
+    _tenant(),
+    sa.Column("message_id", sa.Uuid, sa.ForeignKey("messages.id"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    _text("outcome"),
+    _text("provider", nullable=True),
+    _text("provider_id", nullable=True),
+    _text("reason", nullable=True),
+    _text("response", nullable=True),
+    _text("subject", nullable=True),
+    _text("header_id", nullable=True),
+    _text("template_version", nullable=True),
+    _time("rendered_at", nullable=True),
+    _time("at"),
+    one_of("outcome", Outcome),
+    sa.Index(None, "message_id"),
+)
+
+suppressions = sa.Table(
+    "suppressions",
+    metadata,
+    _id(),
+    _tenant(),
+    _text("channel"),
+    _text("address"),
+    _text("scope"),
+    _text("reason"),
+    _text("source"),
+    _time("created_at"),
+    _time("expires_at", nullable=True),
+    one_of("channel", Channel),
+    sa.UniqueConstraint("tenant_id", "channel", "address", "scope"),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    _id(),
+    _tenant(),
+    _text("actor"),
+    _text("action"),
+    _text("subject"),
+    sa.Column("detail", Json, nullable=False),
+    _time("at"),
+    sa.Index(None, "tenant_id", "at"),
+)
+
+schedule_claims = sa.Table(
+    "schedule_claims",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    _tenant(),
+    sa.Column("slot", sa.BigInteger, nullable=False),
+    _time("claimed_at"),
+)
+
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    _tenant(),
+    _text("queues"),
+    _time("started_at"),
+    _time("seen_at"),
+)

@@ -1,0 +1,40 @@
+"""Whose rows these are."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from uuid_utils.compat import uuid7
+
+from notify.errors import InvalidRecipient, did_you_mean
+from notify.store.engine import upsert
+from notify.store.tables import tenants
+
+DEFAULT_KEY = "default"
+DEFAULT_ID = UUID("00000000-0000-7000-8000-000000000000")  # written by the first migration
+
+
+def tenant_id(connection: sa.Connection, key: str | None) -> UUID:
+    """The id of the tenant with this key; without a key, the default one. Unknown: `InvalidRecipient`."""
+    if key is None or key == DEFAULT_KEY:
+        return DEFAULT_ID
+    found: UUID | None = connection.scalar(sa.select(tenants.c.id).where(tenants.c.key == key))
+    if found is None:
+        raise InvalidRecipient(
+            f"no tenant {key!r}{did_you_mean(key, keys(connection))}\nNext: notify tenants add {key}"
+        )
+    return found
+
+
+def add(connection: sa.Connection, key: str, now: datetime) -> bool:
+    """Make a tenant; False when it was there already."""
+    row = {"id": uuid7(), "key": key, "created_at": now}
+    made = upsert(connection, tenants).values(row).on_conflict_do_nothing().returning(tenants.c.id)
+    return connection.execute(made).first() is not None
+
+
+def keys(connection: sa.Connection) -> list[str]:
+    """Every tenant's key, in order."""
+    return list(connection.scalars(sa.select(tenants.c.key).order_by(tenants.c.key)))

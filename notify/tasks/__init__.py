@@ -1,0 +1,8 @@
+"""Thin Celery tasks: each parses its arguments and calls one use case. `celery -A notify.tasks worker` finds them here."""
+
+from notify.broker import celery
+from notify.tasks import deliver, process, ticks
+
+app = celery
+
+__all__ = ["app", "deliver", "process", "ticks"]

@@ -1,0 +1,16 @@
+"""The bell: a batch's id has arrived."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from notify.app import current
+from notify.broker import DELIVER, celery
+from notify.delivery import deliver
+from notify.tasks.process import stopping, worker_name
+
+
+@celery.task(name=DELIVER)
+def ring(batch_id: str) -> None:
+    """Deliver this batch, if it is still to be delivered."""
+    deliver(current(), UUID(batch_id), worker=worker_name(), stopping=stopping)

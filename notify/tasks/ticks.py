@@ -1,0 +1,53 @@
+"""beat's ticks, and the timetable that beat_schedule.py writes down."""
+
+from __future__ import annotations
+
+import runpy
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from notify.app import current, shipped
+from notify.broker import SYSTEM, celery
+from notify.delivery import relay, sweep, tick
+from notify.errors import InvalidSettings, did_you_mean
+
+TICKS = {"notify.relay": ("relay", relay), "notify.sweep": ("sweep", sweep)}
+
+
+@celery.task(name="notify.relay")
+def relay_tick(every: float) -> None:
+    """Ring for what is due."""
+    tick(current(), "relay", timedelta(seconds=every), relay)
+
+
+@celery.task(name="notify.sweep")
+def sweep_tick(every: float) -> None:
+    """Forget what is long gone."""
+    tick(current(), "sweep", timedelta(seconds=every), sweep)
+
+
+def timetable(path: Path | None) -> dict[str, dict[str, Any]]:
+    """Beat's schedule, from the file at `path` or the one that ships. Raises `InvalidSettings` naming the entry at fault."""
+    source = path or shipped("beat_schedule.py")
+    try:
+        written = runpy.run_path(str(source)).get("SCHEDULE")
+    except OSError as error:
+        raise InvalidSettings(f"NOTIFY_BEAT_SCHEDULE: cannot read {source}: {error.strerror}") from None
+    if not isinstance(written, dict) or not written:
+        raise InvalidSettings(f"NOTIFY_BEAT_SCHEDULE: {source} defines no SCHEDULE = {{…}}")
+    return {name: _entry(source, name, entry) for name, entry in written.items()}
+
+
+def _entry(source: Path, name: str, entry: Any) -> dict[str, Any]:
+    task, every = (entry.get("task"), entry.get("every")) if isinstance(entry, dict) else (None, None)
+    if task not in TICKS:
+        raise InvalidSettings(f"{source}: {name!r}: unknown task {task!r}{did_you_mean(str(task), TICKS)}")
+    if not isinstance(every, int | float) or every <= 0:
+        raise InvalidSettings(f"{source}: {name!r}: every must be a number of seconds above 0, not {every!r}")
+    return {
+        "task": task,
+        "schedule": timedelta(seconds=every),
+        "args": (float(every),),
+        "options": {"queue": SYSTEM, "expires": float(every), "retry": False},
+    }

