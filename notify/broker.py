@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from celery import Celery
-from kombu import Queue
+from kombu import Exchange, Queue
 from kombu.exceptions import OperationalError
 
 from notify.errors import Unreachable
@@ -26,7 +26,10 @@ celery.conf.update(
     task_reject_on_worker_lost=True,
     task_default_queue=SYSTEM,
     task_create_missing_queues=False,
-    task_queues=[Queue(SYSTEM), *(Queue(f"{channel}.{lane}") for channel in Channel for lane in Lane)],
+    task_queues=[
+        Queue(name, Exchange("notify", type="direct"), routing_key=name)
+        for name in (SYSTEM, *(f"{channel}.{lane}" for channel in Channel for lane in Lane))
+    ],
     worker_prefetch_multiplier=1,
     worker_send_task_events=False,
     task_send_sent_event=False,

@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 from datetime import timedelta
+from email.utils import parseaddr
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -63,7 +64,7 @@ class Settings(BaseSettings):
     )
     database_url: SecretStr | None = Field(
         None,
-        description="SQLAlchemy URL, e.g. postgresql+psycopg://user:password@host/db; unset: SQLite in the data folder.",
+        description="SQLAlchemy URL, e.g. postgresql+psycopg://user:password@host/db; unset: SQLite in NOTIFY_DATA_DIR.",
     )
     allow_sqlite: bool = Field(False, description="Permit SQLite in production.")
     redis_url: SecretStr | None = Field(
@@ -120,6 +121,14 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: Any) -> Any:
         return [part for part in re.split(r"[,\s]+", value) if part] if isinstance(value, str) else value
+
+    @field_validator("email_from")
+    @classmethod
+    def _named_address(cls, value: str) -> str:
+        _, address = parseaddr(value)
+        if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address) or re.search(r"[\r\n\0]", value):
+            raise ValueError(f"write it like 'Name <address@example.org>', not {value!r}")
+        return value
 
     @field_validator("test_recipients")
     @classmethod
@@ -185,11 +194,11 @@ class Settings(BaseSettings):
     @property
     def message_id_domain(self) -> str:
         """The domain of Message-ID headers."""
-        return self.email_domain or self.email_from.rstrip("> ").rpartition("@")[2]
+        return self.email_domain or parseaddr(self.email_from)[1].rpartition("@")[2]
 
 
 def load(env_file: Path | None = Path(".env"), **overrides: Any) -> Settings:
-    """Read the settings in force, `overrides` before all; `InvalidSettings` names what cannot be used, and the remedy."""
+    """Read the settings in force, `overrides` before all; `InvalidSettings` names what cannot be used."""
     for name in overrides:
         if name not in Settings.model_fields:
             raise InvalidSettings(f"{name} is not a setting{did_you_mean(name, Settings.model_fields)}")

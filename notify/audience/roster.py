@@ -1,7 +1,7 @@
 """Rosters: a CSV of people becomes recipients; a row that cannot be used is named by line and reason, the rest goes in.
 
-Columns: `key` and any of `email`, `name`, `locale`, `timezone`, `tags` (separated by `;`) and `status`; every other column
-becomes an attribute. An empty cell says nothing and changes nothing.
+Columns: `key` and any of `email`, `name`, `locale`, `timezone`, `tags` (separated by `;`) and `status`; every other
+column becomes an attribute. An empty cell says nothing and changes nothing.
 """
 
 from __future__ import annotations
@@ -135,7 +135,8 @@ def _header(cells: Sequence[str], path: Path) -> list[str]:
     doubled = next((name for name in header if not name or header.count(name) > 1), None)
     if doubled is not None:
         raise OperatorError(
-            f"{path}, line 1: column {doubled!r} is empty or stands twice\nNext: name each column once. Nothing was imported."
+            f"{path}, line 1: column {doubled!r} is empty or stands twice\n"
+            "Next: name each column once. Nothing was imported."
         )
     return header
 

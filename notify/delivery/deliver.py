@@ -88,7 +88,7 @@ def _hand_over(app: App, lease: Lease, ledger: Ledger, stopping: threading.Event
 
 
 def _settle(app: App, lease: Lease, ledger: Ledger) -> list[Batch]:
-    """Settle, and wait for a database that is away as long as the lease holds: what was sent should be known as sent."""
+    """Settle, and wait for a database that is away while the lease holds: what was sent should be known as sent."""
     pause = threading.Event()
     while True:
         try:

@@ -13,8 +13,9 @@ FORGET_WORKERS_AFTER = timedelta(days=1)
 
 
 def relay(app: App) -> int:
-    """Ring for batches that are due and were never rung for, that nobody claimed in `republish_seconds`, or whose
-    lease ran out; returns how many. This rebuilds an emptied broker.
+    """Ring for batches that nobody works on though they are due; returns how many. This rebuilds an emptied broker.
+
+    They were never rung for, or nobody claimed them in `republish_seconds`, or their lease ran out.
     """
     rung = 0
     while True:

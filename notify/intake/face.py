@@ -107,7 +107,7 @@ def explain(message_id: UUID | str) -> Explanation:
 
 
 def cancel(id_or_key: UUID | str, *, tenant: str | None = None) -> int:
-    """Cancel what no worker has taken yet of a notification (its id, or its idempotency key); returns how many messages."""
+    """Cancel what no worker has taken yet of a notification , named by id or key; returns how many messages."""
     return planning.cancel(apps.current(), id_or_key, tenant=tenant)
 
 

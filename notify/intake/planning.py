@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -45,7 +44,7 @@ def plan(app: App, request: Request, session: Session | None = None) -> Notifica
     unreachable broker is no error: the batches wait in the database until the relay finds them.
     """
     now = app.clock.now()
-    with _transaction(app, session) as connection:
+    with app.store.join(session) as connection:
         tenant_id = tenants.tenant_id(connection, request.tenant)
         _require_known(connection, tenant_id, request)
         notification = Notification(
@@ -84,7 +83,7 @@ def plan(app: App, request: Request, session: Session | None = None) -> Notifica
 
 
 def cancel(app: App, id_or_key: UUID | str, *, tenant: str | None = None) -> int:
-    """Cancel what no worker has taken yet of a notification, by its id or idempotency key; returns how many messages."""
+    """Cancel what no worker has taken yet of a notification, named by id or key; returns how many messages."""
     with app.store.begin() as connection:
         tenant_id = tenants.tenant_id(connection, tenant)
         notification = notifications.find(connection, tenant_id, _as_id(id_or_key))
@@ -102,15 +101,6 @@ def _as_id(id_or_key: UUID | str) -> UUID | str:
         return UUID(id_or_key)
     except ValueError:
         return id_or_key
-
-
-@contextmanager
-def _transaction(app: App, session: Session | None) -> Iterator[Connection]:
-    if session is None:
-        with app.store.begin() as connection:
-            yield connection
-    else:
-        yield sessions.connection_of(session)
 
 
 def _require_known(connection: Connection, tenant_id: UUID, request: Request) -> None:
@@ -199,7 +189,9 @@ class _Planned:
             at=self._request.at,
         )
         if isinstance(decision, Skip):
-            skipped = self._message(person, channel, now, MessageState.SKIPPED, decision.reason, decision.rule)
+            skipped = self._message(
+                person, channel, now, state=MessageState.SKIPPED, reason=decision.reason, rule=decision.rule
+            )
             self.rows.append((skipped, data))
             return None
         return decision.until if isinstance(decision, Defer) else now
@@ -214,19 +206,19 @@ class _Planned:
             batch = Batch(uuid7(), self._notification.tenant_id, channel, lane, due_at, size=len(part))
             self.batches.append(batch)
             for person, data in part:
-                message = self._message(
-                    person, channel, due_at, MessageState.QUEUED, "scheduled" if deferred else None, None
-                )
-                self.rows.append((replace(message, batch_id=batch.id), data))
+                reason = "scheduled" if deferred else None
+                self.rows.append((self._message(person, channel, due_at, reason=reason, batch=batch), data))
 
     def _message(
         self,
         person: Recipient,
         channel: Channel,
         due_at: datetime,
-        state: MessageState,
-        reason: str | None,
-        rule: str | None,
+        *,
+        state: MessageState = MessageState.QUEUED,
+        reason: str | None = None,
+        rule: str | None = None,
+        batch: Batch | None = None,
     ) -> Message:
         address = person.addresses.get(channel)
         return Message(
@@ -240,6 +232,7 @@ class _Planned:
             attempts=0,
             due_at=due_at,
             created_at=self._notification.created_at,
+            batch_id=batch.id if batch else None,
             reason=reason,
             rule=rule,
         )

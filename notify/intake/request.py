@@ -182,6 +182,7 @@ def _attachments(files: tuple[Attachment, ...], limit: int) -> tuple[Attachment,
     size = sum(len(file.content) for file in files)
     if size > limit:
         raise InvalidAttachment(
-            f"attachments of {size:,} bytes are over the limit of {limit:,} (NOTIFY_MAX_ATTACHMENT_BYTES); send a link instead"
+            f"attachments of {size:,} bytes are over the limit of {limit:,} (NOTIFY_MAX_ATTACHMENT_BYTES); "
+            "send a link instead"
         )
     return files

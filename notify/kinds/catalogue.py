@@ -27,7 +27,7 @@ class Catalogue:
     """Kinds of several folders, the earlier shadowing the later. May be used from many threads."""
 
     def __init__(self, folders: Sequence[Path], *, default_locale: str = "en", default_timezone: str = "UTC") -> None:
-        self._folders = tuple(folders)
+        self._folders = _distinct(folders)
         self._default_locale = _known_locale(default_locale)
         self._default_timezone = _known_zone(default_timezone)
         self._kinds: dict[str, CompiledKind] = {}
@@ -93,7 +93,7 @@ class Catalogue:
             default_locale=self._default_locale,
             default_timezone=self._default_timezone,
         )
-        own = [file for file in path.rglob("*") if file.is_file()]
+        own = [file for file in path.rglob("*") if file.is_file() and not file.name.startswith(".")]
         facts = Kind(
             name=path.name,
             title=declared.title,
@@ -105,6 +105,14 @@ class Catalogue:
             version=_digest({*own, *email.files}, [book.path for book in self.shelf.books]),
         )
         return CompiledKind(facts, declared.data, email, sample=sample, sample_recipient=sample_recipient)
+
+
+def _distinct(folders: Sequence[Path]) -> tuple[Path, ...]:
+    """A folder given twice (a checkout's own is the shipped one) counts once, at its first place."""
+    seen: dict[Path, Path] = {}
+    for each in folders:
+        seen.setdefault(each.resolve(), each)
+    return tuple(seen.values())
 
 
 def _digest(files: Iterable[Path], catalogues: Iterable[Path]) -> str:

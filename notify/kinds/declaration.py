@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from notify.errors import did_you_mean
 from notify.kinds import locales
 from notify.kinds.places import Fault, Place
-from notify.kinds.values import TYPES, Field, normal_form
+from notify.kinds.values import MAY_BE_EMPTY, TYPES, Field, normal_form
 from notify.model import Channel, Lane, OnDoubt
 
 FILE = "kind.toml"
@@ -134,6 +134,8 @@ class _Reader:
         return Field(type="object", fields=self._fields(spec, section))
 
     def _with_default(self, field: Field, default: Any, name: str, section: str) -> Field:
+        if default == "" and field.type in MAY_BE_EMPTY:
+            return Field(field.type, False, "")
         normal, complaints = normal_form({name: field}, {name: default})
         if complaints:
             raise self._fault(name, section, f"default: {complaints[0]}")

@@ -50,6 +50,8 @@ class CompiledKind:
 
         Raises InvalidData with every complaint, or InvalidHeader for CR, LF or NUL in what the subject prints.
         """
+        if not isinstance(data, Mapping):
+            raise InvalidData(f"{self.facts.name}: data must be an object, not {type(data).__name__}")
         for name in sorted(self.header_fields.data):
             self._refuse_line_breaks(data.get(name), name)
         normal, complaints = values.normal_form(self._fields, data)

@@ -173,6 +173,8 @@ class Reader:
                 raise Fault(place, '<mj-include> is not supported; use {% include "file" %}')
             if name not in TAGS:
                 raise Fault(place, f"<{name}> is not an MJML tag{did_you_mean(name, TAGS)}")
+            if not closing and self.element in CONTENT:
+                raise Fault(place, f"<{name}> cannot stand in <{self.element}>, which holds text or HTML")
             if closing and name != self.element:
                 inside = f" inside <{self.element}>" if self.element else ""
                 raise Fault(place, f"</{name}>{inside} closes nothing")

@@ -34,7 +34,7 @@ class Program:
 
     def bind(self, environment: Environment) -> Render:
         """A function from variables to text. It raises InvalidKind or InvalidData naming file and line."""
-        template = Template.from_code(environment, self._code, environment.make_globals(None))
+        template = Template.from_code(environment, self._code, dict(environment.globals))
         root, new_context, source = template.root_render_func, template.new_context, self.source
 
         def render(variables: Mapping[str, Any]) -> str:

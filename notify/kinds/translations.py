@@ -18,7 +18,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileError, read_po
 from babel.support import Translations
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from notify.kinds import locales
 from notify.kinds.places import Fault, Place
@@ -71,7 +71,7 @@ class Shelf:
         """Whether one of the catalogues of exactly this locale translates `message`."""
         return any(book.has(message) for book in self.books if book.locale == locale)
 
-    def functions(self, locale: str, *, html: bool) -> Mapping[str, Callable[..., Any]]:
+    def functions(self, locale: str, *, html: bool) -> Mapping[str, Callable[..., str]]:
         """`_`, `gettext` and `ngettext` for templates; in HTML, placeholders are escaped."""
         catalogue: NullTranslations = NullTranslations()
         wanted = [*locales.chain(locale), *locales.chain(self._default)]
@@ -79,23 +79,25 @@ class Shelf:
             nearer = _compiled(book)
             nearer.add_fallback(catalogue)
             catalogue = nearer
-        finish: Callable[[str], Any] = Markup if html else str
+        singular = lru_cache(maxsize=_REMEMBERED)(catalogue.gettext)
+        plural = lru_cache(maxsize=_REMEMBERED)(catalogue.ngettext)
+        fill = _filled_html if html else str.__mod__
 
-        @lru_cache(maxsize=_REMEMBERED)
-        def singular(message: str) -> Any:
-            return finish(catalogue.gettext(message))
+        bare = lru_cache(maxsize=_REMEMBERED)(lambda message: fill(catalogue.gettext(message), {}))
 
-        @lru_cache(maxsize=_REMEMBERED)
-        def plural(one: str, many: str, number: int) -> Any:
-            return finish(catalogue.ngettext(one, many, number))
+        def gettext(message: str, /, **values: Any) -> str:
+            return fill(singular(message), values) if values else bare(message)
 
-        def gettext(message: str, /, **values: Any) -> Any:
-            return singular(message) % values
-
-        def ngettext(one: str, many: str, number: int, /, **values: Any) -> Any:
-            return plural(one, many, number) % {"num": number, **values}
+        def ngettext(one: str, many: str, number: int, /, **values: Any) -> str:
+            return fill(plural(one, many, number), {"num": number, **values})
 
         return {"_": gettext, "gettext": gettext, "ngettext": ngettext}
+
+
+def _filled_html(text: str, values: Mapping[str, Any]) -> Markup:
+    """`text` is markup; what fills it is escaped, but for numbers, which `%d` wants as they are."""
+    safe = {name: value if type(value) in (int, float) else escape(value) for name, value in values.items()}
+    return Markup(text % safe)  # noqa: S704 - the catalogue's author is the template's, and values are escaped
 
 
 def _books(folder: Path) -> Iterator[Book]:

@@ -29,7 +29,10 @@ class Misfit(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One declared value. `fields` describes an object's parts, `items` a list's elements; both may be open."""
+    """One declared value. `fields` describes an object's parts, `items` a list's elements; both may be open.
+
+    The empty string may be the default of a text, a `url` or an `email`: it says that there is none.
+    """
 
     type: str
     required: bool = True
@@ -67,7 +70,9 @@ def _object(fields: Mapping[str, Field], data: Mapping[str, Any], path: str, com
     complaints += [f"{path}{name} is not declared{did_you_mean(str(name), fields)}" for name in unknown]
     normal: dict[str, Any] = {}
     for name, field in fields.items():
-        if name in data:
+        if name in data and data[name] == "" == field.default:
+            normal[name] = ""
+        elif name in data:
             normal[name] = _value(field, data[name], f"{path}{name}", complaints)
         elif field.required:
             complaints.append(f"{path}{name} ({field.type}) is missing")
@@ -222,3 +227,6 @@ _PARSERS: Mapping[str, Callable[[str], date]] = MappingProxyType(
 )
 TYPES = tuple(_CHECKS)
 """The words a kind.toml may use as a type."""
+
+MAY_BE_EMPTY = ("string", "url", "email")
+"""Types whose default may be the empty string."""

@@ -26,7 +26,7 @@ _FIELDS = (
 
 
 def insert(connection: sa.Connection, rows: Sequence[Batch], now: datetime) -> None:
-    """Store new batches. Those due count as published: whoever planned them rings next, and the sweep finds them if not."""
+    """Store new batches. Those due count as published: who planned them rings next, and the relay finds them if not."""
     if not rows:
         return
     connection.execute(

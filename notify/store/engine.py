@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.orm import Session
 
 from notify.errors import InvalidSettings, MigrationNeeded, Unreachable
 from notify.settings import redact
@@ -23,14 +23,18 @@ READ_ONLY = "notify_read_only"
 
 
 class Store:
-    """The database. `begin()` gives a transaction; query modules of this room take its connection."""
+    """The database. `begin()` gives a transaction; query modules of this room take its connection.
 
-    def __init__(self, engine: sa.Engine) -> None:
+    `joins_sessions` says whether an application's Session can be joined, for it is on the same database.
+    """
+
+    def __init__(self, engine: sa.Engine, *, joins_sessions: bool = True) -> None:
         self.engine = engine
+        self._joins_sessions = joins_sessions
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
-        """One transaction. `Unreachable` when the database does not answer, `MigrationNeeded` when tables are missing."""
+        """One transaction. `Unreachable` when the database does not answer, `MigrationNeeded` without our tables."""
         try:
             with self.engine.begin() as connection:
                 yield connection
@@ -46,13 +50,22 @@ class Store:
         except (OperationalError, InterfaceError, sa.exc.ProgrammingError) as error:
             raise explained(error, self.engine.url) from error
 
+    @contextmanager
+    def join(self, session: Session | None) -> Iterator[sa.Connection]:
+        """The transaction that the application's session is in; without a session, one of our own."""
+        if session is None or not self._joins_sessions:
+            with self.begin() as connection:
+                yield connection
+        else:
+            yield session.connection()
+
     def close(self) -> None:
         """Return every connection to the database server."""
         self.engine.dispose()
 
 
-def open_store(url: str) -> Store:
-    """A Store for a SQLAlchemy URL: `sqlite:///file`, `sqlite://` (memory) or `postgresql+psycopg://…`."""
+def open_store(url: str, *, joins_sessions: bool = True) -> Store:
+    """A Store for a SQLAlchemy URL: `sqlite:///file` or `postgresql+psycopg://…`."""
     try:
         parsed = sa.make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url))
     except sa.exc.ArgumentError:
@@ -62,9 +75,9 @@ def open_store(url: str) -> Store:
         ) from None
     match parsed.get_backend_name():
         case "sqlite":
-            return Store(_sqlite(parsed))
+            return Store(_sqlite(parsed), joins_sessions=joins_sessions)
         case "postgresql":
-            return Store(_postgresql(parsed))
+            return Store(_postgresql(parsed), joins_sessions=joins_sessions)
         case other:
             raise InvalidSettings(
                 f"NOTIFY_DATABASE_URL: {other} is not supported; use postgresql+psycopg:// or sqlite:///"
@@ -102,14 +115,10 @@ def any_of(connection: sa.Connection, column: sa.ColumnElement[Any], values: Seq
 
 
 def _sqlite(url: sa.URL) -> sa.Engine:
-    memory = not url.database or url.database == ":memory:"
-    if not memory:
-        Path(cast("str", url.database)).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(
-        url,
-        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
-        **({"poolclass": StaticPool} if memory else {}),
-    )
+    if not url.database or url.database == ":memory:":
+        raise InvalidSettings("NOTIFY_DATABASE_URL: a database in memory forgets; write sqlite:///file")
+    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:

@@ -138,7 +138,7 @@ def record(connection: sa.Connection, rows: Sequence[Attempt]) -> None:
     """Write attempts. They are never updated."""
     if rows:
         connection.execute(
-            sa.insert(attempts), [{name: getattr(row, name) for name in attempts.c.keys()} for row in rows]
+            sa.insert(attempts), [{column.name: getattr(row, column.name) for column in attempts.c} for row in rows]
         )
 
 

@@ -160,3 +160,12 @@ def ids_by_key(connection: sa.Connection, tenant_id: UUID, keys: Sequence[str]) 
     """The ids of the recipients with these keys."""
     wanted = sa.and_(recipients.c.tenant_id == tenant_id, any_of(connection, recipients.c.key, keys))
     return {row.key: row.id for row in connection.execute(sa.select(recipients.c.key, recipients.c.id).where(wanted))}
+
+
+def all_keys(connection: sa.Connection, tenant_id: UUID) -> list[str]:
+    """The key of every recipient of this tenant, in order."""
+    return list(
+        connection.scalars(
+            sa.select(recipients.c.key).where(recipients.c.tenant_id == tenant_id).order_by(recipients.c.key)
+        )
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -14,6 +15,8 @@ from alembic.util import CommandError
 
 from notify.errors import MigrationNeeded, OperatorError
 from notify.store.engine import Store
+from notify.store.tables import metadata, tenants
+from notify.store.tenants import DEFAULT_ID, DEFAULT_KEY
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = 0x6E6F74696679  # "notify": two processes that migrate PostgreSQL at once go one after the other
@@ -45,6 +48,14 @@ def upgrade(store: Store, revision: str = "head") -> None:
 def downgrade(store: Store, revision: str) -> None:
     """Bring the schema down to `revision` (`base` is empty)."""
     _move(store, command.downgrade, revision)
+
+
+def create(store: Store) -> None:
+    """Make the tables of this version at once, without migrations: for a database that is thrown away."""
+    with store.begin() as connection:
+        metadata.create_all(connection)
+        default = {"id": DEFAULT_ID, "key": DEFAULT_KEY, "created_at": datetime.now(UTC)}
+        connection.execute(sa.insert(tenants), default)
 
 
 def require_head(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Joining an application's own SQLAlchemy transaction: its commit is ours, its rollback too."""
+"""Waiting for an application's own transaction: its commit is ours, its rollback too."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
-
-
-def connection_of(session: Session) -> sa.Connection:
-    """The connection of the transaction that the session is in; one begins when there is none."""
-    return session.connection()
 
 
 def after_commit(session: Session, then: Callable[[], object]) -> None:

@@ -1,4 +1,4 @@
-"""Thin Celery tasks: each parses its arguments and calls one use case. `celery -A notify.tasks worker` finds them here."""
+"""Thin Celery tasks: each parses its arguments and calls one use case. `celery -A notify.tasks …` finds them."""
 
 from notify.broker import celery
 from notify.tasks import deliver, process, ticks

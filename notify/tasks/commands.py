@@ -45,9 +45,11 @@ def worker(lanes: Sequence[str], concurrency: int | None) -> None:
     _require_sound_kinds(app)
     threads = concurrency or app.settings.worker_concurrency
     _run(
-        ["worker", "--pool", "threads", "--concurrency", str(threads), "--hostname", f"{'-'.join(lanes)}@%h"]
-        + ["--queues", ",".join(queues(lanes)), "--without-gossip", "--without-mingle", "--without-heartbeat"]
-        + ["--loglevel", "WARNING"]
+        [
+            *("worker", "--pool", "threads", "--concurrency", str(threads), "--loglevel", "WARNING"),
+            *("--hostname", f"{'-'.join(lanes)}@%h", "--queues", ",".join(queues(lanes))),
+            *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+        ]
     )
 
 

@@ -1,4 +1,4 @@
-"""A worker process from start to stop: it says that it lives, and hands back what it has not begun when told to stop."""
+"""A worker process from start to stop: it says that it lives, and hands back what it has not begun when it stops."""
 
 from __future__ import annotations
 

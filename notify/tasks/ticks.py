@@ -28,7 +28,7 @@ def sweep_tick(every: float) -> None:
 
 
 def timetable(path: Path | None) -> dict[str, dict[str, Any]]:
-    """Beat's schedule, from the file at `path` or the one that ships. Raises `InvalidSettings` naming the entry at fault."""
+    """Beat's schedule, from the file at `path` or the one that ships. Raises `InvalidSettings` naming what is wrong."""
     source = path or shipped("beat_schedule.py")
     try:
         written = runpy.run_path(str(source)).get("SCHEDULE")

@@ -53,10 +53,9 @@ class Terms:
 class _Line(smtplib.SMTP):
     """smtplib's framing, EHLO and STARTTLS; a limit of its own for connecting; TLS before the greeting."""
 
-    command_encoding = "utf-8"  # RFC 6531 §3.1; everything else is ASCII
-
     def __init__(self, terms: Terms) -> None:
         super().__init__(local_hostname=terms.greeting, timeout=terms.timeout)
+        self.command_encoding = "utf-8"  # for addresses under SMTPUTF8 (RFC 6531 §3.3)
         self._terms = terms
         self._host = terms.host  # the name that STARTTLS verifies
 

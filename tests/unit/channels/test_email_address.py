@@ -24,8 +24,21 @@ def test_an_address_has_one_normal_form(written: str, normal: str) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    ["", "ada", "ada@", "@example.org", "a b@example.org", "ada@localhost", "ada@example..org", "ada@example.org\r\nX: y"]
-    + ["Ada <ada@example.org>", "ada@[127.0.0.1]", "ada@example.invalid", "a" * 300 + "@example.org", "\ud800@example.org"],
+    [
+        "",
+        "ada",
+        "ada@",
+        "@example.org",
+        "a b@example.org",
+        "ada@localhost",
+        "ada@example..org",
+        "ada@example.org\r\nX: y",
+        "Ada <ada@example.org>",
+        "ada@[127.0.0.1]",
+        "ada@example.invalid",
+        "a" * 300 + "@example.org",
+        "\ud800@example.org",
+    ],
 )
 def test_what_is_no_address_is_refused_in_one_sentence(wrong: str) -> None:
     with pytest.raises(InvalidAddress) as refusal:

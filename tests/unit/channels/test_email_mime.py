@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from email.header import decode_header, make_header
 from email.message import EmailMessage
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -34,7 +35,7 @@ MAIL = Mail(
 
 any_text = st.text(st.characters(), max_size=300)
 header_text = st.text(st.characters(blacklist_characters="\r\n\0"), max_size=120)
-mostly_ascii = st.text(st.sampled_from("abc =_?\"\\(,)<>.\té語🎉"), max_size=200)
+mostly_ascii = st.text(st.sampled_from('abc =_?"\\(,)<>.\té語🎉'), max_size=200)
 
 
 def read(mail: Mail) -> EmailMessage:
@@ -113,8 +114,8 @@ def test_any_name_is_read_back_beside_its_address(name: str) -> None:
     assert str(make_header(decode_header(raw))) == encodable(name).strip()
 
 
-@given(name=header_text, value=header_text)
-def test_any_further_header_is_read_back(name: str, value: str) -> None:
+@given(value=header_text)
+def test_any_further_header_is_read_back(value: str) -> None:
     mail = replace(MAIL, headers={"X-Story": value, "List-Unsubscribe": "<https://example.org/u>"})
     assert_fit_for_the_wire(compose(mail))
     assert read(mail)["X-Story"] == encodable(value)
@@ -168,7 +169,7 @@ def test_the_same_mail_is_the_same_octets_in_whatever_zone_its_date_is() -> None
 
 def test_a_date_without_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="aware"):
-        compose(replace(MAIL, date=datetime(2026, 3, 1)))  # noqa: DTZ001 - what is refused
+        compose(replace(MAIL, date=datetime(2026, 3, 1)))
 
 
 @pytest.mark.parametrize(
@@ -218,14 +219,16 @@ def test_no_value_can_begin_another_header(field: str, break_: str) -> None:
         headers = {"X-A": f"x{break_}"} if field == "value" else {f"X-A{break_}": "x"}
         mail = replace(MAIL, headers=headers)
     else:
-        mail = replace(MAIL, **{field: f"{getattr(MAIL, field) or 'a@example.org'}{break_}"})
+        changed: Any = {field: f"{getattr(MAIL, field) or 'a@example.org'}{break_}"}
+        mail = replace(MAIL, **changed)
     with pytest.raises(InvalidHeader):
         compose(mail)
 
 
 @pytest.mark.parametrize("field", ["name", "content_type", "inline"])
 def test_no_attachment_can_begin_another_header(field: str) -> None:
-    file = replace(Attachment("a.png", b"", "image/png", inline="a"), **{field: "image/png\r\nBcc: all@example.org"})
+    changed: Any = {field: "image/png\r\nBcc: all@example.org"}
+    file = replace(Attachment("a.png", b"", "image/png", inline="a"), **changed)
     with pytest.raises(InvalidHeader):
         compose(replace(MAIL, attachments=[file]))
 
@@ -238,14 +241,21 @@ def test_a_header_that_is_ours_or_no_name_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize(
     "file",
-    [Attachment(" ", b""), Attachment("a", b"", "png"), Attachment("a", b"", "é/x"), Attachment("a", b"", inline="<a>")],
+    [
+        Attachment(" ", b""),
+        Attachment("a", b"", "png"),
+        Attachment("a", b"", "é/x"),
+        Attachment("a", b"", inline="<a>"),
+    ],
 )
 def test_an_attachment_that_no_mail_can_carry_is_refused(file: Attachment) -> None:
     with pytest.raises(InvalidAttachment):
         compose(replace(MAIL, attachments=[file]))
 
 
-@pytest.mark.parametrize("address", ["", "ada", "a@b@c", "a b@c.org", "a@b.org>, <c@d.org", "a@b.org, c@d.org", "\ud800@x.y"])
+@pytest.mark.parametrize(
+    "address", ["", "ada", "a@b@c", "a b@c.org", "a@b.org>, <c@d.org", "a@b.org, c@d.org", "\ud800@x.y"]
+)
 def test_what_is_not_one_address_is_refused(address: str) -> None:
     with pytest.raises(InvalidAddress):
         compose(replace(MAIL, recipient_address=address))

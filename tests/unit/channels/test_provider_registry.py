@@ -34,8 +34,10 @@ def test_every_scheme_in_the_table_opens(scheme: str) -> None:
     assert provider_for(url).channel is Channel.EMAIL
 
 
-def test_every_part_of_an_smtp_url_is_read(tmp_path: Path) -> None:
-    provider = smtp("smtp://ada%40example.org:p%2Fw%3F%C3%A9@Mail.example.org:587?tls=starttls&timeout=7.5&helo=me.test")
+def test_every_part_of_an_smtp_url_is_read() -> None:
+    provider = smtp(
+        "smtp://ada%40example.org:p%2Fw%3F%C3%A9@Mail.example.org:587?tls=starttls&timeout=7.5&helo=me.test"
+    )
     assert (provider.host, provider.port, provider.timeout, provider.connect_timeout) == (
         "mail.example.org",
         587,

@@ -26,7 +26,9 @@ def exceptions() -> list[Exception]:
                 found.append(kind(550, b"no"))
             elif issubclass(kind, Exception):
                 found.append(kind("gone"))
-    found.extend(kind(1, "gone") for kind in vars(builtins).values() if isinstance(kind, type) and issubclass(kind, OSError))
+    found.extend(
+        kind(1, "gone") for kind in vars(builtins).values() if isinstance(kind, type) and issubclass(kind, OSError)
+    )
     return found
 
 

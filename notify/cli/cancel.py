@@ -1,0 +1,33 @@
+"""`notify cancel`: what no worker has taken yet is not sent."""
+
+from __future__ import annotations
+
+import click
+
+from notify import intake
+from notify.cli import screen
+from notify.cli.groups import CONTEXT, example
+from notify.cli.options import as_json, tenant
+from notify.cli.wiring import opened_app
+
+
+@click.command(
+    context_settings=CONTEXT,
+    epilog=example("notify cancel newsletter-2031-05", "notify cancel 0198c5f2-6d3b-7c1e-9a57-3f0d8e2b4a61 --json"),
+)
+@click.argument("id_or_key")
+@tenant
+@as_json
+def cancel(id_or_key: str, tenant: str | None, as_json: bool) -> None:
+    """Cancel what no worker has taken yet of a notification.
+
+    ID_OR_KEY is the id that `notify send` printed, or the idempotency key it was given.
+    """
+    with opened_app() as app:
+        cancelled = intake.cancel(app, id_or_key, tenant=tenant)
+    if as_json:
+        screen.print_json({"cancelled": cancelled})
+    elif cancelled:
+        click.echo(f"Cancelled {cancelled:,} message{'s' if cancelled > 1 else ''}.")
+    else:
+        click.echo("Nothing was left to cancel: every message is with a worker, or has its final state.")

@@ -1,0 +1,175 @@
+"""`notify messages` and `notify explain`: which messages there are, and the whole story of one."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import click
+
+from notify import intake
+from notify.cli import screen
+from notify.cli.groups import CONTEXT, Group, example
+from notify.cli.options import as_json, tenant
+from notify.cli.wiring import opened_app
+from notify.intake import Explanation
+from notify.model import Attempt, MessageState
+from notify.store import messages as store
+from notify.store import tenants
+from notify.store.messages import Listed
+
+ID = "0198c5f2-6d3b-7c1e-9a57-3f0d8e2b4a61"
+
+
+@click.group(cls=Group, context_settings=CONTEXT, epilog=example("notify messages list --state dead --state in_doubt"))
+def messages() -> None:
+    """List messages, and show what became of one."""
+
+
+@messages.command(
+    "list",
+    epilog=example(
+        "notify messages list --state dead --kind welcome", "notify messages list --recipient user-42 --json"
+    ),
+)
+@click.option("--state", "states", type=click.Choice(list(MessageState)), multiple=True, help="Only in these states.")
+@click.option("--kind", help="Only of this kind.")
+@click.option("--recipient", metavar="KEY", help="Only to this recipient.")
+@click.option("--notification", type=click.UUID, metavar="ID", help="Only of this notification.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, help="At most so many. Default: 20.")
+@tenant
+@as_json
+def list_(
+    *,
+    states: tuple[MessageState, ...],
+    kind: str | None,
+    recipient: str | None,
+    notification: UUID | None,
+    limit: int,
+    tenant: str | None,
+    as_json: bool,
+) -> None:
+    """List messages, newest first."""
+    with opened_app() as app, app.store.read() as connection:
+        found = store.listing(
+            connection,
+            tenants.tenant_id(connection, tenant),
+            states=states,
+            kind=kind,
+            recipient=recipient,
+            notification_id=notification,
+            limit=limit + 1,
+        )
+    shown = found[:limit]
+    if as_json:
+        screen.print_json([_json(line) for line in shown])
+        return
+    out = screen.console()
+    if not shown:
+        out.print("No such messages.")
+        return
+    columns = ("Message", "State", "Kind", "Recipient", "Created")
+    out.print(screen.table(columns, [_row(line) for line in shown], whole=("Message", "State")))
+    if len(found) > limit:
+        out.print(screen.cell(f"There are more than these {limit:,}; --limit shows more.", "dim"))
+
+
+def _row(line: Listed) -> tuple[Any, ...]:
+    message = line.message
+    state = screen.state(message.state)
+    if message.reason:
+        state.append(f" ({screen.plain(message.reason)})", "dim")
+    return message.id, state, line.kind, line.recipient, message.created_at
+
+
+def _json(line: Listed) -> dict[str, Any]:
+    message = line.message
+    return {
+        "message": str(message.id),
+        "notification": str(message.notification_id),
+        "kind": line.kind,
+        "mode": line.mode,
+        "recipient": line.recipient,
+        "channel": message.channel,
+        "address": message.address,
+        "state": message.state,
+        "reason": message.reason,
+        "rule": message.rule,
+        "attempts": message.attempts,
+        "due_at": message.due_at.isoformat(),
+        "created_at": message.created_at.isoformat(),
+        "sent_at": message.sent_at.isoformat() if message.sent_at else None,
+    }
+
+
+def _tell(message_id: str, as_json: bool) -> None:
+    with opened_app() as app:
+        story = intake.explain(app, message_id)
+    if as_json:
+        screen.print_json(story.as_json())
+    else:
+        _show(story)
+
+
+@messages.command(epilog=example(f"notify messages show {ID}"))
+@click.argument("message_id", metavar="ID")
+@as_json
+def show(message_id: str, as_json: bool) -> None:
+    """Tell the whole story of one message: what was decided, tried and answered."""
+    _tell(message_id, as_json)
+
+
+@click.command(context_settings=CONTEXT, epilog=example(f"notify explain {ID}"))
+@click.argument("message_id", metavar="ID")
+@as_json
+def explain(message_id: str, as_json: bool) -> None:
+    """Tell the whole story of one message.
+
+    What was decided and by which rule, each attempt and what was answered. The same as `notify messages show`.
+    """
+    _tell(message_id, as_json)
+
+
+def _show(story: Explanation) -> None:
+    out, message, notification = screen.console(), story.message, story.notification
+    out.print(screen.cell(f"message {message.id}", "bold"))
+    pairs = [
+        ("state", screen.state(message.state)),
+        ("reason", message.reason),
+        ("rule", message.rule),
+        ("kind", notification.kind),
+        ("mode", notification.mode),
+        ("channel", message.channel),
+        ("address", message.address or "none"),
+        ("notification", notification.id),
+        ("key", notification.key),
+        ("due", message.due_at if message.state is MessageState.QUEUED else None),
+        ("sent", message.sent_at),
+    ]
+    out.print(screen.facts(pairs))
+    out.print(screen.cell("\ntimeline", "bold"))
+    out.print(
+        screen.facts([(screen.plain(moment.at), _moment(moment.what, moment.detail)) for moment in story.timeline])
+    )
+    for attempt in story.attempts:
+        out.print(screen.cell(f"\nattempt {attempt.number}", "bold"))
+        out.print(screen.facts(_attempt(attempt)))
+
+
+def _moment(what: str, detail: str) -> str:
+    return f"{what}: {detail}" if detail else what
+
+
+def _attempt(attempt: Attempt) -> list[tuple[str, Any]]:
+    return [
+        ("outcome", screen.state(attempt.outcome)),
+        ("at", attempt.at),
+        ("reason", attempt.reason),
+        ("provider", attempt.provider),
+        ("provider's id", attempt.provider_id),
+        ("reply", attempt.response),
+        ("subject", attempt.subject),
+        ("Message-ID", attempt.header_id),
+        ("templates", attempt.template_version),
+        ("rendered", attempt.rendered_at),
+    ]

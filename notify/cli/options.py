@@ -1,0 +1,82 @@
+"""What commands are given, read and checked: JSON with the position of a mistake, recipients, moments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+To = str | dict[str, Any]
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")
+tenant = click.option("--tenant", metavar="KEY", help="The tenant; default: the one every installation has.")
+
+
+def data(text: str) -> dict[str, Any]:
+    """A JSON object as it stands, or `@FILE` to read one from; BadParameter names line and column of a mistake."""
+    if not text.startswith("@"):
+        return _object(text)
+    path = Path(text[1:])
+    try:
+        return _object(path.read_text(encoding="utf-8"), f"{path}, ")
+    except OSError as error:
+        raise click.BadParameter(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise click.BadParameter(f"{path} is not UTF-8: {error}") from None
+
+
+def recipient(text: str) -> To:
+    """The key of a known recipient; what begins with a brace is a JSON object that describes one."""
+    return _object(text) if text.lstrip().startswith("{") else text
+
+
+def moment(text: str) -> datetime:
+    """A moment in ISO 8601. Without an offset from UTC it would mean something else elsewhere: BadParameter."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; write it like 2031-05-01T09:00+02:00") from None
+    if found.tzinfo is None:
+        raise click.BadParameter(f"{text!r} has no offset from UTC; write it like 2031-05-01T09:00+02:00")
+    return found
+
+
+def recipients_in(lines: Iterable[str], source: str) -> list[To]:
+    """One recipient per line, each a JSON object or a JSON text that is a key; empty lines are passed over.
+
+    BadParameter names line and column of a mistake.
+    """
+    found: list[To] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            one = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise click.BadParameter(f"{source}, line {number}, column {error.colno}: {error.msg}") from None
+        if not isinstance(one, str | dict):
+            raise click.BadParameter(
+                f"{source}, line {number}, column 1: a recipient is an object with a key, or a text that is one, "
+                f"not {_JSON_NAMES[type(one)]}"
+            )
+        found.append(one)
+    return found
+
+
+def _object(text: str, where: str = "") -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise click.BadParameter(f"{where}line {error.lineno}, column {error.colno}: {error.msg}") from None
+    if not isinstance(value, dict):
+        raise click.BadParameter(
+            f"{where}line 1, column 1: expected a JSON object like {{…}}, not {_JSON_NAMES[type(value)]}"
+        )
+    return value
+
+
+_JSON_NAMES = {str: "a text", list: "a list", bool: "a boolean", int: "a number", float: "a number", type(None): "null"}

@@ -1,0 +1,124 @@
+"""`notify send`: what an application would ask for, asked for by hand."""
+
+from __future__ import annotations
+
+import mimetypes
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from notify import intake
+from notify.app import App
+from notify.cli import options, screen
+from notify.cli.groups import CONTEXT, example
+from notify.cli.options import To, as_json, tenant
+from notify.cli.wiring import opened_app
+from notify.model import Attachment, Channel, Mode, Notification
+
+ANY_FILE = "application/octet-stream"
+
+
+@click.command(
+    context_settings=CONTEXT,
+    epilog=example(
+        "notify send welcome --to user-42",
+        'notify send welcome --to \'{"key": "user-43", "email": "ada@example.org", "locale": "nl"}\'',
+        "notify send job-completed --to-file people.jsonl --data @job.json --attach results.csv --key job-7",
+    ),
+)
+@click.argument("kind")
+@click.option(
+    "--to",
+    type=options.recipient,
+    multiple=True,
+    metavar="KEY|JSON",
+    help="A recipient's key, or a description with a key. May be repeated.",
+)
+@click.option(
+    "--to-file",
+    type=click.File(encoding="utf-8"),
+    metavar="JSONL",
+    help="A recipient per line in JSON; - is standard input.",
+)
+@click.option("--data", type=options.data, metavar="JSON|@FILE", help="What the templates are filled with.")
+@click.option("--key", help="Idempotency key: the same request with the same key is sent once.")
+@click.option("--at", type=options.moment, metavar="ISO", help="Send it then, such as 2031-05-01T09:00+02:00.")
+@click.option("--channel", "channels", type=click.Choice(list(Channel)), multiple=True, help="Only by these channels.")
+@click.option(
+    "--attach", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True, help="A file to go along."
+)
+@click.option(
+    "--mode", type=click.Choice(list(Mode)), default=Mode.LIVE, help="dry_run writes .eml files. Default: live."
+)
+@tenant
+@as_json
+def send(
+    *,
+    kind: str,
+    to: tuple[To, ...],
+    to_file: TextIO | None,
+    data: dict[str, Any] | None,
+    key: str | None,
+    at: datetime | None,
+    channels: tuple[Channel, ...],
+    attach: tuple[Path, ...],
+    mode: Mode,
+    tenant: str | None,
+    as_json: bool,
+) -> None:
+    """Notify one or many recipients.
+
+    KIND names a folder of templates (`notify kinds list`). When this returns, the notification is stored and will reach
+    a final state. A recipient who is described is kept under that key for the next time.
+    """
+    if not to and to_file is None:
+        raise click.UsageError("nobody to notify; give --to or --to-file")
+    everyone = [*to, *(options.recipients_in(to_file, to_file.name) if to_file else ())]
+    with opened_app() as app:
+        request = intake.Request.checked(
+            app,
+            kind,
+            everyone,
+            data,
+            channels=channels or None,
+            key=key,
+            at=at,
+            tenant=tenant,
+            attachments=[_attachment(path) for path in attach],
+            mode=mode,
+        )
+        sent = intake.plan(app, request)
+        if as_json:
+            screen.print_json(_json(sent))
+        else:
+            _show(app, sent, at)
+
+
+def _attachment(path: Path) -> Attachment:
+    return Attachment(path.name, path.read_bytes(), mimetypes.guess_type(path.name)[0] or ANY_FILE)
+
+
+def _json(sent: Notification) -> dict[str, Any]:
+    return {
+        "notification": str(sent.id),
+        "kind": sent.kind,
+        "mode": sent.mode,
+        "key": sent.key,
+        "repeated": sent.repeated,
+        "created_at": sent.created_at.isoformat(),
+        "messages": dict(sent.messages or {}),
+    }
+
+
+def _show(app: App, sent: Notification, at: datetime | None) -> None:
+    out = screen.console()
+    out.print(screen.cell(f"notification {sent.id}", "bold"))
+    out.print(screen.facts([("kind", sent.kind), ("mode", sent.mode), ("key", sent.key), ("at", at)]))
+    if sent.repeated:
+        out.print("This key was used before for the same request: nothing was sent again. Its messages are now:")
+    out.print(screen.counts(sent.messages or {}) if sent.messages else "  no messages")
+    if sent.mode is Mode.DRY_RUN:
+        out.print(f"Mails will lie in {app.settings.dry_run_dir / str(sent.id)}", soft_wrap=True)
+    out.print(f"Next: notify messages list --notification {sent.id}", soft_wrap=True)

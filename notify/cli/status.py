@@ -1,0 +1,108 @@
+"""`notify status`: is everything moving? A problem is always followed by the next step, and by exit code 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import click
+from redis.exceptions import RedisError
+
+from notify.app import App
+from notify.cli import screen
+from notify.cli.groups import CONTEXT, example
+from notify.cli.options import as_json
+from notify.cli.wiring import opened_app
+from notify.delivery import Status
+from notify.delivery import status as delivery_status
+from notify.errors import OperatorError
+from notify.settings import redact
+
+UNHEALTHY = 2
+STEPS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+@click.command(context_settings=CONTEXT, epilog=example("notify status", "notify status --json | jq .problems"))
+@as_json
+@click.pass_context
+def status(ctx: click.Context, as_json: bool) -> None:
+    """Say whether everything moves, and what to do if not.
+
+    Exit code 2 when there is a problem: a service is away, the schema is old, or beat, workers or messages are stale.
+    """
+    with opened_app() as app:
+        problems = list(_redis(app))
+        found: Status | None = None
+        try:
+            found = delivery_status(app)
+        except OperatorError as error:
+            problems.append(str(error))
+        problems += found.problems if found else ()
+        now = app.clock.now()
+    if as_json:
+        known: dict[str, Any] = found.as_json() if found else {"at": now.isoformat()}
+        screen.print_json({**known, "healthy": not problems, "problems": problems})
+    else:
+        _show(found, problems, now)
+    if problems:
+        ctx.exit(UNHEALTHY)
+
+
+def _redis(app: App) -> Iterator[str]:
+    try:
+        app.redis.ping()
+    except RedisError as error:
+        yield (
+            f"Redis {redact(app.settings.redis)} does not answer: {error}\n"
+            "Next: check that it runs and that NOTIFY_REDIS_URL is right (notify config)."
+        )
+
+
+def _show(found: Status | None, problems: list[str], now: datetime) -> None:
+    out = screen.console()
+    if found:
+        _messages(found)
+        out.print()
+        out.print(screen.facts(_processes(found, now), indent=0))
+        out.print()
+    if not problems:
+        out.print(screen.cell("All is well.", "green"))
+        return
+    for problem in problems:
+        what, _, step = problem.replace(" Next: ", "\nNext: ").partition("\nNext: ")
+        out.print(screen.cell(f"✗ {what}", "red"))
+        if step:
+            out.print(screen.cell(f"  Next: {step}"))
+
+
+def _messages(found: Status) -> None:
+    out = screen.console()
+    if not found.states:
+        out.print("No messages yet.")
+        return
+    rows = []
+    for word, count in found.states.items():
+        reasons = found.reasons.get(word, {})
+        said = ", ".join(f"{reason} {number:,}" for reason, number in sorted(reasons.items()))
+        rows.append((screen.state(word), f"{count:,}", screen.cell(said, "dim")))
+    out.print(screen.table(("Messages", "", "Reasons"), rows, whole=("Messages",), right=("",)))
+
+
+def _processes(found: Status, now: datetime) -> Iterator[tuple[str, Any]]:
+    waiting = found.oldest_due
+    yield "oldest due", f"{screen.plain(waiting)}, {_span(waiting, now)}" if waiting else "nothing waits"
+    for name, moment in sorted(found.ticks.items()):
+        yield f"beat: {name}", f"{_span(moment, now)}"
+    if not found.ticks:
+        yield "beat", "never seen"
+    for worker in found.workers:
+        yield f"worker {worker.name}", f"{_span(worker.seen_at, now)}, on {worker.queues.replace(',', ', ')}"
+    if not found.workers:
+        yield "workers", "none"
+
+
+def _span(moment: datetime, now: datetime) -> str:
+    seconds = (now - moment).total_seconds()
+    size, unit = next((step for step in STEPS if abs(seconds) >= step[0]), STEPS[-1])
+    return f"{seconds / size:.0f} {unit} ago" if seconds >= 0 else f"in {-seconds / size:.0f} {unit}"

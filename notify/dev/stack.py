@@ -1,0 +1,108 @@
+"""The whole house on one machine: Valkey, a migrated database, a mail catcher, a worker and beat."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from notify.app import App, open_app, shipped, using
+from notify.dev.mailbox import Mailbox
+from notify.dev.processes import Processes, clean_environment, notify_command, procfile
+from notify.dev.valkey import embedded_valkey
+from notify.errors import OperatorError
+from notify.settings import PREFIX, Environment, Settings
+from notify.store import schema
+
+LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|::1)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What runs. `mailbox` is None when mail goes to a server of the user's own."""
+
+    app: App
+    processes: Processes
+    mailbox: Mailbox | None
+    log: Path
+
+
+@contextmanager
+def running(
+    settings: Settings, *, isolated: bool, died: Callable[[str, int], None], port: int | None = None
+) -> Iterator[Stack]:
+    """Run what `settings` leave to the embedded default, until the block ends; no process is left behind.
+
+    `isolated` keeps the environment's own NOTIFY_* settings, and `.env`, from the processes. `port` overrides where
+    the mail catcher listens (0: a free port).
+    """
+    if settings.env is Environment.PRODUCTION:
+        raise OperatorError(
+            "this stack is for development; NOTIFY_ENV is production\nNext: use the Procfile or Compose."
+        )
+    folder = settings.data_dir.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(_owned(folder))
+        if settings.redis_url is None:
+            stack.enter_context(embedded_valkey(settings.socket, folder / "valkey"))
+        mailbox = _mailbox(settings, folder / "mail", port)
+        if mailbox is not None:
+            stack.enter_context(mailbox)
+            settings = settings.model_copy(update={"email_providers": (SecretStr(f"smtp://127.0.0.1:{mailbox.port}"),)})
+        app = open_app(settings)
+        stack.callback(app.close)
+        if settings.database_url is None:
+            schema.upgrade(app.store)
+        schema.require_head(app.store)
+        log = folder / "processes.log"
+        processes = Processes(
+            {"worker": notify_command("worker"), "beat": procfile(shipped("Procfile"))["beat"]},
+            env={**(clean_environment() if isolated else os.environ), **_environment(settings)},
+            cwd=folder if isolated else Path.cwd(),
+            log=log,
+            died=died,
+        )
+        stack.callback(processes.stop)
+        processes.start()
+        stack.enter_context(using(app))
+        yield Stack(app, processes, mailbox, log)
+
+
+@contextmanager
+def _owned(folder: Path) -> Iterator[None]:
+    """Hold the data folder; the lock goes with the process, however that ends."""
+    with (folder / "owner.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise OperatorError(
+                f"another `notify dev` or `notify demo` runs in {folder}\n"
+                "Next: stop it, or give this one its own NOTIFY_DATA_DIR."
+            ) from None
+        yield
+
+
+def _mailbox(settings: Settings, folder: Path, port: int | None) -> Mailbox | None:
+    if port is not None:
+        return Mailbox(folder, port=port)
+    url = urlsplit(settings.email_providers[0].get_secret_value())
+    if url.scheme != "smtp" or url.username or not LOOPBACK.match(url.hostname or ""):
+        return None
+    return Mailbox(folder, port=url.port or 25)
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """What the processes must know of where this stack put things."""
+    environment = {
+        "DATA_DIR": str(settings.data_dir.absolute()),
+        "EMAIL_PROVIDERS": ",".join(url.get_secret_value() for url in settings.email_providers),
+    }
+    return {PREFIX + name: value for name, value in environment.items()}
