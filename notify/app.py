@@ -12,7 +12,7 @@ from typing import Protocol
 
 from redis import Redis
 
-from notify import broker
+from notify.broker import Bell
 from notify.channels import Channels
 from notify.errors import Unreachable
 from notify.kinds import Catalogue
@@ -53,11 +53,12 @@ class App:
         """Return every connection."""
         self.store.close()
         self.redis.close()
+        if isinstance(self.publish, Bell):
+            self.publish.close()
 
 
 def open_app(settings: Settings) -> App:
     """Wire an App. Opens no connection: an unreachable service is reported by its first use."""
-    broker.connect(settings)
     return App(
         settings=settings,
         store=open_store(settings.database),
@@ -71,7 +72,7 @@ def open_app(settings: Settings) -> App:
         ),
         redis=Redis.from_url(settings.redis, socket_timeout=10, socket_connect_timeout=5),
         clock=SystemClock(),
-        publish=broker.publish,
+        publish=Bell(settings),
     )
 
 

@@ -1,4 +1,4 @@
-"""The Celery instance, its queues, and `publish`: the doorbell. What rings is only a batch's id."""
+"""The Celery instance, its queues, and the bell. What rings is only a batch's id."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from celery import Celery
-from kombu import Exchange, Queue
-from kombu.exceptions import OperationalError
+from kombu import Connection, Exchange, Queue
+from kombu.exceptions import KombuError
+from kombu.pools import ProducerPool
 
 from notify.errors import Unreachable
 from notify.model import Batch, Channel, Lane
-from notify.settings import Settings, redact
+from notify.settings import Settings
 
 DELIVER = "notify.deliver"
 SYSTEM = "system"
+ACQUIRE_SECONDS = 10
+POOL = 10
 
 celery = Celery("notify")
 celery.conf.update(
@@ -38,7 +41,7 @@ celery.conf.update(
     worker_redirect_stdouts=False,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    broker_pool_acquire_timeout=10,
+    broker_pool_acquire_timeout=ACQUIRE_SECONDS,
     beat_max_loop_interval=1,
     beat_scheduler="celery.beat:Scheduler",  # its memory is the database: see schedule_claims
     timezone="UTC",
@@ -59,12 +62,15 @@ REDIS_TRANSPORT = {
 
 
 def connect(settings: Settings) -> None:
-    """Point the Celery instance at the broker in force. Opens no connection."""
-    url = settings.broker
-    options: dict[str, Any] = REDIS_TRANSPORT if url.startswith("redis") else {"confirm_publish": True}
-    if url.startswith("redis+socket"):
-        options = {name: value for name, value in options.items() if name != "socket_keepalive"}  # TCP only
-    celery.conf.update(broker_url=url, broker_transport_options=options)
+    """Point this process's worker or beat at the broker in force. Opens no connection."""
+    celery.conf.update(broker_url=settings.broker, broker_transport_options=_transport(settings.broker))
+
+
+def _transport(url: str) -> dict[str, Any]:
+    if not url.startswith("redis"):
+        return {"confirm_publish": True}
+    tcp_only = {"socket_keepalive"} if url.startswith("redis+socket") else set()
+    return {name: value for name, value in REDIS_TRANSPORT.items() if name not in tcp_only}
 
 
 def queues(lanes: Iterable[str]) -> list[str]:
@@ -76,15 +82,34 @@ def queues(lanes: Iterable[str]) -> list[str]:
     ]
 
 
-def publish(batches: Sequence[Batch]) -> None:
-    """Ring for each batch. `Unreachable` when the broker does not answer: the batches stay in the database."""
-    try:
-        with celery.producer_pool.acquire(block=True, timeout=10) as producer:
-            for batch in batches:
-                # queue= alone: an explicit exchange vanishes silently after a broker flush
-                celery.send_task(DELIVER, args=[str(batch.id)], queue=batch.queue, producer=producer, retry=False)
-    except (OperationalError, OSError) as error:
-        raise Unreachable(
-            f"The broker {redact(celery.conf.broker_url)} does not answer: {error}\n"
-            "Next: check that it runs and that NOTIFY_BROKER_URL is right (notify config)."
-        ) from error
+class Bell:
+    """Rings for batches on one broker. Threads may share it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._connection = Connection(settings.broker, transport_options=_transport(settings.broker))
+        self._connections = self._connection.Pool(limit=POOL)
+        self._producers = ProducerPool(self._connections, limit=POOL)
+        self._errors: tuple[type[Exception], ...] = (
+            *self._connection.connection_errors,
+            *self._connection.channel_errors,
+            KombuError,
+            OSError,
+        )
+
+    def __call__(self, batches: Sequence[Batch]) -> None:
+        """Ring for each. `Unreachable` when the broker does not answer: the batches stay in the database."""
+        try:
+            with self._producers.acquire(block=True, timeout=ACQUIRE_SECONDS) as producer:
+                for batch in batches:
+                    # queue= alone: an explicit exchange vanishes silently after a broker flush
+                    celery.send_task(DELIVER, args=[str(batch.id)], queue=batch.queue, producer=producer, retry=False)
+        except self._errors as error:
+            raise Unreachable(
+                f"The broker {self._connection.as_uri()} does not answer: {error}\n"
+                "Next: check that it runs and that NOTIFY_BROKER_URL is right (notify config)."
+            ) from error
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._producers.force_close_all()  # type: ignore[attr-defined]  # celery-types does not know it
+        self._connections.force_close_all()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 import sentry_sdk
 import structlog
@@ -62,7 +63,7 @@ def scrub(text: str) -> str:
 def emit(event: str, **facts: Any) -> None:
     """Announce `event` with its facts, joined by the ids bound with `bind()`. Unknown events are a bug: KeyError."""
     level = EVENTS[event]
-    clean = {name: scrub(value) if isinstance(value, str) else value for name, value in facts.items()}
+    clean = {name: _plain(value) for name, value in facts.items()}
     for subscriber in _subscribers:
         subscriber(event, {**get_contextvars(), **clean, "level": level})
 
@@ -82,6 +83,12 @@ def subscribed(subscriber: Subscriber) -> Iterator[None]:
         yield
     finally:
         _subscribers.remove(subscriber)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return scrub(value)
+    return str(value) if isinstance(value, UUID) else value
 
 
 def _log(event: str, facts: Facts) -> None:
@@ -119,6 +126,7 @@ def start(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it announces at INFO which dialect it found
     if settings.sentry_dsn:
         sentry_sdk.init(
             dsn=settings.sentry_dsn.get_secret_value(),

@@ -34,13 +34,13 @@ COMMANDS = {
         "db": Entry("notify.cli.db:db", "Move the database schema up and down."),
     },
     "Processes": {
-        "worker": Entry("notify.tasks.commands:worker", "Deliver messages."),
-        "beat": Entry("notify.tasks.commands:beat", "Run the timetable."),
-        "web": Entry("notify.web.commands:web", "Serve the web application."),
-        "flower": Entry("notify.tasks.commands:flower", "Watch the workers with Flower."),
+        "worker": Entry("notify.tasks.commands:worker", "Work: deliver batches, run ticks."),
+        "beat": Entry("notify.tasks.commands:beat", "Tick: beat's timetable, as beat_schedule.py writes it down."),
+        "web": Entry("notify.web.commands:web", "Serve HTTP: health and readiness."),
+        "flower": Entry("notify.tasks.commands:flower", "Watch: Flower, Celery's own console."),
     },
     "Development": {
-        "demo": Entry("notify.dev.commands:demo", "Run the whole pipeline on this machine, and show what came of it."),
+        "demo": Entry("notify.dev.commands:demo", "Show the whole pipeline: 500 recipients, two kinds, caught mails."),
         "dev": Entry("notify.dev.commands:dev", "Run the same stack until Ctrl-C, for an application to send to."),
     },
 }

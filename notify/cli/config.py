@@ -11,8 +11,9 @@ from pydantic import SecretStr
 
 from notify.cli import env_file, screen
 from notify.cli.groups import example
+from notify.cli.masking import shown_secret, shown_url
 from notify.cli.wiring import opened_app
-from notify.settings import DEVELOPMENT_SECRET, Settings, load, redact, sources
+from notify.settings import DEVELOPMENT_SECRET, Settings, load, sources
 
 ENV_FILE = Path(".env")
 DERIVED = {
@@ -93,14 +94,14 @@ def _shown(settings: Settings, name: str) -> Any:
     """The value in force in JSON's types, without its secrets."""
     value = getattr(settings, name)
     if value is None and name in DERIVED:
-        return redact(getattr(settings, DERIVED[name]))
+        return shown_url(getattr(settings, DERIVED[name]))
     if name == "secret_key":
         return "*** (development key)" if value.get_secret_value() == DEVELOPMENT_SECRET else "*** (set)"
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, tuple | frozenset):
         return [env_file.written(part) for part in (sorted(value) if isinstance(value, frozenset) else value)]
-    return env_file.shown_secret(value) if isinstance(value, SecretStr) else env_file.written(value)
+    return shown_secret(value) if isinstance(value, SecretStr) else env_file.written(value)
 
 
 def _text(value: Any) -> str:

@@ -9,8 +9,9 @@ import click
 
 from notify.cli import screen
 from notify.cli.groups import CONTEXT, Group, example
+from notify.cli.masking import shown_url
 from notify.cli.options import as_json
-from notify.settings import load, redact
+from notify.settings import load
 from notify.store import Store, open_store, schema
 
 
@@ -27,9 +28,9 @@ def upgrade(revision: str) -> None:
         before = schema.current(store)
         schema.upgrade(store, revision)
         after = schema.current(store)
-    moved = "was at" if after == before else f"went from {before or 'empty'} to"
-    head = " (head)" if after == schema.head() else ""
-    click.echo(f"{shown} {moved} revision {after}{head}.")
+    head = ", the head" if after == schema.head() else ""
+    moved = "is at" if after == before else f"went from {before or 'empty'} to"
+    click.echo(f"{shown} {moved} revision {after}{head}{': nothing to do' if after == before else ''}.")
 
 
 @db.command(epilog=example("notify db downgrade 0001", "notify db downgrade base --yes"))
@@ -83,6 +84,6 @@ def _opened() -> Iterator[tuple[Store, str]]:
     url = load().database
     store = open_store(url)
     try:
-        yield store, redact(url)
+        yield store, shown_url(url)
     finally:
         store.close()

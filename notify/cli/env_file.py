@@ -14,7 +14,8 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from notify.settings import PREFIX, Settings, redact
+from notify.cli.masking import shown_secret
+from notify.settings import PREFIX, Settings
 
 HEADER = """\
 # Settings of notify. Copy this file to .env, or let `notify config --sync-env` do it.
@@ -63,18 +64,6 @@ def written(value: Any) -> str:
     if isinstance(value, tuple | frozenset):
         return ",".join(written(part) for part in (sorted(value) if isinstance(value, frozenset) else value))
     return "" if value is None else os.fspath(value) if isinstance(value, Path) else str(value)
-
-
-def shown_secret(value: SecretStr) -> str:
-    """A URL without its credentials; anything else is `***`."""
-    text = value.get_secret_value()
-    if "://" not in text:
-        return "***" if text else ""
-    return _masked_options(redact(text))
-
-
-def _masked_options(url: str) -> str:
-    return re.sub(r"(?i)([?&][^=&]*(?:pass|secret|token|key|pwd)[^=&]*=)[^&]*", r"\1***", url)
 
 
 def _append(path: Path, separator: str, names: Iterable[str]) -> None:

@@ -11,6 +11,7 @@ import click
 from notify.errors import did_you_mean
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+SENTENCE = 200  # characters: click would cut a command's line of help at 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,12 @@ class Group(click.Group):
             raise click.UsageError(f"no command {args[0]!r}{did_you_mean(args[0], known)}", ctx)
         return super().resolve_command(ctx, args)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with their whole first sentence."""
+        commands = [(name, command) for name in self.list_commands(ctx) if (command := self.get_command(ctx, name))]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(SENTENCE)) for name, command in commands])
+
 
 class LazyGroup(Group):
     """A group whose commands are named in a table, by section, and imported only when they run."""
@@ -60,9 +67,10 @@ class LazyGroup(Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from the table: `--help` imports none of them."""
+        width = max(map(len, self.entries))
         for title, section in self._sections.items():
             with formatter.section(title):
-                formatter.write_dl([(name, entry.help) for name, entry in section.items()], col_max=12)
+                formatter.write_dl([(name.ljust(width), entry.help) for name, entry in section.items()])
 
 
 def example(*lines: str) -> str:

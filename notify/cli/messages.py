@@ -18,6 +18,7 @@ from notify.store import messages as store
 from notify.store import tenants
 from notify.store.messages import Listed
 
+STATES = [state.value for state in MessageState]
 ID = "0198c5f2-6d3b-7c1e-9a57-3f0d8e2b4a61"
 
 
@@ -32,7 +33,13 @@ def messages() -> None:
         "notify messages list --state dead --kind welcome", "notify messages list --recipient user-42 --json"
     ),
 )
-@click.option("--state", "states", type=click.Choice(list(MessageState)), multiple=True, help="Only in these states.")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(STATES),
+    multiple=True,
+    help="Only in these states.",
+)
 @click.option("--kind", help="Only of this kind.")
 @click.option("--recipient", metavar="KEY", help="Only to this recipient.")
 @click.option("--notification", type=click.UUID, metavar="ID", help="Only of this notification.")
@@ -41,7 +48,7 @@ def messages() -> None:
 @as_json
 def list_(
     *,
-    states: tuple[MessageState, ...],
+    states: tuple[str, ...],
     kind: str | None,
     recipient: str | None,
     notification: UUID | None,
@@ -54,7 +61,7 @@ def list_(
         found = store.listing(
             connection,
             tenants.tenant_id(connection, tenant),
-            states=states,
+            states=[MessageState(state) for state in states],
             kind=kind,
             recipient=recipient,
             notification_id=notification,
@@ -68,8 +75,8 @@ def list_(
     if not shown:
         out.print("No such messages.")
         return
-    columns = ("Message", "State", "Kind", "Recipient", "Created")
-    out.print(screen.table(columns, [_row(line) for line in shown], whole=("Message", "State")))
+    columns = ("Message", "State", "Kind", "Recipient", "Created (UTC)")
+    out.print(screen.table(columns, [_row(line) for line in shown], whole=("Message", "State", "Created (UTC)")))
     if len(found) > limit:
         out.print(screen.cell(f"There are more than these {limit:,}; --limit shows more.", "dim"))
 
@@ -77,9 +84,9 @@ def list_(
 def _row(line: Listed) -> tuple[Any, ...]:
     message = line.message
     state = screen.state(message.state)
-    if message.reason:
+    if message.reason and message.reason != message.state:
         state.append(f" ({screen.plain(message.reason)})", "dim")
-    return message.id, state, line.kind, line.recipient, message.created_at
+    return message.id, state, line.kind, line.recipient, screen.plain(message.created_at).removesuffix(" UTC")
 
 
 def _json(line: Listed) -> dict[str, Any]:

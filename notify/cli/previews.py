@@ -65,11 +65,14 @@ def preview(
     elif form:
         click.echo(_part(mail, form), nl=False)
     elif not browse:
-        title = screen.cell(mail.subject, "bold")
-        out = screen.console()
-        out.print(
-            Panel(screen.cell(mail.text.rstrip()), title=title, title_align="left", subtitle=mail.locale, padding=1)
-        )
+        _show(mail)
+
+
+def _show(mail: Preview) -> None:
+    title = screen.cell(mail.subject, "bold")
+    text = screen.cell(mail.text.rstrip())
+    out = screen.console()
+    out.print(Panel(text, title=title, title_align="left", subtitle=mail.locale, padding=1, expand=False))
 
 
 def _form_of(output: Path | None) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -68,28 +67,28 @@ def _import(app: App, file: Path, tenant: str | None, dry_run: bool) -> Imported
 
 
 def _show(result: Imported, dry_run: bool) -> None:
+    _list("Refused:", result.refused, "red")
+    _list("Passed over, for the first row of a key counts:", result.duplicates, "yellow")
     out = screen.console()
-    rows: list[tuple[Any, ...]] = [
+    rows = [
         ("inserted", result.inserted),
         ("updated", result.updated),
         ("unchanged", result.unchanged),
-        ("suppressed", result.suppressed),
-        ("duplicate rows", len(result.duplicates)),
-        ("refused rows", len(result.refused)),
+        ("addresses suppressed", result.suppressed),
+        ("rows passed over", len(result.duplicates)),
+        ("rows refused", len(result.refused)),
     ]
-    title = "Would be" if dry_run else "Recipients"
-    out.print(screen.table((title, ""), [(name, f"{count:,}") for name, count in rows], right=("",)))
-    _list(f"refused{' (the rest would go in)' if dry_run else ''}", result.refused, "red")
-    _list("duplicates: the first row of a key counts", result.duplicates, "yellow")
+    out.print(screen.table(("Recipients", ""), [(name, f"{count:,}") for name, count in rows], right=("",)))
     if dry_run:
-        out.print("\nNothing was changed: this was a dry run.")
+        out.print("Nothing was changed: this was a dry run.")
 
 
 def _list(title: str, rows: list[Refused], style: str) -> None:
     if not rows:
         return
     out = screen.console()
-    out.print(screen.cell(f"\n{title}", style))
+    out.print(screen.cell(title, style))
     out.print(screen.facts([(f"line {row.line}", row.reason) for row in rows[:SHOWN]]))
     if len(rows) > SHOWN:
         out.print(screen.cell(f"  … and {len(rows) - SHOWN:,} more; --json lists all", "dim"))
+    out.print()

@@ -93,14 +93,9 @@ def facts(pairs: Iterable[tuple[str, Any]], *, indent: int = 2) -> RenderableTyp
     for name, value in pairs:
         if value is not None and value != "":
             grid.add_row(name, value if isinstance(value, Text) else cell(value))
-    return Padding(grid, (0, 0, 0, indent))
+    return Padding(grid, (0, 0, 0, indent), expand=False)
 
 
-def counts(tally: Mapping[str, int]) -> RenderableType:
-    """How many of each state."""
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True)
-    grid.add_column(justify="right")
-    for word, count in tally.items():
-        grid.add_row(state(word), f"{count:,}")
-    return Padding(grid, (0, 0, 0, 2))
+def counts(tally: Mapping[str, int]) -> Text:
+    """How many of each state: `queued 2, skipped 1`."""
+    return Text(", ").join(state(word).append(f" {count:,}", "default") for word, count in tally.items())

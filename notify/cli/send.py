@@ -18,6 +18,8 @@ from notify.cli.wiring import opened_app
 from notify.model import Attachment, Channel, Mode, Notification
 
 ANY_FILE = "application/octet-stream"
+CHANNELS = [channel.value for channel in Channel]
+MODES = [mode.value for mode in Mode]
 
 
 @click.command(
@@ -45,12 +47,21 @@ ANY_FILE = "application/octet-stream"
 @click.option("--data", type=options.data, metavar="JSON|@FILE", help="What the templates are filled with.")
 @click.option("--key", help="Idempotency key: the same request with the same key is sent once.")
 @click.option("--at", type=options.moment, metavar="ISO", help="Send it then, such as 2031-05-01T09:00+02:00.")
-@click.option("--channel", "channels", type=click.Choice(list(Channel)), multiple=True, help="Only by these channels.")
+@click.option(
+    "--channel",
+    "channels",
+    type=click.Choice(CHANNELS),
+    multiple=True,
+    help="Only by these channels.",
+)
 @click.option(
     "--attach", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True, help="A file to go along."
 )
 @click.option(
-    "--mode", type=click.Choice(list(Mode)), default=Mode.LIVE, help="dry_run writes .eml files. Default: live."
+    "--mode",
+    type=click.Choice(MODES),
+    default=Mode.LIVE.value,
+    help="dry_run writes .eml files. Default: live.",
 )
 @tenant
 @as_json
@@ -62,9 +73,9 @@ def send(
     data: dict[str, Any] | None,
     key: str | None,
     at: datetime | None,
-    channels: tuple[Channel, ...],
+    channels: tuple[str, ...],
     attach: tuple[Path, ...],
-    mode: Mode,
+    mode: str,
     tenant: str | None,
     as_json: bool,
 ) -> None:
@@ -115,10 +126,11 @@ def _json(sent: Notification) -> dict[str, Any]:
 def _show(app: App, sent: Notification, at: datetime | None) -> None:
     out = screen.console()
     out.print(screen.cell(f"notification {sent.id}", "bold"))
-    out.print(screen.facts([("kind", sent.kind), ("mode", sent.mode), ("key", sent.key), ("at", at)]))
+    tally = screen.counts(sent.messages) if sent.messages else "none"
+    pairs = [("kind", sent.kind), ("mode", sent.mode), ("key", sent.key), ("at", at), ("messages", tally)]
+    out.print(screen.facts(pairs))
     if sent.repeated:
-        out.print("This key was used before for the same request: nothing was sent again. Its messages are now:")
-    out.print(screen.counts(sent.messages or {}) if sent.messages else "  no messages")
+        out.print("The same request came with this key before: nothing was sent again; so its messages stand now.")
     if sent.mode is Mode.DRY_RUN:
         out.print(f"Mails will lie in {app.settings.dry_run_dir / str(sent.id)}", soft_wrap=True)
     out.print(f"Next: notify messages list --notification {sent.id}", soft_wrap=True)

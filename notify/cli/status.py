@@ -12,12 +12,12 @@ from redis.exceptions import RedisError
 from notify.app import App
 from notify.cli import screen
 from notify.cli.groups import CONTEXT, example
+from notify.cli.masking import shown_url
 from notify.cli.options import as_json
 from notify.cli.wiring import opened_app
 from notify.delivery import Status
 from notify.delivery import status as delivery_status
 from notify.errors import OperatorError
-from notify.settings import redact
 
 UNHEALTHY = 2
 STEPS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -54,7 +54,7 @@ def _redis(app: App) -> Iterator[str]:
         app.redis.ping()
     except RedisError as error:
         yield (
-            f"Redis {redact(app.settings.redis)} does not answer: {error}\n"
+            f"Redis {shown_url(app.settings.redis)} does not answer: {error}\n"
             "Next: check that it runs and that NOTIFY_REDIS_URL is right (notify config)."
         )
 
@@ -91,13 +91,15 @@ def _messages(found: Status) -> None:
 
 def _processes(found: Status, now: datetime) -> Iterator[tuple[str, Any]]:
     waiting = found.oldest_due
-    yield "oldest due", f"{screen.plain(waiting)}, {_span(waiting, now)}" if waiting else "nothing waits"
+    label = "next due" if waiting and waiting > now else "oldest due"
+    yield label, f"{screen.plain(waiting)}, {_span(waiting, now)}" if waiting else "nothing waits"
     for name, moment in sorted(found.ticks.items()):
-        yield f"beat: {name}", f"{_span(moment, now)}"
+        yield f"beat: {name}", _span(moment, now)
     if not found.ticks:
         yield "beat", "never seen"
     for worker in found.workers:
-        yield f"worker {worker.name}", f"{_span(worker.seen_at, now)}, on {worker.queues.replace(',', ', ')}"
+        lanes = dict.fromkeys(queue.rpartition(".")[2] for queue in worker.queues.split(","))
+        yield f"worker {worker.name}", f"{_span(worker.seen_at, now)}, lanes {', '.join(lanes)}"
     if not found.workers:
         yield "workers", "none"
 

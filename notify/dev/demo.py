@@ -31,11 +31,13 @@ UNDER_WAY = (MessageState.QUEUED, MessageState.SENDING)
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What one run did. `kinds` counts messages by kind, state and reason; `caught` is what the mail catcher got."""
+    """What one run did. `kinds` counts messages by kind, state and reason; `in_doubt` were resent after a
+    worker died in the middle of their hand-over; `caught` is what the mail catcher got."""
 
     imported: Imported
     kinds: dict[str, dict[str, int]]
     left_over: int
+    in_doubt: int
     caught: int
     seconds: float
     finished: bool
@@ -59,6 +61,7 @@ class Account:
             },
             "kinds": self.kinds,
             "left_over": self.left_over,
+            "in_doubt": self.in_doubt,
             "caught": self.caught,
             "seconds": round(self.seconds, 2),
             "finished": self.finished,
@@ -87,6 +90,7 @@ def run(stack: Stack, console: Console) -> Account:
         imported=imported,
         kinds={kind: _outcomes(app, notifications) for kind, notifications in sent.items()},
         left_over=left_over,
+        in_doubt=_doubted(app, everything),
         caught=stack.mailbox.count if stack.mailbox else 0,
         seconds=time.monotonic() - started,
         finished=finished,
@@ -112,6 +116,11 @@ def show(account: Account, stack: Stack, console: Console) -> None:
             table.add_row(*first, outcome, str(count))
         table.add_section()
     console.print(table)
+    if account.in_doubt:
+        console.print(
+            f"[yellow]{account.in_doubt} in doubt:[/yellow] a worker died between sending and recording, so they were "
+            "sent again under the same Message-ID. notify messages show tells which."
+        )
     folder = stack.mailbox.folder if stack.mailbox else None
     console.print(f"{account.caught} mails caught in {account.seconds:.1f} s; they lie in [bold]{folder}[/bold]")
 
@@ -179,6 +188,11 @@ def _under_way(app: App, notifications: Sequence[UUID] | None) -> int:
 def _total(app: App, notifications: Sequence[UUID]) -> int:
     with app.store.read() as connection:
         return sum(count for _, _, count in messages.tally(connection, notifications))
+
+
+def _doubted(app: App, notifications: Sequence[UUID]) -> int:
+    with app.store.read() as connection:
+        return messages.doubted(connection, notifications)
 
 
 def _outcomes(app: App, notifications: Sequence[UUID]) -> dict[str, int]:

@@ -62,7 +62,6 @@ def environment(shelf: Shelf, words: str, form: Locale, *, html: bool) -> Sandbo
         autoescape=lambda name: name is not None and name.endswith(HTML),
         undefined=Absent,
         keep_trailing_newline=True,
-        optimized=False,  # folding constants would freeze the filters of whichever locale compiled the code
         cache_size=0,
     )
     del made.globals["lipsum"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, tzinfo
-from functools import lru_cache, wraps
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -77,8 +77,8 @@ def _with_zone(write: Callable[..., str], kind: type, default: str) -> Callable[
 
 
 def _number(write: Callable[..., str]) -> Callable[..., str]:
-    @wraps(write)
-    def checked(value: Any, *arguments: Any) -> str:
+    @pass_context  # or Jinja would format a constant once, in the locale that compiles
+    def checked(_: Context, value: Any, *arguments: Any) -> str:
         _require(isinstance(value, int | float) and not isinstance(value, bool), value, "number")
         return write(value, *arguments)
 

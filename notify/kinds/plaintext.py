@@ -65,11 +65,11 @@ def _unfold(html: str) -> str:
         nonlocal first_cell
         name, close = tag["name"].lower(), tag["close"]
         if name == "table":
-            if close:
-                layout.pop() if layout else None
-            else:
+            if not close:
                 layout.append("presentation" in tag["attributes"].lower())
-            return f"<{close}div>"
+            of_layout = layout.pop() if close and layout else bool(layout and layout[-1])
+            gap = "" if of_layout else f"<{_PARAGRAPH}></{_PARAGRAPH}>"
+            return f"</div>{gap}" if close else f"{gap}<div>"
         if name == "tr":
             first_cell = True
             return f"<{close}div>"

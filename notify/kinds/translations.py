@@ -109,7 +109,7 @@ def _books(folder: Path) -> Iterator[Book]:
             with path.open("rb") as file:
                 yield Book(folder, path, tag, read_po(file, locale=tag.replace("-", "_"), abort_invalid=True))
         except PoFileError as error:
-            raise Fault(Place(path, error.lineno), str(error)) from None
+            raise Fault(Place(path, error.lineno + 1), str(error)) from None  # Babel counts from 0
         except (ValueError, UnicodeDecodeError) as error:
             raise Fault(Place(path), str(error)) from None
 

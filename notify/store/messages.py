@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
-from notify.model import TRANSITIONS, Attempt, Batch, Channel, Message, MessageState, Mode, Recipient
+from notify.model import TRANSITIONS, Attempt, Batch, Channel, Message, MessageState, Mode, Outcome, Recipient
 from notify.model.recipient import Address
 from notify.store import batches
 from notify.store.engine import any_of
@@ -181,12 +181,25 @@ def find(connection: sa.Connection, message_id: UUID) -> Message | None:
     return None if row is None else _message(row)
 
 
+def doubted(connection: sa.Connection, notification_ids: Iterable[UUID]) -> int:
+    """How many messages of these notifications were ever in doubt."""
+    counted = (
+        sa.select(sa.func.count(attempts.c.message_id.distinct()))
+        .join(messages, messages.c.id == attempts.c.message_id)
+        .where(
+            attempts.c.outcome == Outcome.UNCERTAIN,
+            any_of(connection, messages.c.notification_id, list(notification_ids)),
+        )
+    )
+    return connection.scalar(counted) or 0
+
+
 def attempts_of(connection: sa.Connection, message_id: UUID) -> list[Attempt]:
     """A message's attempts, oldest first."""
     rows = connection.execute(
         sa.select(attempts).where(attempts.c.message_id == message_id).order_by(attempts.c.at, attempts.c.number)
     )
-    return [Attempt(**row._mapping) for row in rows]
+    return [Attempt(**{**row._mapping, "outcome": Outcome(row.outcome)}) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

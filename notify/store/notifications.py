@@ -72,7 +72,7 @@ def counts(connection: sa.Connection, notification_id: UUID) -> dict[str, int]:
         .where(messages.c.notification_id == notification_id)
         .group_by(messages.c.state)
     )
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
 
 
 def attach(connection: sa.Connection, notification: Notification, files: Sequence[Attachment]) -> None:

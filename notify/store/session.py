@@ -8,23 +8,26 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+WAITING = "notify.after_commit"
+
 
 def after_commit(session: Session, then: Callable[[], object]) -> None:
     """Call `then` once the session's present transaction is committed; never when it is rolled back."""
+    if WAITING not in session.info:
+        session.info[WAITING] = []
+        sa.event.listen(session, "after_commit", _committed)
+        sa.event.listen(session, "after_transaction_end", _ended)
+    session.info[WAITING].append(then)
 
-    def committed(_session: Session) -> None:
-        if session.get_nested_transaction() is None:  # a released savepoint is no commit
-            forget()
-            then()
 
-    def ended(_session: Session, transaction: Any) -> None:
-        if transaction.parent is None:
-            forget()
+def _committed(session: Session) -> None:
+    if session.get_nested_transaction() is not None:
+        return  # a released savepoint is no commit
+    waiting, session.info[WAITING] = session.info[WAITING], []
+    for then in waiting:
+        then()
 
-    def forget() -> None:
-        for name, listener in (("after_commit", committed), ("after_transaction_end", ended)):
-            if sa.event.contains(session, name, listener):
-                sa.event.remove(session, name, listener)
 
-    sa.event.listen(session, "after_commit", committed)
-    sa.event.listen(session, "after_transaction_end", ended)
+def _ended(session: Session, transaction: Any) -> None:
+    if transaction.parent is None:
+        session.info[WAITING].clear()

@@ -220,8 +220,8 @@ def upgrade() -> None:
             "channel IN ('email', 'sms', 'web_push', 'in_app', 'chat', 'webhook')", name=op.f("messages_channel_check")
         ),
         sa.CheckConstraint(
-            "state IN ('queued', 'sending', 'sent', 'delivered', 'bounced', 'complained', 'in_doubt', 'dead', 'skipped', "
-            "'cancelled')",
+            "state IN ('queued', 'sending', 'sent', 'delivered', 'bounced', 'complained', 'in_doubt', 'dead', "
+            "'skipped', 'cancelled')",
             name=op.f("messages_state_check"),
         ),
         sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name=op.f("messages_batch_id_fkey")),
@@ -256,8 +256,8 @@ def upgrade() -> None:
         sa.Column("rendered_at", TIME, nullable=True),
         sa.Column("at", TIME, nullable=False),
         sa.CheckConstraint(
-            "outcome IN ('accepted', 'transient', 'throttled', 'rejected', 'uncertain', 'misconfigured', 'unrenderable', "
-            "'rendered')",
+            "outcome IN ('accepted', 'transient', 'throttled', 'rejected', 'uncertain', 'misconfigured', "
+            "'unrenderable', 'rendered')",
             name=op.f("attempts_outcome_check"),
         ),
         sa.ForeignKeyConstraint(["message_id"], ["messages.id"], name=op.f("attempts_message_id_fkey")),

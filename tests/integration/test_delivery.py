@@ -1,0 +1,495 @@
+"""What becomes of a message: accepted, retried, dead, in doubt, handed back, taken over."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+import notify
+from notify.app import App, using
+from notify.delivery import deliver, relay
+from notify.delivery.deliver import GIVE_UP_AFTER
+from notify.delivery.journal import Journal
+from notify.delivery.lease import claim
+from notify.delivery.relay import tick
+from notify.dev.mailbox import Mailbox
+from notify.model import Attempt, Batch, Channel, Message, MessageState, Outcome, Suppression
+from notify.store import batches, messages, suppressions, tables, tenants
+from notify.testing import MovableClock
+from tests.drain import drain
+from tests.kinds import make_kind
+from tests.mails import all_in, read
+from tests.providers import Hangup, Moody, free_port
+
+ADA = {"key": "ada", "email": "ada@example.org", "name": "Ada"}
+NEVER = threading.Event()
+
+
+@pytest.fixture(autouse=True)
+def _hello(templates: Path) -> None:
+    make_kind(templates)
+    make_kind(templates, "otp", toml='on_doubt = "hold"')
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
+def at(app: App, clock: MovableClock, make_app: Callable[..., App]) -> Iterator[Callable[..., App]]:
+    """Opens the App with another provider and a clock that stands still."""
+
+    def make(provider: str | None = None, **changes: object) -> App:
+        if provider:
+            changes["email_providers"] = (SecretStr(provider),)
+        opened = make_app(app.settings, **changes)
+        return App(
+            opened.settings, opened.store, opened.channels, opened.kinds, opened.redis, clock, lambda _batches: None
+        )
+
+    yield make
+
+
+def people(count: int) -> list[dict[str, str]]:
+    return [{"key": f"u{n}", "email": f"u{n}@example.org"} for n in range(count)]
+
+
+def only(app: App) -> Message:
+    with app.store.read() as connection:
+        [row] = messages.listing(connection, tenants.DEFAULT_ID)
+    return row.message
+
+
+def attempts(app: App, message: UUID | None = None) -> list[Attempt]:
+    with app.store.read() as connection:
+        return messages.attempts_of(connection, message or only(app).id)
+
+
+def states(app: App) -> dict[str, int]:
+    with app.store.read() as connection:
+        counted: Counter[str] = Counter()
+        for state, _, count in messages.tally(connection):
+            counted[state.value] += count
+    return dict(counted)
+
+
+def only_batch(app: App) -> Batch:
+    with app.store.begin() as connection:
+        now = app.clock.now()
+        [found] = batches.due(connection, now, unclaimed_since=now + timedelta(days=1), limit=10)
+    return found
+
+
+def send(app: App, *to: dict[str, str], kind: str = "hello", **options: object) -> notify.Notification:
+    with using(app):
+        return notify.send_many(kind, to or [ADA], **options)  # type: ignore[arg-type]
+
+
+def test_the_attempt_row_tells_everything(app: App) -> None:
+    notify.send("hello", to=ADA, data={"word": "Hi"})
+    drain(app)
+    message = only(app)
+    [attempt] = attempts(app)
+    assert (message.state, message.attempts) == (MessageState.SENT, 1)
+    assert message.sent_at is not None
+    assert (attempt.outcome, attempt.number, attempt.epoch, attempt.provider) == (Outcome.ACCEPTED, 1, 1, "smtp")
+    assert attempt.header_id == f"<{message.id}@example.org>"
+    assert attempt.subject == "Hi"
+    assert attempt.provider_id == str(message.id)
+    assert "queued as" in (attempt.response or "")
+    assert attempt.template_version
+    assert attempt.rendered_at is not None
+    assert attempt.rendered_at <= attempt.at
+
+
+def test_a_soft_failure_is_tried_again_at_growing_waits_until_accepted(
+    at: Callable[..., App], clock: MovableClock, tmp_path: Path
+) -> None:
+    with Moody(tmp_path / "moody", data=["451 4.3.0 later", "451 4.3.0 later"]) as server:
+        app = at(f"smtp://127.0.0.1:{server.port}")
+        send(app)
+        waits = []
+        for _ in range(2):
+            drain(app)
+            message = only(app)
+            assert message.state is MessageState.QUEUED
+            assert message.reason
+            waits.append(message.due_at - clock.now())
+            assert drain(app) == 0  # not before its time
+            clock.move(to=message.due_at)
+        drain(app)
+        assert only(app).state is MessageState.SENT
+        assert server.count == 1
+    assert timedelta(0) < waits[0] <= timedelta(seconds=31)
+    assert timedelta(0) < waits[1] <= timedelta(seconds=61)
+    tries = attempts(app)
+    assert [attempt.outcome for attempt in tries] == [Outcome.TRANSIENT, Outcome.TRANSIENT, Outcome.ACCEPTED]
+    assert [attempt.number for attempt in tries] == [1, 2, 3]
+    assert len({attempt.header_id for attempt in tries}) == 1
+    assert "451" in (tries[0].response or "")
+
+
+def test_a_message_is_dead_after_the_last_attempt(at: Callable[..., App], clock: MovableClock, tmp_path: Path) -> None:
+    with Moody(tmp_path / "moody", data=["451 4.3.0 later"] * 9) as server:
+        app = at(f"smtp://127.0.0.1:{server.port}", retry_attempts=3)
+        send(app)
+        for _ in range(3):
+            drain(app)
+            clock.move(timedelta(hours=1))
+        assert drain(app) == 0
+    message = only(app)
+    assert (message.state, message.attempts) == (MessageState.DEAD, 3)
+    assert message.rule == "no more than 3 attempts"
+    with using(app):
+        assert "dead" in str(notify.explain(message.id))
+
+
+def test_a_refused_recipient_is_dead_at_once_and_the_others_are_served(at: Callable[..., App], tmp_path: Path) -> None:
+    with Moody(tmp_path / "moody", rcpt={"u1@example.org": "550 5.1.1 no such user"}) as server:
+        app = at(f"smtp://127.0.0.1:{server.port}")
+        send(app, *people(3))
+        drain(app)
+        assert states(app) == {"sent": 2, "dead": 1}
+        assert server.count == 2
+        assert server.tried["u1@example.org"] == 1
+
+
+def test_one_connection_serves_a_whole_batch(at: Callable[..., App], tmp_path: Path) -> None:
+    class Counting(Moody):
+        connections: set[object] = set()
+
+        async def handle_RCPT(self, server, session, envelope, address, options):  # type: ignore[no-untyped-def] # noqa: N802
+            self.connections.add(session.peer)
+            return await super().handle_RCPT(server, session, envelope, address, options)
+
+    with Counting(tmp_path / "counting") as server:
+        app = at(f"smtp://127.0.0.1:{server.port}")
+        send(app, *people(50))
+        drain(app)
+        assert (server.count, len(server.connections)) == (50, 1)
+
+
+def test_a_server_that_is_away_costs_one_connection_per_batch_and_loses_nothing(
+    at: Callable[..., App], clock: MovableClock, mailbox: Mailbox
+) -> None:
+    away = at(f"smtp://127.0.0.1:{free_port()}")
+    send(away, *people(20))
+    drain(away)
+    assert states(away) == {"queued": 20}
+    assert all(row.outcome is Outcome.TRANSIENT for row in attempts(away, only_first(away).id))
+    clock.move(timedelta(minutes=1))
+    drain(at())
+    assert states(away) == {"sent": 20}
+    assert mailbox.count == 20
+
+
+def only_first(app: App) -> Message:
+    with app.store.read() as connection:
+        return messages.listing(connection, tenants.DEFAULT_ID)[0].message
+
+
+def test_an_address_suppressed_after_planning_is_not_written_to(app: App, mailbox: Mailbox) -> None:
+    notify.send("hello", to=ADA)
+    with app.store.begin() as connection:
+        row = Suppression(Channel.EMAIL, "ada@example.org", "complained", "feedback")
+        suppressions.add(connection, tenants.DEFAULT_ID, [row], app.clock.now())
+    drain(app)
+    message = only(app)
+    assert (message.state, message.reason, mailbox.count) == (MessageState.SKIPPED, "suppressed", 0)
+    assert "complained" in (message.rule or "")
+
+
+def test_a_template_that_fails_for_one_recipient_kills_only_that_message(
+    app: App, templates: Path, mailbox: Mailbox
+) -> None:
+    make_kind(templates, "company", html="<html lang='en'><body>{{ recipient.company }}</body></html>")
+    notify.send_many(
+        "company",
+        [
+            {"key": "a", "email": "a@example.org", "attributes": {"company": "Ω & Co"}},
+            {"key": "b", "email": "b@example.org"},
+        ],
+    )
+    drain(app)
+    assert states(app) == {"sent": 1, "dead": 1}
+    [mail] = all_in(mailbox.folder)
+    assert "Ω &amp; Co" in mail.get_body(("html",)).get_content()  # type: ignore[union-attr]
+    with app.store.read() as connection:
+        [dead] = messages.listing(connection, tenants.DEFAULT_ID, states=[MessageState.DEAD])
+    assert dead.message.reason == "unrenderable"
+    assert "company/email.html:1" in (dead.message.rule or "")
+
+
+def test_a_dry_run_writes_what_smtp_would_carry_and_opens_no_connection(
+    at: Callable[..., App], mailbox: Mailbox
+) -> None:
+    app = at(f"smtp://127.0.0.1:{free_port()}")
+    sent = send(app, mode="dry_run", attachments=[notify.Attachment("r.csv", b"a;b\r\n1;2\r\n", "text/csv")])
+    drain(app)
+    message = only(app)
+    assert (message.state, message.reason) == (MessageState.SKIPPED, "dry_run")
+    [path] = (app.settings.dry_run_dir / str(sent.id)).glob("*.eml")
+    assert path.name == f"{message.id}.eml"
+    [attempt] = attempts(app)
+    assert (attempt.outcome, attempt.provider) == (Outcome.RENDERED, "eml")
+    [part] = read(path).iter_attachments()
+    assert part.get_content_disposition() == "attachment"
+    assert part.get_payload(decode=True) == b"a;b\r\n1;2\r\n"
+
+
+def test_eml_files_and_what_smtp_carries_are_the_same_octets(app: App, mailbox: Mailbox, tmp_path: Path) -> None:
+    from notify.channels import provider_for
+    from notify.delivery.prepare import Preparation
+
+    notify.send("hello", to=ADA, data={"word": "žluťoučký"})
+    lease = claim(app, only_batch(app).id, "test")
+    assert lease is not None
+    envelope = Preparation(app)(lease.work[0]).envelope
+    for url in (f"eml://{tmp_path}/written", f"smtp://127.0.0.1:{mailbox.port}"):
+        with provider_for(url).open() as line:
+            line.send(envelope)
+    [written], [caught] = (tmp_path / "written").glob("*.eml"), mailbox.folder.glob("*.eml")
+    assert written.read_bytes() == caught.read_bytes() == envelope.content
+
+
+def test_a_test_goes_marked_and_only_to_the_allow_list(at: Callable[..., App], mailbox: Mailbox) -> None:
+    app = at(test_recipients=frozenset({"ada@example.org"}))
+    send(app, ADA, *people(2), mode="test")
+    drain(app)
+    assert states(app) == {"sent": 1, "skipped": 2}
+    [mail] = all_in(mailbox.folder)
+    assert mail["subject"] == "[TEST] hello"
+    assert mail["x-notify-mode"] == "test"
+    assert mail["to"].addresses[0].addr_spec == "ada@example.org"
+
+
+def test_inline_images_and_attachments_arrive_whole(app: App, templates: Path, mailbox: Mailbox) -> None:
+    make_kind(templates, "logo", html="<html lang='en'><body><img src='cid:logo' alt='logo'>{{ word }}</body></html>")
+    picture, report = b"\x89PNG\r\n\x1a\n\x00\xff", bytes(range(256)) * 100
+    notify.send(
+        "logo",
+        to=ADA,
+        attachments=[
+            notify.Attachment("logo.png", picture, "image/png", inline="logo"),
+            notify.Attachment("Übersicht.bin", report),
+        ],
+    )
+    drain(app)
+    [mail] = all_in(mailbox.folder)
+    found = {part.get_filename(): part for part in mail.walk() if part.get_filename()}
+    assert found["Übersicht.bin"].get_payload(decode=True) == report
+    assert found["logo.png"].get_payload(decode=True) == picture
+    assert found["logo.png"]["content-id"] == "<logo>"
+
+
+@contextmanager
+def hanging_up() -> Iterator[tuple[Hangup, int]]:
+    server, loop, ready = Hangup(), asyncio.new_event_loop(), threading.Event()
+    listening: list[asyncio.Server] = []
+
+    async def begin() -> None:
+        listening.append(await asyncio.start_server(server, "127.0.0.1", 0))
+        ready.set()
+
+    def run() -> None:
+        loop.run_until_complete(begin())
+        loop.run_forever()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    ready.wait(10)
+    try:
+        yield server, listening[0].sockets[0].getsockname()[1]
+    finally:
+        loop.call_soon_threadsafe(listening[0].close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def test_a_message_of_unknown_fate_goes_out_again_when_its_kind_allows(
+    at: Callable[..., App], clock: MovableClock, mailbox: Mailbox
+) -> None:
+    with hanging_up() as (server, port):
+        app = at(f"smtp://127.0.0.1:{port}")
+        send(app)
+        drain(app)
+        assert server.bodies == 1
+    [first] = attempts(app)
+    assert first.outcome is Outcome.UNCERTAIN
+    assert only(app).state is MessageState.QUEUED
+    clock.move(timedelta(minutes=5))
+    drain(at())
+    assert only(app).state is MessageState.SENT
+    assert [mail["message-id"] for mail in all_in(mailbox.folder)] == [first.header_id]
+
+
+def test_a_message_of_unknown_fate_is_held_when_its_kind_says_so(
+    at: Callable[..., App], clock: MovableClock, mailbox: Mailbox
+) -> None:
+    with hanging_up() as (_, port):
+        app = at(f"smtp://127.0.0.1:{port}")
+        send(app, kind="otp")
+        drain(app)
+    message = only(app)
+    assert (message.state, message.rule) == (MessageState.IN_DOUBT, "on_doubt = hold")
+    clock.move(timedelta(days=1))
+    drain(at())
+    assert mailbox.count == 0
+
+
+def die_after(app: App, handed_over: int) -> Batch:
+    """A worker that claims a batch, begins `handed_over` hand-overs and is gone."""
+    lease = claim(app, only_batch(app).id, "doomed")
+    assert lease is not None
+    for work in lease.work[:handed_over]:
+        lease.journal.enter(work.message.id)
+    return lease.batch
+
+
+@pytest.mark.parametrize("kind", ["hello", "otp"])
+def test_a_dead_workers_batch_is_reconstructed_from_its_journal(
+    at: Callable[..., App], clock: MovableClock, mailbox: Mailbox, kind: str
+) -> None:
+    app = at()
+    send(app, *people(5), kind=kind)
+    batch = die_after(app, 3)
+    assert deliver(app, batch.id, worker="early", stopping=NEVER) is None  # the lease still runs
+    clock.move(timedelta(seconds=app.settings.lease_seconds + 1))
+    drain(app)
+    accepted_before, untried = 2, 2
+    resent = 1 if kind == "hello" else 0
+    assert mailbox.count == untried + resent
+    assert states(app) == ({"sent": 5} if kind == "hello" else {"sent": 4, "in_doubt": 1})
+    with app.store.read() as connection:
+        told = connection.execute(
+            sa.select(tables.attempts.c.reason, sa.func.count()).group_by(tables.attempts.c.reason)
+        )
+        assert {row[0]: row[1] for row in told} == {
+            "from_journal": accepted_before,
+            "worker_died": 1,
+            None: untried + resent,
+        }
+        assert messages.doubted(connection, [only_first(app).notification_id]) == 1
+
+
+def test_a_worker_that_died_before_the_first_hand_over_leaves_no_doubt(
+    at: Callable[..., App], clock: MovableClock, mailbox: Mailbox
+) -> None:
+    app = at()
+    send(app, *people(3))
+    die_after(app, 0)
+    clock.move(timedelta(seconds=31))
+    drain(app)
+    assert (states(app), mailbox.count) == ({"sent": 3}, 3)
+
+
+def test_a_lost_journal_makes_everything_in_hand_doubtful_and_named(
+    at: Callable[..., App], clock: MovableClock
+) -> None:
+    app = at()
+    send(app, *people(3), kind="otp")
+    die_after(app, 1)
+    app.redis.flushall()
+    clock.move(timedelta(seconds=31))
+    drain(app)
+    assert states(app) == {"in_doubt": 3}
+
+
+def test_a_worker_that_lost_its_lease_changes_nothing(
+    at: Callable[..., App], clock: MovableClock, mailbox: Mailbox
+) -> None:
+    from notify.delivery.ledger import Ledger, LeaseLost
+
+    app = at()
+    send(app, *people(2))
+    sleeper = claim(app, only_batch(app).id, "sleeper")
+    assert sleeper is not None
+    clock.move(timedelta(seconds=31))
+    assert not sleeper.held(clock.now())
+    drain(app)
+    assert mailbox.count == 2
+    with pytest.raises(LeaseLost):
+        Ledger(app, sleeper).settle()
+    sleeper.renew(app)
+    assert not sleeper.held(clock.now())
+    assert states(app) == {"sent": 2}
+    assert {attempt.epoch for attempt in attempts(app, only_first(app).id)} == {2}
+
+
+def test_a_stopping_worker_hands_back_what_it_has_not_begun(at: Callable[..., App], mailbox: Mailbox) -> None:
+    app, stopping = at(), threading.Event()
+    send(app, *people(3))
+    stopping.set()
+    counts = deliver(app, only_batch(app).id, worker="stopping", stopping=stopping)
+    assert counts is not None
+    assert counts["handed_back"] == 3
+    assert mailbox.count == 0
+    drain(app)
+    assert (states(app), mailbox.count) == ({"sent": 3}, 3)
+    assert attempts(app, only_first(app).id)[0].number == 1
+
+
+def test_a_settled_batch_keeps_no_journal(app: App) -> None:
+    notify.send("hello", to=ADA)
+    batch = only_batch(app)
+    drain(app)
+    assert Journal(app.redis, batch, 1).entries() is None
+
+
+def test_ringing_twice_delivers_once(app: App, mailbox: Mailbox) -> None:
+    notify.send("hello", to=ADA)
+    batch = only_batch(app)
+    results = [deliver(app, batch.id, worker="test", stopping=NEVER) for _ in range(3)]
+    assert [result is not None for result in results] == [True, False, False]
+    assert mailbox.count == 1
+
+
+def test_the_rest_of_a_batch_waits_when_nobody_answers_any_more(at: Callable[..., App], tmp_path: Path) -> None:
+    """A server that dies in the middle of a batch must not cost a time-out per message."""
+    dying = Moody(tmp_path / "dying")
+    with dying as server:
+        app = at(f"smtp://127.0.0.1:{server.port}?connect_timeout=1&timeout=1")
+        send(app, *people(20))
+        original = dying.handle_DATA
+
+        async def die(*arguments: object) -> str:
+            if dying.count == 5:
+                dying._controller.server.close()
+                return "421 4.3.2 shutting down"
+            return await original(*arguments)  # type: ignore[arg-type]
+
+        dying.handle_DATA = die  # type: ignore[method-assign,assignment]
+        drain(app)
+    counted = states(app)
+    assert counted["sent"] + counted["queued"] == 20
+    assert counted["sent"] >= 5
+    assert GIVE_UP_AFTER < 20 - counted["sent"]
+
+
+def test_an_emptied_broker_is_rebuilt_from_the_database(app: App) -> None:
+    notify.send_many("hello", people(3))
+    app.redis.flushall()
+    assert relay(app) == 0  # rung for a moment ago
+    impatient = app.settings.model_copy(update={"republish_seconds": 0.001})
+    later = App(impatient, app.store, app.channels, app.kinds, app.redis, app.clock, app.publish)
+    assert relay(later) == 1
+    assert app.redis.llen("notify:email.normal") == 1
+
+
+def test_two_beats_do_the_work_once(at: Callable[..., App], clock: MovableClock) -> None:
+    app, every = at(), timedelta(seconds=1)
+    assert [tick(app, "relay", every, relay) for _ in range(2)] == [0, None]
+    clock.move(every)
+    assert tick(app, "relay", every, relay) == 0

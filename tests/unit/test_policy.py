@@ -1,0 +1,219 @@
+"""May we, and when again: every rule of policy, and the bounds of its waits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from notify.errors import DeliveryError, Misconfigured, Rejected, Throttled, Transient, Uncertain
+from notify.model import (
+    Address,
+    Channel,
+    Decision,
+    Defer,
+    Kind,
+    Lane,
+    Mode,
+    OnDoubt,
+    Recipient,
+    Send,
+    Skip,
+    Suppression,
+)
+from notify.policy import RetryPolicy, decide, next_try
+from notify.policy.retry import MISCONFIGURED_WAIT, costs_attempt
+
+NOW = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+KIND = Kind(
+    name="news",
+    title="News",
+    category="newsletter",
+    channels=(Channel.EMAIL,),
+    lane=Lane.NORMAL,
+    on_doubt=OnDoubt.HOLD,
+    critical=False,
+    version="1",
+)
+ADA = Recipient(
+    id=UUID(int=1), key="ada", addresses={Channel.EMAIL: Address(Channel.EMAIL, "Ada@Example.org", verified=True)}
+)
+COMPLAINT = Suppression(Channel.EMAIL, "ada@example.org", reason="complained", source="feedback")
+POLICY = RetryPolicy(attempts=5, base=timedelta(seconds=30), cap=timedelta(minutes=10))
+
+
+def decided(
+    *suppressions: Suppression,
+    recipient: Recipient = ADA,
+    channel: Channel = Channel.EMAIL,
+    mode: Mode = Mode.LIVE,
+    test_recipients: frozenset[str] = frozenset(),
+    at: datetime | None = None,
+) -> Decision:
+    return decide(KIND, recipient, channel, suppressions, NOW, mode=mode, test_recipients=test_recipients, at=at)
+
+
+def test_whoever_can_be_reached_and_said_nothing_against_it_is_written_to() -> None:
+    assert decided() == Send()
+
+
+def test_a_recipient_without_an_address_on_the_channel_is_skipped() -> None:
+    assert decided(channel=Channel.SMS) == Skip("no_address", "recipient has no address for sms")
+
+
+def test_an_address_suppressed_for_all_is_skipped_naming_why_and_by_whom() -> None:
+    assert decided(COMPLAINT) == Skip("suppressed", "suppressed for all: complained (feedback)")
+
+
+def test_an_address_suppressed_for_the_kinds_category_is_skipped() -> None:
+    assert decided(replace(COMPLAINT, scope="newsletter")) == Skip(
+        "suppressed", "suppressed for newsletter: complained (feedback)"
+    )
+
+
+def test_leaving_one_category_does_not_block_another() -> None:
+    assert decided(replace(COMPLAINT, scope="marketing")) == Send()
+
+
+def test_a_suppression_holds_until_it_expires_and_not_a_moment_longer() -> None:
+    assert isinstance(decided(replace(COMPLAINT, expires_at=NOW + SECOND)), Skip)
+    assert decided(replace(COMPLAINT, expires_at=NOW)) == Send()
+    assert decided(replace(COMPLAINT, expires_at=NOW - SECOND)) == Send()
+
+
+def test_a_suppression_of_another_channel_does_not_count() -> None:
+    assert decided(replace(COMPLAINT, channel=Channel.SMS)) == Send()
+
+
+def test_one_valid_suppression_among_others_is_enough() -> None:
+    others = replace(COMPLAINT, scope="marketing"), replace(COMPLAINT, expires_at=NOW - SECOND)
+    assert isinstance(decided(*others, replace(COMPLAINT, reason="unsubscribed")), Skip)
+
+
+def test_mode_test_writes_to_nobody_but_the_test_recipients() -> None:
+    assert decided(mode=Mode.TEST) == Skip("not_a_test_recipient", "mode test writes only to NOTIFY_TEST_RECIPIENTS")
+    assert decided(mode=Mode.TEST, test_recipients=frozenset({"ada@example.org"})) == Send()
+
+
+def test_a_test_recipient_who_is_suppressed_is_still_skipped() -> None:
+    decision = decided(COMPLAINT, mode=Mode.TEST, test_recipients=frozenset({"ada@example.org"}))
+    assert isinstance(decision, Skip)
+    assert decision.reason == "suppressed"
+
+
+def test_what_is_scheduled_waits_for_its_time() -> None:
+    later = NOW + timedelta(hours=3)
+    assert decided(at=later) == Defer(later, "scheduled", "send(at=…)")
+
+
+@pytest.mark.parametrize("at", [NOW, NOW - timedelta(days=1)])
+def test_a_time_that_has_come_defers_nothing(at: datetime) -> None:
+    assert decided(at=at) == Send()
+
+
+def test_who_is_suppressed_is_skipped_at_once_however_late_it_was_scheduled() -> None:
+    assert isinstance(decided(COMPLAINT, at=NOW + timedelta(days=1)), Skip)
+
+
+@pytest.mark.parametrize(
+    ("suppressions", "at"), [((), None), ((COMPLAINT,), None), ((), NOW + timedelta(hours=1))], ids=str
+)
+def test_a_dry_run_is_decided_as_if_it_were_live(suppressions: tuple[Suppression, ...], at: datetime | None) -> None:
+    assert decided(*suppressions, mode=Mode.DRY_RUN, at=at) == decided(*suppressions, at=at)
+
+
+# when again
+
+draws = some.floats(min_value=0, max_value=1, exclude_max=True)
+retriable = some.sampled_from([Transient, Throttled, Uncertain])
+
+
+@given(error=retriable, attempt=some.integers(1, 4), draw=draws)
+def test_a_wait_lies_between_nothing_and_its_ceiling(error: type[DeliveryError], attempt: int, draw: float) -> None:
+    again = next_try(error("busy"), attempt, NOW, POLICY, draw)
+    assert again is not None
+    assert timedelta() <= again - NOW <= min(POLICY.base * 2 ** (attempt - 1), POLICY.cap)
+
+
+@given(attempt=some.integers(1, 10**9), draw=draws)
+def test_no_wait_passes_the_cap_however_often_it_was_tried(attempt: int, draw: float) -> None:
+    again = next_try(Throttled("slow_down"), attempt, NOW, POLICY, draw)
+    assert again is not None
+    assert again - NOW <= POLICY.cap
+
+
+@given(asked=some.floats(0, 86_400), attempt=some.integers(1, 4), draw=draws)
+def test_a_wait_that_the_provider_asks_for_is_honoured(asked: float, attempt: int, draw: float) -> None:
+    again = next_try(Transient("greylisted", retry_after=asked), attempt, NOW, POLICY, draw)
+    unasked = next_try(Transient("greylisted"), attempt, NOW, POLICY, draw)
+    assert again is not None
+    assert unasked is not None
+    assert again - NOW >= timedelta(seconds=asked)
+    assert abs(again - unasked - timedelta(seconds=asked)) <= timedelta(microseconds=2)
+
+
+def test_the_ceiling_doubles_until_the_cap() -> None:
+    almost_one = 1 - 2**-53
+    waits = [next_try(Throttled("slow_down"), attempt, NOW, POLICY, almost_one) for attempt in range(1, 8)]
+    assert [round((again - NOW).total_seconds()) for again in waits if again] == [30, 60, 120, 240, 480, 600, 600]
+
+
+def test_a_longer_asked_wait_than_the_cap_is_still_honoured() -> None:
+    again = next_try(Throttled("slow_down", retry_after=7200), 1, NOW, POLICY, 0.0)
+    assert again == NOW + timedelta(hours=2)
+
+
+def test_the_same_draw_gives_the_same_time() -> None:
+    first, second = (next_try(Transient("busy"), 3, NOW, POLICY, 0.25) for _ in range(2))
+    assert first == second == NOW + timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("error", [Transient("busy"), Uncertain("no_answer")])
+def test_a_message_dies_after_its_last_attempt(error: DeliveryError) -> None:
+    assert next_try(error, POLICY.attempts - 1, NOW, POLICY, 0.5) is not None
+    assert next_try(error, POLICY.attempts, NOW, POLICY, 0.5) is None
+    assert next_try(error, POLICY.attempts + 1, NOW, POLICY, 0.5) is None
+
+
+@pytest.mark.parametrize("error", [Throttled("slow_down"), Misconfigured("bad_credentials")])
+def test_what_is_not_the_messages_fault_never_kills_it(error: DeliveryError) -> None:
+    assert next_try(error, 1000, NOW, POLICY, 0.5) is not None
+
+
+@pytest.mark.parametrize("scope", ["address", "message"])
+def test_a_rejected_message_is_dead_at_once(scope: str) -> None:
+    error = Rejected("mailbox_unknown", scope="address" if scope == "address" else "message")
+    assert next_try(error, 1, NOW, POLICY, 0.5) is None
+
+
+@given(attempt=some.integers(1, 100), draw=draws)
+def test_a_misconfigured_provider_is_asked_again_at_a_steady_pace(attempt: int, draw: float) -> None:
+    assert next_try(Misconfigured("bad_credentials"), attempt, NOW, POLICY, draw) == NOW + MISCONFIGURED_WAIT
+
+
+@pytest.mark.parametrize(
+    ("error", "costs"),
+    [
+        (Transient("x"), True),
+        (Rejected("x"), True),
+        (Uncertain("x"), True),
+        (Throttled("x"), False),
+        (Misconfigured("x"), False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, DeliveryError) else "",
+)
+def test_only_what_the_message_or_the_line_is_guilty_of_costs_an_attempt(error: DeliveryError, costs: bool) -> None:
+    assert costs_attempt(error) is costs
+
+
+def test_a_message_that_fails_all_the_time_is_tried_for_most_of_a_day() -> None:
+    policy, now, tries = RetryPolicy(), NOW, 1
+    while (again := next_try(Transient("busy"), tries, now, policy, 0.5)) is not None:
+        now, tries = again, tries + 1
+    assert tries == policy.attempts
+    assert timedelta(hours=4) < now - NOW < timedelta(hours=24)
