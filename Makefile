@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help setup demo dev test check format bench chaos docs template clean
+.PHONY: help setup demo dev test check format bench chaos docs constraints clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -33,7 +33,18 @@ check: $(READY) ## Lint, format, types, import rules, kinds, generated files
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/notify kinds check
-	$(BIN)/notify config --template | diff - .env.template
+	$(BIN)/notify config --template | diff .env.template -
+	$(BIN)/python docs/generate.py --check
+
+bench: $(READY) ## Measure the product on this machine, beside a yardstick of the same run
+	$(BIN)/python -m benchmarks
+
+chaos: $(READY) ## Kill workers, empty the broker: count what is lost and what came twice
+	$(BIN)/python -m pytest -m chaos tests/chaos
+
+docs: $(READY) ## Generate the reference and build the site into ./site
+	$(BIN)/python docs/generate.py
+	$(BIN)/zensical build --strict
 
 format: $(READY) ## Let ruff put the code in order
 	$(BIN)/ruff check --fix .

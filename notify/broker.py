@@ -89,7 +89,7 @@ class Bell:
         self._connection = Connection(settings.broker, transport_options=_transport(settings.broker))
         self._connections = self._connection.Pool(limit=POOL)
         self._producers = ProducerPool(self._connections, limit=POOL)
-        self._errors: tuple[type[Exception], ...] = (
+        self._errors: tuple[type[BaseException], ...] = (
             *self._connection.connection_errors,
             *self._connection.channel_errors,
             KombuError,

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 import click
 
 from notify.cli import screen
-from notify.cli.groups import CONTEXT, Group, example
+from notify.cli.groups import Group, example
 from notify.cli.masking import shown_url
 from notify.cli.options import as_json
 from notify.settings import load
 from notify.store import Store, open_store, schema
 
 
-@click.group(cls=Group, context_settings=CONTEXT, epilog=example("notify db upgrade"))
+@click.group(cls=Group, epilog=example("notify db upgrade"))
 def db() -> None:
     """Move the database schema up and down."""
 

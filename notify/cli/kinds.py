@@ -11,7 +11,7 @@ import click
 
 from notify.app import App, shipped
 from notify.cli import screen
-from notify.cli.groups import CONTEXT, Group, example
+from notify.cli.groups import Group, example
 from notify.cli.options import as_json
 from notify.cli.previews import preview
 from notify.cli.wiring import opened_app
@@ -23,9 +23,7 @@ from notify.kinds.values import Field
 REFUSED = 1
 
 
-@click.group(
-    cls=Group, context_settings=CONTEXT, epilog=example("notify kinds list", "notify kinds preview welcome --open")
-)
+@click.group(cls=Group, epilog=example("notify kinds list", "notify kinds preview welcome --open"))
 def kinds() -> None:
     """List, check and preview the kinds of notification."""
 

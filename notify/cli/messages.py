@@ -9,7 +9,7 @@ import click
 
 from notify import intake
 from notify.cli import screen
-from notify.cli.groups import CONTEXT, Group, example
+from notify.cli.groups import Group, example
 from notify.cli.options import as_json, tenant
 from notify.cli.wiring import opened_app
 from notify.intake import Explanation
@@ -22,7 +22,7 @@ STATES = [state.value for state in MessageState]
 ID = "0198c5f2-6d3b-7c1e-9a57-3f0d8e2b4a61"
 
 
-@click.group(cls=Group, context_settings=CONTEXT, epilog=example("notify messages list --state dead --state in_doubt"))
+@click.group(cls=Group, epilog=example("notify messages list --state dead --state in_doubt"))
 def messages() -> None:
     """List messages, and show what became of one."""
 
@@ -126,7 +126,7 @@ def show(message_id: str, as_json: bool) -> None:
     _tell(message_id, as_json)
 
 
-@click.command(context_settings=CONTEXT, epilog=example(f"notify explain {ID}"))
+@click.command(epilog=example(f"notify explain {ID}"))
 @click.argument("message_id", metavar="ID")
 @as_json
 def explain(message_id: str, as_json: bool) -> None:

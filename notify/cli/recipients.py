@@ -12,7 +12,7 @@ from notify.app import App
 from notify.audience.roster import Imported, Refused, import_roster
 from notify.cli import screen
 from notify.cli.actor import actor
-from notify.cli.groups import CONTEXT, Group, example
+from notify.cli.groups import Group, example
 from notify.cli.options import as_json, tenant
 from notify.cli.wiring import opened_app
 
@@ -20,7 +20,7 @@ SHOWN = 20
 REFUSED = 1
 
 
-@click.group(cls=Group, context_settings=CONTEXT, epilog=example("notify recipients import roster.csv --dry-run"))
+@click.group(cls=Group, epilog=example("notify recipients import roster.csv --dry-run"))
 def recipients() -> None:
     """Import the people who are notified."""
 

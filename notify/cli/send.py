@@ -12,7 +12,7 @@ import click
 from notify import intake
 from notify.app import App
 from notify.cli import options, screen
-from notify.cli.groups import CONTEXT, example
+from notify.cli.groups import example
 from notify.cli.options import To, as_json, tenant
 from notify.cli.wiring import opened_app
 from notify.model import Attachment, Channel, Mode, Notification
@@ -23,7 +23,6 @@ MODES = [mode.value for mode in Mode]
 
 
 @click.command(
-    context_settings=CONTEXT,
     epilog=example(
         "notify send welcome --to user-42",
         'notify send welcome --to \'{"key": "user-43", "email": "ada@example.org", "locale": "nl"}\'',

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from notify.app import App
 from notify.cli import screen
-from notify.cli.groups import CONTEXT, example
+from notify.cli.groups import example
 from notify.cli.masking import shown_url
 from notify.cli.options import as_json
 from notify.cli.wiring import opened_app
@@ -23,7 +23,7 @@ UNHEALTHY = 2
 STEPS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
-@click.command(context_settings=CONTEXT, epilog=example("notify status", "notify status --json | jq .problems"))
+@click.command(epilog=example("notify status", "notify status --json | jq .problems"))
 @as_json
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> None:
@@ -84,7 +84,7 @@ def _messages(found: Status) -> None:
     rows = []
     for word, count in found.states.items():
         reasons = found.reasons.get(word, {})
-        said = ", ".join(f"{reason} {number:,}" for reason, number in sorted(reasons.items()))
+        said = ", ".join(f"{reason} {number:,}" for reason, number in sorted(reasons.items()) if reason != word)
         rows.append((screen.state(word), f"{count:,}", screen.cell(said, "dim")))
     out.print(screen.table(("Messages", "", "Reasons"), rows, whole=("Messages",), right=("",)))
 

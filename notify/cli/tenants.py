@@ -6,7 +6,7 @@ import click
 
 from notify.cli import screen
 from notify.cli.actor import actor
-from notify.cli.groups import CONTEXT, Group, example
+from notify.cli.groups import Group, example
 from notify.cli.options import as_json
 from notify.cli.wiring import opened_app
 from notify.store import audit
@@ -15,7 +15,7 @@ from notify.store import tenants as store
 LONGEST_KEY = 255
 
 
-@click.group(cls=Group, context_settings=CONTEXT, epilog=example("notify tenants add acme"))
+@click.group(cls=Group, epilog=example("notify tenants add acme"))
 def tenants() -> None:
     """Add and list tenants."""
 

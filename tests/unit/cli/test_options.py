@@ -58,7 +58,7 @@ def test_recipients_stand_one_on_a_line() -> None:
     [
         ('{"key" "a"}', "people.jsonl, line 2, column 8: Expecting ':' delimiter"),
         (
-            "7",
+            "null",
             "people.jsonl, line 2, column 1: a recipient is an object with a key, or a text that is one, not null",
         ),
     ],

@@ -1,0 +1,210 @@
+"""`notify kinds` and `notify recipients`: what is sent, and to whom."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import json
+import webbrowser
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import pytest
+
+from tests.kinds import make_kind
+from tests.unit.cli.running import install, notify_cli
+
+ROSTER = """\
+key,email,name,locale,timezone,status
+user-1,ada@example.org,Ada,nl,Europe/Amsterdam,active
+user-2,nowhere,Broken,en,UTC,active
+user-3,eve@example.org,Eve,en,UTC,unsubscribed
+user-1,other@example.org,Ada again,nl,UTC,active
+"""
+
+
+@pytest.fixture(autouse=True)
+def _installation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, redis_url: str, templates: Path) -> None:
+    install(monkeypatch, tmp_path, redis_url=redis_url, templates_dir=templates)
+    make_kind(templates)
+
+
+@pytest.fixture
+def roster() -> str:
+    notify_cli("db", "upgrade")
+    Path("roster.csv").write_text(ROSTER)
+    return "roster.csv"
+
+
+def test_kinds_are_listed() -> None:
+    listed = {row["name"]: row for row in notify_cli("kinds", "list", "--json").json}
+    assert {"hello", "welcome", "job-completed", "job-failed", "daily-progress"} <= set(listed)
+    assert (listed["hello"]["category"], listed["hello"]["channels"]) == ("test", ["email"])
+    assert {"en", "nl", "fr", "cs"} <= set(listed["welcome"]["locales"])
+    assert "daily-progress" in notify_cli("kinds", "list").out
+
+
+def test_a_broken_kind_is_listed_with_its_fault(templates: Path) -> None:
+    make_kind(templates, "broken", html="<p>{{ wrod }}</p>")
+    ran = notify_cli("kinds", "list")
+    assert ran.code == 1
+    assert "email.html:1" in ran.out
+    assert "hello" in ran.out
+    as_json = notify_cli("kinds", "list", "--json")
+    assert as_json.code == 1
+    [fault] = [row["error"] for row in as_json.json if row["name"] == "broken"]
+    assert "did you mean 'word'?" in fault
+
+
+def test_a_kind_shows_what_it_declares(templates: Path) -> None:
+    make_kind(
+        templates,
+        "job",
+        data='word = { type = "string", default = "hello" }\nrows = "integer"\n'
+        'days = { type = "list", items = { day = "date" } }',
+        sample={"rows": 1, "days": []},
+    )
+    shown = notify_cli("kinds", "show", "job").out
+    for part in (
+        "job: job",
+        "email.html, kind.toml, sample.json",
+        '"hello"',
+        "required",
+        "days[].day",
+        "list of object",
+    ):
+        assert part in shown
+    facts = notify_cli("kinds", "show", "job", "--json").json
+    assert facts["data"]["word"] == {"type": "string", "required": False, "default": "hello"}
+    assert facts["data"]["days"]["items"]["fields"]["day"]["type"] == "date"
+
+
+def test_check_passes_for_what_ships() -> None:
+    ran = notify_cli("kinds", "check", "welcome")
+    assert (ran.code, ran.out) == (0, "welcome: no problems\n")
+
+
+def test_check_lists_problems_with_file_and_line(templates: Path) -> None:
+    make_kind(templates, "broken", html="<html>\n<p>{{ wrod }}</p></html>")
+    ran = notify_cli("kinds", "check", "broken")
+    assert ran.code == 1
+    assert f"{templates}/broken/email.html:2: " in ran.out
+    assert "broken: problems: 1" in ran.out
+    as_json = notify_cli("kinds", "check", "--json")
+    assert as_json.code == 1
+    [problem] = as_json.json["problems"]
+    assert (problem["kind"], problem["line"]) == ("broken", 2)
+
+
+def test_an_unknown_kind_is_answered_with_the_nearest_one() -> None:
+    for command in (["check"], ["show"], ["preview"]):
+        ran = notify_cli("kinds", *command, "helo")
+        assert (ran.code, ran.out) == (1, "")
+        assert "did you mean 'hello'?" in ran.err
+
+
+def test_a_preview_shows_subject_and_text() -> None:
+    ran = notify_cli("kinds", "preview", "hello", "--data", '{"word": "Grüezi"}', "--to", '{"key": "a", "name": "Bo"}')
+    assert ran.code == 0
+    assert "Grüezi" in ran.out
+    assert "Bo" in ran.out
+
+
+@pytest.mark.parametrize(("form", "expected"), [("subject", "hello\n"), ("text", "hello Ada Lovelace\n")])
+def test_a_preview_prints_one_part(form: str, expected: str) -> None:
+    assert notify_cli("kinds", "preview", "hello", "--format", form).out == expected
+
+
+def test_a_preview_is_written_as_the_files_name_says() -> None:
+    for name in ("mail.eml", "mail.html", "mail.txt"):
+        ran = notify_cli("kinds", "preview", "hello", "--output", name)
+        assert (ran.code, ran.out) == (0, "")
+    mail = email.message_from_bytes(Path("mail.eml").read_bytes(), policy=email.policy.default)
+    assert mail["subject"] == "hello"
+    assert "<p>hello Ada Lovelace</p>" in Path("mail.html").read_text()
+    assert Path("mail.txt").read_text() == "hello Ada Lovelace\n"
+    refused = notify_cli("kinds", "preview", "hello", "--output", "mail.pdf")
+    assert refused.code == 3
+    assert "--format" in refused.err
+    assert notify_cli("kinds", "preview", "hello", "--output", "mail.pdf", "--format", "subject").code == 0
+    assert Path("mail.pdf").read_text() == "hello\n"
+
+
+def test_a_preview_as_json_has_every_part() -> None:
+    parts = notify_cli("kinds", "preview", "hello", "--json").json
+    assert parts["subject"] == "hello"
+    assert set(parts) == {"subject", "text", "html", "locale"}
+
+
+def test_a_preview_opens_in_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    def browser(url: str) -> bool:
+        opened.append(url)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", browser)
+    assert notify_cli("kinds", "preview", "hello", "--open").code == 0
+    [url] = opened
+    page = Path(url2pathname(urlsplit(url).path))
+    assert "<p>hello Ada Lovelace</p>" in page.read_text()
+    page.unlink()
+
+
+def test_a_roster_goes_in_and_refused_rows_are_named(roster: str) -> None:
+    ran = notify_cli("recipients", "import", roster)
+    assert ran.code == 1
+    assert "line 3" in ran.out
+    assert "'nowhere' is not an e-mail address" in ran.out
+    assert "key 'user-1' stands already in line 2" in ran.out
+    assert _counts(ran.out) == {
+        "inserted": "2",
+        "updated": "0",
+        "unchanged": "0",
+        "addresses suppressed": "1",
+        "rows passed over": "1",
+        "rows refused": "1",
+    }
+
+
+def test_an_import_as_json_lists_every_refused_row() -> None:
+    notify_cli("db", "upgrade")
+    Path("roster.csv").write_text("key,email\n" + "".join(f"user-{number},nowhere\n" for number in range(30)))
+    ran = notify_cli("recipients", "import", "roster.csv", "--json")
+    assert ran.code == 1
+    assert [row["line"] for row in ran.json["refused"]] == list(range(2, 32))
+    shown = notify_cli("recipients", "import", "roster.csv").out
+    assert "line 21" in shown
+    assert "line 22" not in shown
+    assert "… and 10 more; --json lists all" in shown
+
+
+def test_a_dry_run_imports_nothing(roster: str) -> None:
+    rehearsed: dict[str, Any] = notify_cli("recipients", "import", roster, "--dry-run", "--json").json
+    assert (rehearsed["dry_run"], rehearsed["inserted"]) == (True, 2)
+    assert "Nothing was changed" in notify_cli("recipients", "import", roster, "--dry-run").out
+    assert notify_cli("recipients", "import", roster, "--json").json["inserted"] == 2
+
+
+def test_a_roster_without_faults_is_done_and_a_second_time_changes_nothing() -> None:
+    notify_cli("db", "upgrade")
+    Path("roster.csv").write_text("key,email\nuser-1,ada@example.org\n")
+    assert notify_cli("recipients", "import", "roster.csv").code == 0
+    again = notify_cli("recipients", "import", "roster.csv", "--json")
+    assert (again.code, again.json["inserted"], again.json["unchanged"]) == (0, 0, 1)
+
+
+def test_a_file_that_is_no_roster_is_refused_as_a_whole() -> None:
+    notify_cli("db", "upgrade")
+    Path("roster.csv").write_text(json.dumps({"key": "user-1"}))
+    ran = notify_cli("recipients", "import", "roster.csv")
+    assert (ran.code, ran.out) == (2, "")
+    assert "Next: " in ran.err
+    assert notify_cli("recipients", "import", "missing.csv").code == 3
+
+
+def _counts(shown: str) -> dict[str, str]:
+    lines = shown.partition("\nRecipients")[2].splitlines()[1:]
+    return {name.strip(): count for name, _, count in (line.rstrip().rpartition(" ") for line in lines)}

@@ -1,0 +1,186 @@
+"""The doorbell: what rings, where, and that it rings again after the broker forgot everything."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from kombu import Connection
+from kombu.message import Message
+from redis import Redis
+
+from notify import broker
+from notify.broker import DELIVER, SYSTEM, Bell, celery, queues
+from notify.errors import Unreachable
+from notify.model import Batch, Channel, Lane
+from notify.settings import Settings, load
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def batch(number: int = 1, channel: Channel = Channel.EMAIL, lane: Lane = Lane.NORMAL) -> Batch:
+    return Batch(UUID(int=number), UUID(int=0), channel, lane, NOW)
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    """The broker's own Redis, emptied."""
+    with Redis.from_url(redis_url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def settings(tmp_path: Path, redis_url: str) -> Settings:
+    return load(None, data_dir=tmp_path, redis_url=redis_url)
+
+
+@pytest.fixture
+def bell(settings: Settings, redis: Redis) -> Iterator[Bell]:
+    ringing = Bell(settings)
+    yield ringing
+    ringing.close()
+
+
+def rung(settings: Settings, queue: str) -> list[Message]:
+    """What a worker would fetch from this queue now."""
+    with Connection(settings.broker, transport_options={"global_keyprefix": "notify:"}) as connection:
+        channel = connection.default_channel
+        fetched = []
+        while (message := channel.basic_get(queue, no_ack=True)) is not None:
+            fetched.append(message)
+        return fetched
+
+
+# queues
+
+
+def test_each_lane_has_a_queue_per_channel_with_email_first() -> None:
+    assert queues(["bulk"]) == [
+        "email.bulk",
+        "sms.bulk",
+        "web_push.bulk",
+        "in_app.bulk",
+        "chat.bulk",
+        "webhook.bulk",
+    ]
+
+
+def test_system_is_a_queue_of_its_own_and_lanes_keep_their_order() -> None:
+    assert queues([SYSTEM]) == ["system"]
+    named = queues(["critical", "system", "normal"])
+    assert [named[0], named[6], named[7]] == ["email.critical", "system", "email.normal"]
+
+
+def test_a_lane_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValueError, match="express"):
+        queues(["express"])
+
+
+def test_celery_knows_every_queue_that_a_batch_can_name_and_makes_up_no_other() -> None:
+    declared = {queue.name for queue in celery.conf.task_queues}
+    assert declared == {batch(1, channel, lane).queue for channel in Channel for lane in Lane} | {SYSTEM}
+    assert celery.conf.task_create_missing_queues is False
+
+
+def test_celery_is_set_up_to_lose_and_to_keep_nothing() -> None:
+    kept = celery.conf
+    assert kept.task_acks_late
+    assert kept.task_reject_on_worker_lost
+    assert kept.worker_prefetch_multiplier == 1
+    assert kept.result_backend is None
+    assert kept.accept_content == ["json"]
+    assert broker.REDIS_TRANSPORT["visibility_timeout"] == 300
+
+
+# ringing
+
+
+def test_a_batch_rings_in_its_own_queue_and_only_its_id_travels(bell: Bell, settings: Settings) -> None:
+    bell([batch(7, lane=Lane.CRITICAL)])
+    [message] = rung(settings, "email.critical")
+    arguments, keywords, _ = message.payload
+    assert message.headers["task"] == DELIVER
+    assert (arguments, keywords) == ([str(UUID(int=7))], {})
+    assert message.headers["eta"] is None
+    assert rung(settings, "email.normal") == []
+
+
+def test_many_batches_ring_in_order(bell: Bell, settings: Settings) -> None:
+    bell([batch(number) for number in range(1, 51)])
+    assert [message.payload[0][0] for message in rung(settings, "email.normal")] == [
+        str(UUID(int=number)) for number in range(1, 51)
+    ]
+
+
+def test_no_batches_ring_for_nobody(bell: Bell, settings: Settings) -> None:
+    bell([])
+    assert rung(settings, "email.normal") == []
+
+
+def test_the_bell_rings_again_after_the_broker_was_emptied(bell: Bell, settings: Settings, redis: Redis) -> None:
+    bell([batch(1)])
+    redis.flushall()
+    assert rung(settings, "email.normal") == []
+    bell([batch(2)])
+    assert [message.payload[0] for message in rung(settings, "email.normal")] == [[str(UUID(int=2))]]
+
+
+def test_everything_in_redis_is_under_one_prefix(bell: Bell, redis: Redis) -> None:
+    bell([batch()])
+    keys = list(redis.scan_iter("*"))
+    assert keys
+    assert [key for key in keys if not key.startswith(b"notify:")] == []
+
+
+# where the broker is
+
+
+def test_a_unix_socket_is_named_as_kombu_wants_it(settings: Settings, redis_url: str) -> None:
+    assert settings.broker == redis_url.replace("unix://", "redis+socket://")
+
+
+def test_the_celery_instance_is_pointed_at_the_broker_in_force(tmp_path: Path) -> None:
+    before = celery.conf.broker_url, celery.conf.broker_transport_options
+    try:
+        broker.connect(load(None, data_dir=tmp_path, broker_url="redis://one:6379/0"))
+        assert celery.conf.broker_url == "redis://one:6379/0"
+        assert celery.conf.broker_transport_options["socket_keepalive"] is True
+        broker.connect(load(None, data_dir=tmp_path))
+        assert celery.conf.broker_url == f"redis+socket://{tmp_path / 'valkey.sock'}"
+        assert "socket_keepalive" not in celery.conf.broker_transport_options, "an option of TCP alone"
+        broker.connect(load(None, data_dir=tmp_path, broker_url="amqp://u:p@rabbit//"))
+        assert celery.conf.broker_transport_options == {"confirm_publish": True}
+    finally:
+        celery.conf.update(broker_url=before[0], broker_transport_options=before[1])
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def test_a_broker_that_does_not_answer_is_named_without_its_password(tmp_path: Path, closed_port: int) -> None:
+    away = Bell(load(None, data_dir=tmp_path, broker_url=f"redis://user:hunter2@127.0.0.1:{closed_port}/0"))
+    with pytest.raises(Unreachable) as raised:
+        away([batch()])
+    said = str(raised.value)
+    assert f"127.0.0.1:{closed_port}" in said
+    assert "NOTIFY_BROKER_URL" in said
+    assert "hunter2" not in said
+
+
+def test_one_bell_that_nobody_hears_does_not_silence_another(bell: Bell, settings: Settings, tmp_path: Path) -> None:
+    away = Bell(load(None, data_dir=tmp_path / "elsewhere"))
+    with pytest.raises(Unreachable, match=r"elsewhere/valkey\.sock"):
+        away([batch(1)])
+    bell([batch(2)])
+    assert [message.payload[0] for message in rung(settings, "email.normal")] == [[str(UUID(int=2))]]
