@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from notify import errors, testing
     from notify.intake.explanation import Explanation
     from notify.intake.face import cancel, configure, explain, preview, send, send_many
     from notify.intake.previews import Preview
@@ -36,14 +37,21 @@ __all__ = [
     "Preview",
     "cancel",
     "configure",
+    "errors",
     "explain",
     "preview",
     "send",
     "send_many",
+    "testing",
 ]
 
 
+_ROOMS = ("errors", "testing")  # `notify.errors.RequestError`, `notify.testing.capture()`, after `import notify` alone
+
+
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"notify.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'notify' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

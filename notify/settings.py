@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     )
     database_url: SecretStr | None = Field(
         None,
-        description="SQLAlchemy URL, e.g. postgresql+psycopg://user:password@host/db; unset: SQLite in NOTIFY_DATA_DIR.",
+        description="SQLAlchemy URL, e.g. postgresql+psycopg://user:password@host/db; unset: SQLite in the data dir.",
     )
     allow_sqlite: bool = Field(False, description="Permit SQLite in production.")
     redis_url: SecretStr | None = Field(
@@ -230,8 +230,9 @@ def sources(env_file: Path | None = Path(".env")) -> dict[str, str]:
 
 
 def redact(url: str) -> str:
-    """The URL with its password, and with anything that is all credential, masked."""
-    return re.sub(r"(?<=://)([^/@\s]*:)?[^/@\s]*@", lambda match: f"{match[1] or ''}***@", url)
+    """The URL with its password masked, and with anything that is all credential; also among the options."""
+    without = re.sub(r"(?<=://)([^:/@\s]*:)?[^\s?]*@", lambda match: f"{match[1] or ''}***@", url)
+    return re.sub(r"(?i)([?&][^=&\s]*(?:password|secret|token|key)[^=&\s]*=)[^&\s]+", r"\1***", without)
 
 
 def _in_file(env_file: Path | None) -> set[str]:

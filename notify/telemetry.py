@@ -19,7 +19,7 @@ import sentry_sdk
 import structlog
 from structlog.contextvars import bound_contextvars, get_contextvars
 
-from notify.settings import LogFormat, Settings
+from notify.settings import LogFormat, Settings, redact
 
 Facts = Mapping[str, Any]
 Subscriber = Callable[[str, Facts], None]
@@ -52,12 +52,11 @@ EVENTS: Mapping[str, int] = MappingProxyType(
 """Every event there is, with the level its log line has. `docs/reference/events.md` tells what each means."""
 
 _ADDRESS = re.compile(r"[^\s<>\"'=:;,()\[\]]+@[^\s<>\"';,()\[\]]+")
-_URL_SECRET = re.compile(r"(?<=://)[^/@\s]*@")
 
 
 def scrub(text: str) -> str:
     """`text` without addresses and without credentials in URLs."""
-    return _ADDRESS.sub("[address]", _URL_SECRET.sub("***@", text))
+    return _ADDRESS.sub("[address]", redact(text))
 
 
 def emit(event: str, **facts: Any) -> None:
@@ -126,7 +125,8 @@ def start(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it announces at INFO which dialect it found
+    for chatty in ("alembic", "mail.log"):  # at INFO: which dialect was found, each line of an SMTP conversation
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     if settings.sentry_dsn:
         sentry_sdk.init(
             dsn=settings.sentry_dsn.get_secret_value(),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+HTML = "<html lang='en'><head><title>x</title></head><body>{{ word }} {{ recipient.name or 'you' }}</body></html>"
+
 
 def make_kind(
     folder: Path,
@@ -13,7 +15,7 @@ def make_kind(
     toml: str = "",
     data: str = 'word = { type = "string", default = "hello" }',
     subject: str = "{{ word }}",
-    html: str = "<html lang='en'><head><title>x</title></head><body><p>{{ word }} {{ recipient.name or 'you' }}</p></body></html>",
+    html: str = HTML,
     text: str | None = None,
     sample: dict[str, object] | None = None,
 ) -> Path:

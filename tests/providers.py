@@ -23,6 +23,12 @@ class Moody(Mailbox):
         self.rcpt = rcpt or {}
         self.tried: Counter[str] = Counter()
 
+    def stop_listening(self) -> None:
+        """Refuse new connections; those that are open stay. Call it from a handler."""
+        server = self._controller.server
+        assert server is not None
+        server.close()
+
     async def handle_RCPT(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[Any]
     ) -> str:
@@ -39,7 +45,7 @@ class Moody(Mailbox):
 
 
 class Hangup:
-    """Speaks SMTP, reads one whole message, and closes the line instead of answering: nobody knows whether it took it."""
+    """Speaks SMTP, reads one whole message, and closes the line instead of answering: did it take it?"""
 
     def __init__(self) -> None:
         self.bodies = 0

@@ -6,6 +6,7 @@ import click
 
 from notify import intake
 from notify.cli import screen
+from notify.cli.actor import actor
 from notify.cli.groups import example
 from notify.cli.options import as_json, tenant
 from notify.cli.wiring import opened_app
@@ -23,7 +24,7 @@ def cancel(id_or_key: str, tenant: str | None, as_json: bool) -> None:
     ID_OR_KEY is the id that `notify send` printed, or the idempotency key it was given.
     """
     with opened_app() as app:
-        cancelled = intake.cancel(app, id_or_key, tenant=tenant)
+        cancelled = intake.cancel(app, id_or_key, actor=actor(), tenant=tenant)
     if as_json:
         screen.print_json({"cancelled": cancelled})
     elif cancelled:

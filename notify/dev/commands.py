@@ -63,6 +63,8 @@ def dev() -> None:
                     _show_new(stack.mailbox, shown, console)
         except KeyboardInterrupt:
             pass
+        if stack.mailbox:
+            _show_new(stack.mailbox, shown, console)
         console.print("Stopping…")
 
 

@@ -31,8 +31,11 @@ UNDER_WAY = (MessageState.QUEUED, MessageState.SENDING)
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What one run did. `kinds` counts messages by kind, state and reason; `in_doubt` were resent after a
-    worker died in the middle of their hand-over; `caught` is what the mail catcher got."""
+    """What one run did.
+
+    `kinds` counts messages by kind, state and reason; `in_doubt` were resent after a worker died in the middle of
+    their hand-over; `caught` is what the mail catcher got.
+    """
 
     imported: Imported
     kinds: dict[str, dict[str, int]]

@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -41,7 +41,7 @@ class Mailbox:
         self._host = host
         self._changed = threading.Condition()
 
-    def __enter__(self) -> Mailbox:
+    def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             listening = socket.create_server((self._host, self.port))

@@ -45,12 +45,15 @@ class Explanation:
             "message": str(message.id),
             "notification": str(notification.id),
             "kind": notification.kind,
+            "key": notification.key,
             "mode": notification.mode,
             "channel": message.channel,
             "address": message.address,
             "state": message.state,
             "reason": message.reason,
             "rule": message.rule,
+            "due_at": message.due_at.isoformat(),
+            "sent_at": message.sent_at.isoformat() if message.sent_at else None,
             "attempts": [
                 {
                     name: value if isinstance(value, int | str | None) else str(value)

@@ -108,7 +108,7 @@ def explain(message_id: UUID | str) -> Explanation:
 
 def cancel(id_or_key: UUID | str, *, tenant: str | None = None) -> int:
     """Cancel what no worker has taken yet of a notification , named by id or key; returns how many messages."""
-    return planning.cancel(apps.current(), id_or_key, tenant=tenant)
+    return planning.cancel(apps.current(), id_or_key, actor="application", tenant=tenant)
 
 
 def configure(settings: Settings | None = None, **overrides: Any) -> App:

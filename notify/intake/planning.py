@@ -18,6 +18,7 @@ from notify.model import Batch, Channel, Defer, Message, MessageState, Mode, Not
 from notify.policy import decide
 from notify.store import (
     Connection,
+    audit,
     batches,
     messages,
     notifications,
@@ -82,7 +83,7 @@ def plan(app: App, request: Request, session: Session | None = None) -> Notifica
     return replace(notification, messages=planned.counts)
 
 
-def cancel(app: App, id_or_key: UUID | str, *, tenant: str | None = None) -> int:
+def cancel(app: App, id_or_key: UUID | str, *, actor: str, tenant: str | None = None) -> int:
     """Cancel what no worker has taken yet of a notification, named by id or key; returns how many messages."""
     with app.store.begin() as connection:
         tenant_id = tenants.tenant_id(connection, tenant)
@@ -90,6 +91,15 @@ def cancel(app: App, id_or_key: UUID | str, *, tenant: str | None = None) -> int
         if notification is None:
             raise NotFound(f"no notification {str(id_or_key)!r} in this tenant")
         cancelled = messages.cancel(connection, notification.id, "cancelled")
+        audit.write(
+            connection,
+            tenant_id,
+            actor=actor,
+            action="notification.cancel",
+            subject=str(notification.id),
+            detail={"messages": cancelled},
+            at=app.clock.now(),
+        )
     emit("notification.cancelled", notification=notification.id, messages=cancelled)
     return cancelled
 
@@ -116,7 +126,7 @@ def _require_known(connection: Connection, tenant_id: UUID, request: Request) ->
         key = unknown[0]
         described = {"key": key, "email": key if "@" in key else "…"}
         raise InvalidRecipient(
-            f"no recipient {shown}{more}{did_you_mean(key, known)} "
+            f"no recipient {shown}{more}{did_you_mean(key, known) or '.'} "
             f"Describe a new one: to={described!r}, or import a roster: notify recipients import FILE"
         )
 

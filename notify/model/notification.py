@@ -20,8 +20,11 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What send() returns. `messages` counts by state at the time of planning; `repeated` says that the
-    idempotency key had been used before, so that this call stored and sent nothing."""
+    """What send() returns.
+
+    `messages` counts by state at the time of planning; `repeated` says that the idempotency key had been used
+    before, so that this call stored and sent nothing.
+    """
 
     id: UUID
     tenant_id: UUID

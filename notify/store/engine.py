@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ BUSY_SECONDS = 30  # a SQLite writer waits this long for the others
 STATEMENT_SECONDS = 60  # backstop against a query that hangs
 CONNECT_SECONDS = 5
 READ_ONLY = "notify_read_only"
+UNDEFINED_TABLE, UNDEFINED_COLUMN = "42P01", "42703"  # PostgreSQL, appendix A: error codes
 
 
 class Store:
@@ -68,9 +71,9 @@ def open_store(url: str, *, joins_sessions: bool = True) -> Store:
     """A Store for a SQLAlchemy URL: `sqlite:///file` or `postgresql+psycopg://…`."""
     try:
         parsed = sa.make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url))
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):  # what cannot be read cannot be shown without its password
         raise InvalidSettings(
-            f"NOTIFY_DATABASE_URL: {redact(url)!r} is no database URL; "
+            "NOTIFY_DATABASE_URL: not a database URL; "
             "write sqlite:///file or postgresql+psycopg://user:password@host/db"
         ) from None
     match parsed.get_backend_name():
@@ -88,11 +91,15 @@ def explained(error: DBAPIError, url: sa.URL) -> Exception:
     """The operator's error for a failed statement, or the error itself when it is no matter of operation."""
     shown = redact(url.render_as_string(hide_password=True))
     text = str(error.orig)
-    if "no such table" in text or 'relation "' in text:
+    sqlstate = getattr(error.orig, "sqlstate", None)  # PostgreSQL names tables in texts about other troubles, too
+    if sqlstate == UNDEFINED_TABLE or "no such table" in text:
         return MigrationNeeded(f"The database {shown} lacks notify's tables.\nNext: notify db upgrade")
-    if "no such column" in text or 'column "' in text:
+    if sqlstate == UNDEFINED_COLUMN or "no such column" in text or "has no column" in text:
         return MigrationNeeded(f"The database {shown} is at another version.\nNext: notify db upgrade")
-    if isinstance(error, sa.exc.ProgrammingError):
+    if (
+        isinstance(error, sa.exc.ProgrammingError)
+        or getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    ):
         return error
     return Unreachable(
         f"The database {shown} does not answer: {text.splitlines()[0]}\n"
@@ -123,7 +130,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, below
-        connection.execute("PRAGMA journal_mode=WAL")
+        _write_ahead(connection)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
 
@@ -134,6 +141,19 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Set the journal mode. SQLite does not wait here by itself when another process is just making the file."""
+    last = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > last:
+                raise
+            time.sleep(0.01)
 
 
 def _postgresql(url: sa.URL) -> sa.Engine:

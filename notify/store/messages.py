@@ -170,7 +170,7 @@ def cancel(connection: sa.Connection, notification_id: UUID, reason: str) -> int
     cancelled = connection.execute(
         sa.update(messages)
         .where(messages.c.notification_id == notification_id, messages.c.state == MessageState.QUEUED)
-        .values(state=MessageState.CANCELLED, reason=reason, rule="notify.cancel")
+        .values(state=MessageState.CANCELLED, reason=reason, rule="by request, before any worker had it")
     )
     return cancelled.rowcount
 

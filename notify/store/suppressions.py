@@ -16,12 +16,11 @@ from notify.store.tables import suppressions
 
 
 def add(connection: sa.Connection, tenant_id: UUID, rows: Sequence[Suppression], now: datetime) -> int:
-    """Suppress these addresses. One that is there already is never overwritten: the first reason stays."""
+    """Suppress these addresses; returns how many were not. One that was is never overwritten: the first reason stays."""
     if not rows:
         return 0
-    before = _count(connection, tenant_id)
-    connection.execute(
-        upsert(connection, suppressions).on_conflict_do_nothing(),
+    made = connection.execute(
+        upsert(connection, suppressions).on_conflict_do_nothing().returning(suppressions.c.id),
         [
             {
                 "id": uuid7(),
@@ -34,10 +33,11 @@ def add(connection: sa.Connection, tenant_id: UUID, rows: Sequence[Suppression],
                 "created_at": now,
                 "expires_at": row.expires_at,
             }
-            for row in rows
+            # in one order everywhere: two callers with the same addresses must not wait for each other in a circle
+            for row in sorted(rows, key=lambda row: (row.channel, row.address, row.scope))
         ],
     )
-    return _count(connection, tenant_id) - before
+    return len(made.all())
 
 
 def of_addresses(
@@ -57,8 +57,3 @@ def of_addresses(
             Suppression(Channel(row.channel), row.address, row.reason, row.source, row.scope, row.expires_at)
         )
     return found
-
-
-def _count(connection: sa.Connection, tenant_id: UUID) -> int:
-    counted = sa.select(sa.func.count()).where(suppressions.c.tenant_id == tenant_id)
-    return connection.scalar(counted) or 0

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, cast, overload
 from uuid import UUID
 
+from pydantic import SecretStr
+
 from notify.app import App, open_app, using
 from notify.delivery import relay
 from notify.delivery.prepare import Preparation, Prepared
@@ -191,8 +193,9 @@ def capture(settings: Settings | None = None, *, at: datetime | None = None) -> 
     outbox = Outbox(MovableClock(at))
     given = settings or load()
     with tempfile.TemporaryDirectory(prefix="notify-capture-") as folder:
-        real = open_app(given)
-        store = open_store(f"sqlite:///{Path(folder) / 'capture.db'}", joins_sessions=False)
+        url = f"sqlite:///{Path(folder) / 'capture.db'}"
+        real = open_app(given.model_copy(update={"database_url": SecretStr(url)}))
+        store = open_store(url, joins_sessions=False)
         app = App(real.settings, store, real.channels, real.kinds, real.redis, outbox.clock, outbox._collect)
         outbox._app = app
         schema.create(store)

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -49,7 +50,7 @@ def bell(settings: Settings, redis: Redis) -> Iterator[Bell]:
 def rung(settings: Settings, queue: str) -> list[Message]:
     """What a worker would fetch from this queue now."""
     with Connection(settings.broker, transport_options={"global_keyprefix": "notify:"}) as connection:
-        channel = connection.default_channel
+        channel: Any = connection.default_channel
         fetched = []
         while (message := channel.basic_get(queue, no_ack=True)) is not None:
             fetched.append(message)

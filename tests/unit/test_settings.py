@@ -90,7 +90,7 @@ def test_names_in_the_environment_ignore_case(places: Places) -> None:
 
 def test_settings_cannot_be_changed_once_read(places: Places) -> None:
     with pytest.raises(pydantic.ValidationError, match="frozen"):
-        places.load().web_port = 1
+        places.load().web_port = 1  # type: ignore[misc]
 
 
 # what is refused

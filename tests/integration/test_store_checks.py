@@ -1,0 +1,173 @@
+"""What the database itself refuses: words that are no states, channels or outcomes; times without a zone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from notify.model import BatchState, Channel, Lane, MessageState, Mode, Outcome
+from notify.store import Store, open_store
+from notify.store.tables import UtcDateTime, audit, batches, metadata
+
+NOW = datetime(2026, 3, 29, 0, 59, 59, 123456, tzinfo=UTC)  # a second before the clocks in Europe go forward
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "addresses.channel": tuple(Channel),
+    "attempts.outcome": tuple(Outcome),
+    "batches.channel": tuple(Channel),
+    "batches.lane": tuple(Lane),
+    "batches.state": tuple(BatchState),
+    "messages.channel": tuple(Channel),
+    "messages.state": tuple(MessageState),
+    "notifications.mode": tuple(Mode),
+    "suppressions.channel": tuple(Channel),
+}
+
+
+def populate(connection: sa.Connection, tables: sa.MetaData) -> dict[str, Mapping[str, Any]]:
+    """Put one row in every table, those first that others refer to; returns the rows by table.
+
+    Nothing is known of the tables but what the database tells: it serves for the schema of any revision.
+    """
+    rows: dict[str, Mapping[str, Any]] = {}
+    for table in tables.sorted_tables:
+        allowed = _first_words(connection, table)
+        row = {column.name: _value(column, allowed, rows) for column in table.columns}
+        connection.execute(sa.insert(table), row)
+        rows[table.name] = row
+    return rows
+
+
+def _first_words(connection: sa.Connection, table: sa.Table) -> dict[str, str]:
+    checks = [str(check["sqltext"]) for check in sa.inspect(connection).get_check_constraints(table.name)]
+    return {match[1]: match[2] for text in checks if (match := re.search(r"(\w+)\)? .*?'(\w+)'", text))}
+
+
+def _value(column: sa.Column[Any], allowed: Mapping[str, str], rows: Mapping[str, Mapping[str, Any]]) -> Any:
+    for key in column.foreign_keys:
+        return rows[key.column.table.name][key.column.name]
+    kind = getattr(column.type, "impl", column.type)
+    if column.name in allowed:
+        return allowed[column.name]
+    if isinstance(kind, sa.Uuid):
+        return uuid4()
+    if isinstance(kind, sa.CHAR) and kind.length == 32:
+        return uuid4().hex  # how SQLite tells of a UUID
+    values: dict[type, Any] = {bool: True, int: 7, bytes: b"\x00\xff", datetime: NOW, dict: {"a": [1, "ž"]}}
+    return values.get(kind.python_type, f"{column.name} ž")
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    opened = open_store(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def populated(store: Store) -> Store:
+    """A store with a row in every table."""
+    with store.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(sa.delete(table))
+        populate(connection, metadata)
+    return store
+
+
+def test_every_column_of_words_is_known_to_this_test() -> None:
+    checked = {
+        f"{table.name}.{str(check.name).removeprefix(f'{table.name}_').removesuffix('_check')}"
+        for table in metadata.sorted_tables
+        for check in table.constraints
+        if isinstance(check, sa.CheckConstraint)
+    }
+    assert checked == set(WORDS)
+
+
+@pytest.mark.parametrize("column", WORDS)
+def test_a_column_of_words_takes_each_word_of_its_enum_and_no_other(populated: Store, column: str) -> None:
+    table, name = column.split(".")
+    statement = sa.update(metadata.tables[table])
+    with populated.begin() as connection:
+        for word in WORDS[column]:
+            assert connection.execute(statement.values({name: word})).rowcount == 1
+    for wrong in ("nonsense", "", WORDS[column][0].upper()):
+        with pytest.raises(sa.exc.IntegrityError, match=f"{table}_{name}_check"), populated.begin() as connection:
+            connection.execute(statement.values({name: wrong}))
+
+
+@pytest.mark.parametrize("table", [table for table in metadata.sorted_tables if table.name != "tenants"], ids=str)
+def test_every_row_belongs_to_a_tenant_that_exists(populated: Store, table: sa.Table) -> None:
+    with pytest.raises(sa.exc.IntegrityError), populated.begin() as connection:
+        connection.execute(sa.update(table).values(tenant_id=uuid4()))
+    with pytest.raises(sa.exc.IntegrityError), populated.begin() as connection:
+        connection.execute(sa.update(table).values(tenant_id=None))
+
+
+def test_a_message_of_one_notification_recipient_and_channel_exists_once(populated: Store) -> None:
+    messages = metadata.tables["messages"]
+    with populated.read() as connection:
+        row = connection.execute(sa.select(messages)).mappings().one()
+    with pytest.raises(sa.exc.IntegrityError), populated.begin() as connection:
+        connection.execute(sa.insert(messages), {**row, "id": uuid4()})
+
+
+def test_an_idempotency_key_is_taken_once_per_tenant(populated: Store) -> None:
+    notifications, tenants = metadata.tables["notifications"], metadata.tables["tenants"]
+    with populated.begin() as connection:
+        row = connection.execute(sa.select(notifications)).mappings().one()
+        other = {"id": uuid4(), "key": "other", "created_at": NOW}
+        connection.execute(sa.insert(tenants), other)
+        connection.execute(sa.insert(notifications), {**row, "id": uuid4(), "tenant_id": other["id"]})
+        for _ in range(2):
+            connection.execute(sa.insert(notifications), {**row, "id": uuid4(), "idempotency_key": None})
+    with pytest.raises(sa.exc.IntegrityError), populated.begin() as connection:
+        connection.execute(sa.insert(notifications), {**row, "id": uuid4()})
+
+
+# times
+
+
+def test_a_time_without_a_zone_is_refused(populated: Store) -> None:
+    with pytest.raises(sa.exc.StatementError, match="naive datetime"), populated.begin() as connection:
+        connection.execute(sa.update(batches).values(due_at=datetime(2026, 1, 1)))
+
+
+def test_a_time_without_a_zone_is_refused_in_a_question_too(populated: Store) -> None:
+    with pytest.raises(sa.exc.StatementError, match="naive datetime"), populated.read() as connection:
+        connection.execute(sa.select(batches.c.id).where(batches.c.due_at < datetime(2026, 1, 1)))
+
+
+@pytest.mark.parametrize(
+    "zone", [UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-9))], ids=str
+)
+def test_a_time_comes_back_as_the_same_moment_in_utc(populated: Store, zone: timezone) -> None:
+    with populated.begin() as connection:
+        connection.execute(sa.update(audit).values(at=NOW.astimezone(zone)))
+        found = connection.scalar(sa.select(audit.c.at))
+        asked = connection.scalar(sa.select(sa.func.count()).where(audit.c.at == NOW.astimezone(zone)))
+    assert found == NOW
+    assert found is not None
+    assert found.tzinfo is UTC
+    assert asked == 1
+
+
+def test_no_time_is_no_time(populated: Store) -> None:
+    with populated.begin() as connection:
+        connection.execute(sa.update(batches).values(finished_at=None))
+        assert connection.scalar(sa.select(batches.c.finished_at)) is None
+
+
+def test_every_time_in_the_tables_is_of_the_kind_that_refuses_naive_ones() -> None:
+    plain = [
+        str(column)
+        for table in metadata.sorted_tables
+        for column in table.columns
+        if isinstance(column.type, sa.DateTime) and not isinstance(column.type, UtcDateTime)
+    ]
+    assert plain == []

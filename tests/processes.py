@@ -1,0 +1,62 @@
+"""Runs `notify …` as real processes, against a test's own installation."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from notify.settings import Settings
+
+
+def environment(settings: Settings | None = None, **more: str) -> dict[str, str]:
+    """This process's environment, with these settings as the only ones of notify's."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("NOTIFY_")}
+    if settings is not None:
+        clean |= {
+            "NOTIFY_DATABASE_URL": settings.database,
+            "NOTIFY_REDIS_URL": settings.redis,
+            "NOTIFY_DATA_DIR": str(settings.data_dir.absolute()),
+            "NOTIFY_TEMPLATES_DIR": str(settings.templates_dir.absolute()),
+            "NOTIFY_EMAIL_PROVIDERS": ",".join(url.get_secret_value() for url in settings.email_providers),
+            "NOTIFY_LEASE_SECONDS": str(settings.lease_seconds),
+            "NOTIFY_REPUBLISH_SECONDS": str(settings.republish_seconds),
+        }
+    return clean | more
+
+
+@contextmanager
+def notify_process(
+    *arguments: str, env: Mapping[str, str], cwd: Path, log: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`notify …` until the block ends; then it is asked to stop, and killed when it does not."""
+    with (log or cwd / f"{arguments[0]}.log").open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "notify.cli", *arguments],
+            env=dict(env),
+            cwd=cwd,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def until(true: Callable[[], object], seconds: float, what: str) -> None:
+    """Wait until `true()`; fail with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"after {seconds} s still not: {what}"
+        time.sleep(0.05)
