@@ -16,7 +16,7 @@ from notify.store.tables import suppressions
 
 
 def add(connection: sa.Connection, tenant_id: UUID, rows: Sequence[Suppression], now: datetime) -> int:
-    """Suppress these addresses; returns how many were not. One that was is never overwritten: the first reason stays."""
+    """Suppress these addresses; returns how many were not. None is ever overwritten: the first reason stays."""
     if not rows:
         return 0
     made = connection.execute(

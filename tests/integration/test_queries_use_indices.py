@@ -23,6 +23,7 @@ NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 PAST, FUTURE = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
 BATCHES, PER_BATCH = 2000, 10
 COUNT = BATCHES * PER_BATCH
+SUPPRESSED = 3 * COUNT  # these only ever grow
 WAITING = 20  # batches that are under way, of all that ever were
 LARGE = {"messages", "batches", "recipients", "addresses", "suppressions", "attempts", "notifications"}
 
@@ -52,7 +53,7 @@ def fill(store: Store) -> Filled:
 
         put(tables.recipients, (_recipient(common, one, number) for number, one in enumerate(ids["recipients"])))
         put(tables.addresses, (_address(email, one, number) for number, one in enumerate(ids["recipients"])))
-        put(tables.suppressions, (_suppression(email, number) for number in range(COUNT)))
+        put(tables.suppressions, (_suppression(email, number) for number in range(SUPPRESSED)))
         put(
             tables.notifications,
             (_notification(common, one, number) for number, one in enumerate(ids["notifications"])),
