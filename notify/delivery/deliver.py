@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from urllib.parse import quote
 from uuid import UUID
 
@@ -42,10 +42,12 @@ def deliver(app: App, batch_id: UUID, *, worker: str, stopping: threading.Event)
         except LeaseLost:
             emit("batch.lost", epoch=lease.batch.epoch)
             return None
-        lease.journal.close()
-        emit("batch.settled", epoch=lease.batch.epoch, **ledger.counts)
+        with suppress(Unreachable):  # then it expires by itself
+            lease.journal.close()
+        counts = dict(+ledger.counts)
+        emit("batch.settled", epoch=lease.batch.epoch, **counts)
         ring(app, rest)
-        return dict(ledger.counts)
+        return counts
 
 
 def _hand_over(app: App, lease: Lease, ledger: Ledger, stopping: threading.Event) -> None:
@@ -73,7 +75,11 @@ def _hand_over(app: App, lease: Lease, ledger: Ledger, stopping: threading.Event
             except DeliveryError as error:  # nobody there: nothing of this batch can go out now
                 ledger.failed(lease.work[position:], error, provider.name)
                 break
-            lease.journal.enter(work.message.id)
+            try:
+                lease.journal.enter(work.message.id)
+            except Unreachable as error:  # without a journal nothing may be sent: settle what was
+                emit("batch.handed_back", reason=str(error))
+                break
             try:
                 receipt = line.send(prepared.envelope)
             except DeliveryError as error:

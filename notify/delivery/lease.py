@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from notify.app import App
@@ -16,6 +16,9 @@ from notify.model import Batch
 from notify.store import batches, messages
 from notify.store.messages import Work
 from notify.telemetry import emit
+
+CLOCK_SKEW = timedelta(seconds=2)
+"""A batch whose bell rings is due: that our clock runs behind the planner's must not make us turn it away."""
 
 
 class Lease:
@@ -51,13 +54,14 @@ def claim(app: App, batch_id: UUID, worker: str) -> Lease | None:
     now = app.clock.now()
     until = now + app.settings.lease
     with app.store.begin() as connection:
-        batch = batches.claim(connection, batch_id, worker=worker, now=now, lease_until=until)
+        due_by = now + CLOCK_SKEW
+        batch = batches.claim(connection, batch_id, worker=worker, now=now, due_by=due_by, lease_until=until)
         if batch is None:
             return None
         doubt.settle_half_way(app, connection, batch, now)
         journal = Journal(app.redis, batch, batch.epoch)
         journal.open()  # before the commit: whatever is in state sending has a journal
-        work = messages.take(connection, batch, now)
+        work = messages.take(connection, batch, due_by)
     emit("batch.claimed", batch=batch.id, epoch=batch.epoch, messages=len(work))
     return Lease(batch, journal, work, until)
 

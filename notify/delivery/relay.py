@@ -37,7 +37,8 @@ def sweep(app: App) -> int:
 def tick(app: App, name: str, every: timedelta, work: Callable[[App], int]) -> int | None:
     """Do `work` unless this slot of `every` was done already, by this or another beat; returns what it returned."""
     now = app.clock.now()
-    slot = int(now.timestamp() / every.total_seconds())
+    span = every.total_seconds()
+    slot = int(now.timestamp() // span * span * 1000)  # its beginning in ms: grows even when the timetable changes
     with app.store.begin() as connection:
         if not presence.claim_slot(connection, name, slot, now):
             return None

@@ -50,16 +50,16 @@ def insert(connection: sa.Connection, rows: Sequence[Batch], now: datetime) -> N
 
 
 def claim(
-    connection: sa.Connection, batch_id: UUID, *, worker: str, now: datetime, lease_until: datetime
+    connection: sa.Connection, batch_id: UUID, *, worker: str, now: datetime, due_by: datetime, lease_until: datetime
 ) -> Batch | None:
-    """Lease a batch that is due and free, or whose lease ran out; None when it is neither. Raises its epoch."""
+    """Lease a batch that is due and free, or whose lease ran out; None when it is neither. Its epoch grows by one."""
     free = sa.or_(
         batches.c.state == BatchState.READY,
         sa.and_(batches.c.state == BatchState.LEASED, batches.c.lease_until < now),
     )
     row = connection.execute(
         sa.update(batches)
-        .where(batches.c.id == batch_id, batches.c.due_at <= now, free)
+        .where(batches.c.id == batch_id, batches.c.due_at <= due_by, free)
         .values(state=BatchState.LEASED, epoch=batches.c.epoch + 1, lease_until=lease_until, worker=worker)
         .returning(*_FIELDS)
     ).one_or_none()

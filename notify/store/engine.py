@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from notify.errors import InvalidSettings, MigrationNeeded, Unreachable
@@ -41,7 +41,7 @@ class Store:
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except (OperationalError, InterfaceError, sa.exc.ProgrammingError) as error:
+        except DBAPIError as error:
             raise explained(error, self.engine.url) from error
 
     @contextmanager
@@ -50,7 +50,7 @@ class Store:
         try:
             with self.engine.connect() as connection:
                 yield connection.execution_options(**{READ_ONLY: True})
-        except (OperationalError, InterfaceError, sa.exc.ProgrammingError) as error:
+        except DBAPIError as error:
             raise explained(error, self.engine.url) from error
 
     @contextmanager
@@ -124,7 +124,13 @@ def any_of(connection: sa.Connection, column: sa.ColumnElement[Any], values: Seq
 def _sqlite(url: sa.URL) -> sa.Engine:
     if not url.database or url.database == ":memory:":
         raise InvalidSettings("NOTIFY_DATABASE_URL: a database in memory forgets; write sqlite:///file")
-    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unreachable(
+            f"Cannot make the folder of {url.database}: {error.strerror}\n"
+            "Next: check NOTIFY_DATA_DIR and NOTIFY_DATABASE_URL (notify config)."
+        ) from None
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
 
     @sa.event.listens_for(engine, "connect")

@@ -78,11 +78,11 @@ def half_way(connection: sa.Connection, batch: Batch) -> list[HalfWay]:
     return [HalfWay(*row) for row in rows]
 
 
-def take(connection: sa.Connection, batch: Batch, now: datetime) -> list[Work]:
+def take(connection: sa.Connection, batch: Batch, due_by: datetime) -> list[Work]:
     """Mark what is due in this batch as sending, and load it in the order of planning."""
     connection.execute(
         sa.update(messages)
-        .where(messages.c.batch_id == batch.id, messages.c.state == MessageState.QUEUED, messages.c.due_at <= now)
+        .where(messages.c.batch_id == batch.id, messages.c.state == MessageState.QUEUED, messages.c.due_at <= due_by)
         .values(state=MessageState.SENDING)
     )
     rows = connection.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -47,7 +48,7 @@ def worker(lanes: Sequence[str], concurrency: int | None) -> None:
     _run(
         [
             *("worker", "--pool", "threads", "--concurrency", str(threads), "--loglevel", "WARNING"),
-            *("--hostname", f"{'-'.join(lanes)}@%h", "--queues", ",".join(queues(lanes))),
+            *("--hostname", f"{'-'.join(lanes)}-{os.getpid()}@%h", "--queues", ",".join(queues(lanes))),
             *("--without-gossip", "--without-mingle", "--without-heartbeat"),
         ]
     )

@@ -7,10 +7,15 @@ from uuid import UUID
 from notify.app import current
 from notify.broker import DELIVER, celery
 from notify.delivery import deliver
+from notify.errors import Unreachable
 from notify.tasks.process import stopping, worker_name
+from notify.telemetry import emit
 
 
 @celery.task(name=DELIVER)
 def ring(batch_id: str) -> None:
     """Deliver this batch, if it is still to be delivered."""
-    deliver(current(), UUID(batch_id), worker=worker_name(), stopping=stopping)
+    try:
+        deliver(current(), UUID(batch_id), worker=worker_name(), stopping=stopping)
+    except Unreachable as error:  # the batch is safe in the database: the relay rings again
+        emit("batch.handed_back", batch=batch_id, reason=str(error))

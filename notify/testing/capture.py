@@ -171,7 +171,7 @@ class Outbox(Sequence[Captured]):
         app, now = self._app, self.clock.now()
         assert app is not None
         with app.store.begin() as connection:
-            held = batches.claim(connection, batch.id, worker="capture", now=now, lease_until=now + LEASE)
+            held = batches.claim(connection, batch.id, worker="capture", now=now, due_by=now, lease_until=now + LEASE)
             work = messages.take(connection, held, now) if held else []
         prepare = Preparation(app)
         captured = [_captured(one, prepare(one), now) for one in work]

@@ -24,6 +24,7 @@ from notify.delivery.journal import Journal
 from notify.delivery.lease import claim
 from notify.delivery.relay import tick
 from notify.dev.mailbox import Mailbox
+from notify.errors import Unreachable
 from notify.model import Attempt, Batch, Channel, Message, MessageState, Outcome, Suppression
 from notify.store import batches, messages, suppressions, tables, tenants
 from notify.testing import MovableClock
@@ -494,3 +495,43 @@ def test_two_beats_do_the_work_once(at: Callable[..., App], clock: MovableClock)
     assert [tick(app, "relay", every, relay) for _ in range(2)] == [0, None]
     clock.move(every)
     assert tick(app, "relay", every, relay) == 0
+
+
+def test_a_slower_timetable_still_ticks(at: Callable[..., App], clock: MovableClock) -> None:
+    app = at()
+    assert tick(app, "relay", timedelta(seconds=1), relay) == 0
+    clock.move(timedelta(seconds=60))
+    assert tick(app, "relay", timedelta(seconds=30), relay) == 0
+
+
+def test_a_planner_whose_clock_runs_ahead_is_not_turned_away(at: Callable[..., App], clock: MovableClock) -> None:
+    app = at()
+    sent = send(app, at=clock.now() + timedelta(seconds=1))
+    with app.store.read() as connection:
+        batch = connection.scalar(
+            sa.select(tables.messages.c.batch_id).where(tables.messages.c.notification_id == sent.id)
+        )
+    assert deliver(app, batch, worker="behind", stopping=NEVER) == {"sent": 1}  # type: ignore[arg-type]
+
+
+def test_when_the_journal_is_away_what_was_sent_is_settled_and_the_rest_waits(
+    at: Callable[..., App], mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = at()
+    send(app, *people(5))
+    enter = Journal.enter
+    entered: list[UUID] = []
+
+    def until_redis_dies(journal: Journal, message_id: UUID) -> None:
+        if len(entered) == 2:
+            app.redis.connection_pool.disconnect()
+            raise Unreachable("Redis, which keeps the journal, does not answer")
+        entered.append(message_id)
+        enter(journal, message_id)
+
+    monkeypatch.setattr(Journal, "enter", until_redis_dies)
+    counts = deliver(app, only_batch(app).id, worker="test", stopping=NEVER)
+    assert counts == {"sent": 2, "handed_back": 3}
+    monkeypatch.undo()
+    drain(app)
+    assert (states(app), mailbox.count) == ({"sent": 5}, 5)
