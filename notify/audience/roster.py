@@ -107,7 +107,7 @@ def _rows(file: TextIO, path: Path, app: App, result: Imported) -> Iterator[tupl
         begins = reader.line_num + 1
         for cells in reader:
             line, begins = begins, reader.line_num + 1
-            if not any(cells):
+            if not any(cell.strip() for cell in cells):
                 continue
             try:
                 change, suppression = _row(header, cells, allow_test)
@@ -144,6 +144,8 @@ def _header(cells: Sequence[str], path: Path) -> list[str]:
 def _row(header: Sequence[str], cells: Sequence[str], allow_test: bool) -> tuple[Change, Suppression | None]:
     if len(cells) != len(header):
         raise RequestError(f"{len(cells)} cells where the header has {len(header)}")
+    if any("\0" in cell for cell in cells):
+        raise RequestError("a NUL character, which no database stores")
     row = {name: cell.strip() for name, cell in zip(header, cells, strict=True) if cell.strip()}
     status = row.pop("status", "active")
     if status not in STATUSES:
@@ -163,7 +165,7 @@ def _change(row: Mapping[str, str], allow_test: bool) -> Change:
         {
             "key": row.get("key"),
             **{name: row[name] for name in FIELDS if name in row},
-            **({"tags": [tag.strip() for tag in row["tags"].split(";")]} if "tags" in row else {}),
+            **({"tags": [tag.strip() for tag in row["tags"].split(";") if tag.strip()]} if "tags" in row else {}),
             "attributes": {name: value for name, value in row.items() if name not in known},
         },
         allow_test=allow_test,

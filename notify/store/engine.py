@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from notify.errors import InvalidSettings, MigrationNeeded, Unreachable
@@ -96,10 +96,8 @@ def explained(error: DBAPIError, url: sa.URL) -> Exception:
         return MigrationNeeded(f"The database {shown} lacks notify's tables.\nNext: notify db upgrade")
     if sqlstate == UNDEFINED_COLUMN or "no such column" in text or "has no column" in text:
         return MigrationNeeded(f"The database {shown} is at another version.\nNext: notify db upgrade")
-    if (
-        isinstance(error, sa.exc.ProgrammingError)
-        or getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
-    ):
+    away = isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError  # a file that is none
+    if not away or getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
         return error
     return Unreachable(
         f"The database {shown} does not answer: {text.splitlines()[0]}\n"
@@ -131,7 +129,11 @@ def _sqlite(url: sa.URL) -> sa.Engine:
             f"Cannot make the folder of {url.database}: {error.strerror}\n"
             "Next: check NOTIFY_DATA_DIR and NOTIFY_DATABASE_URL (notify config)."
         ) from None
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    engine = sa.create_engine(
+        url,
+        hide_parameters=True,  # they hold addresses and data, and errors are logged
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+    )
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
@@ -165,6 +167,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 def _postgresql(url: sa.URL) -> sa.Engine:
     return sa.create_engine(
         url,
+        hide_parameters=True,
         pool_pre_ping=True,
         pool_size=5,
         max_overflow=15,

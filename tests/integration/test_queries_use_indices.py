@@ -180,7 +180,7 @@ KEYS = [f"user-{number}" for number in range(0, COUNT, COUNT // 500)][:500]
 ADDRESSES = [f"{key}@example.org" for key in KEYS]
 
 HOT: dict[str, Callable[[Filled, sa.Connection], object]] = {
-    "batches.claim": lambda on, c: batches.claim(c, on.batch.id, worker="w", now=NOW, lease_until=FUTURE),
+    "batches.claim": lambda on, c: batches.claim(c, on.batch.id, worker="w", now=NOW, due_by=NOW, lease_until=FUTURE),
     "batches.renew": lambda on, c: batches.renew(c, on.batch, FUTURE),
     "batches.finish": lambda on, c: batches.finish(c, on.batch, NOW),
     "batches.due": lambda on, c: batches.due(c, NOW, unclaimed_since=PAST, limit=500),

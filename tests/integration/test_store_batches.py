@@ -75,7 +75,7 @@ def planted(store: Store, *states: MessageState, due_at: datetime = NOW) -> tupl
 
 def claim(store: Store, batch: Batch, worker: str = "one", now: datetime = NOW) -> Batch | None:
     with store.begin() as connection:
-        return batches.claim(connection, batch.id, worker=worker, now=now, lease_until=now + MINUTE)
+        return batches.claim(connection, batch.id, worker=worker, now=now, due_by=now, lease_until=now + MINUTE)
 
 
 def due(store: Store, now: datetime, unclaimed_since: datetime | None = None) -> list[UUID]:

@@ -276,9 +276,8 @@ def test_what_goes_to_sentry_holds_no_address_and_no_password() -> None:
     )
     events = json.loads(done.stdout)
     exceptions = [event for event in events if "exception" in event]
-    assert [event["exception"]["values"][0]["value"] for event in exceptions] == [
-        "cannot write to [address] through smtp:[address]"
-    ]
+    [told] = [event["exception"]["values"][0]["value"] for event in exceptions]
+    assert told.startswith("cannot write to [address] through smtp:")
     assert any(event.get("logentry", {}).get("message") == "message.dead" for event in events)
     assert "example.org" not in done.stdout
     assert "hunter2" not in done.stdout
