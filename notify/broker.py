@@ -60,6 +60,9 @@ REDIS_TRANSPORT = {
     "global_keyprefix": "notify:",
 }
 
+AT_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+"""A bell that nobody hears must not keep send() waiting: the relay rings again."""
+
 
 def connect(settings: Settings) -> None:
     """Point this process's worker or beat at the broker in force. Opens no connection."""
@@ -86,7 +89,8 @@ class Bell:
     """Rings for batches on one broker. Threads may share it."""
 
     def __init__(self, settings: Settings) -> None:
-        self._connection = Connection(settings.broker, transport_options=_transport(settings.broker))
+        transport = {**_transport(settings.broker), **AT_ONCE}
+        self._connection = Connection(settings.broker, transport_options=transport)
         self._connections = self._connection.Pool(limit=POOL)
         self._producers = ProducerPool(self._connections, limit=POOL)
         self._errors: tuple[type[BaseException], ...] = (

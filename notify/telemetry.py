@@ -62,9 +62,9 @@ def scrub(text: str) -> str:
 def emit(event: str, **facts: Any) -> None:
     """Announce `event` with its facts, joined by the ids bound with `bind()`. Unknown events are a bug: KeyError."""
     level = EVENTS[event]
-    clean = {name: _plain(value) for name, value in facts.items()}
+    clean = scrub_tree({**get_contextvars(), **facts})
     for subscriber in _subscribers:
-        subscriber(event, {**get_contextvars(), **clean, "level": level})
+        subscriber(event, {**clean, "level": level})
 
 
 @contextmanager
@@ -82,12 +82,6 @@ def subscribed(subscriber: Subscriber) -> Iterator[None]:
         yield
     finally:
         _subscribers.remove(subscriber)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, str):
-        return scrub(value)
-    return str(value) if isinstance(value, UUID) else value
 
 
 def _log(event: str, facts: Facts) -> None:
@@ -131,7 +125,6 @@ def start(settings: Settings) -> None:
         sentry_sdk.init(
             dsn=settings.sentry_dsn.get_secret_value(),
             environment=settings.env,
-            send_default_pii=False,
             include_local_variables=False,
             max_request_body_size="never",
             before_send=_scrub_event,
@@ -149,9 +142,11 @@ def _scrub_line(_logger: Any, _method: str, line: dict[str, Any]) -> dict[str, A
 
 
 def scrub_tree(value: Any) -> Any:
-    """Scrub every text in a tree of dicts and lists."""
+    """Scrub every text in a tree of dicts and lists; ids become text."""
     if isinstance(value, str):
         return scrub(value)
+    if isinstance(value, UUID):
+        return str(value)
     if isinstance(value, dict):
         return {name: scrub_tree(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

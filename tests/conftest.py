@@ -22,6 +22,7 @@ from notify.store import open_store, schema
 TEST_DSN = os.environ.pop("NOTIFY_TEST_DSN", None)
 for _name in [name for name in os.environ if name.startswith("NOTIFY_")]:
     del os.environ[_name]  # a developer's own settings are not the tests' business
+os.environ.pop("COLUMNS", None)  # nor is the width of their terminal
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 from babel import Locale, UnknownLocaleError
 
 from notify.channels.email.address import parse
-from notify.errors import InvalidAddress, InvalidRecipient, did_you_mean
+from notify.errors import InvalidAddress, InvalidData, InvalidRecipient, did_you_mean
 from notify.model import Channel
 from notify.store.recipients import Change
 
@@ -87,6 +88,7 @@ def _attributes(key: str, to: Mapping[str, Any]) -> dict[str, Any]:
     attributes = dict(given)
     if to.get("name") is not None:
         attributes["name"] = to["name"]
+    storable(f"recipient {key!r}: attributes", attributes)
     name = attributes.get("name", "")
     if not isinstance(name, str) or _CONTROL.search(name):
         raise InvalidRecipient(f"recipient {key!r}: name must be one line of text: it stands in the To header")
@@ -103,6 +105,17 @@ def _key(key: Any) -> str:
             f"recipient key {key[:40]!r}: at most {LONGEST_KEY} characters, none of them control characters"
         )
     return key
+
+
+def storable(what: str, value: Any) -> None:
+    """Raise `InvalidData` unless `value` can be stored as JSON in every database we know."""
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except (TypeError, ValueError) as error:  # a lone surrogate is a ValueError, too
+        raise InvalidData(f"{what} cannot be stored as JSON: {error}") from None
+    if "\\u0000" in text:
+        raise InvalidData(f"{what}: there is a NUL character in it; remove it")
 
 
 def locale(key: str, name: Any) -> str:

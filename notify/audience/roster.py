@@ -65,6 +65,7 @@ def import_roster(
     result, now = Imported(), app.clock.now()
     with _opened(path) as file, app.store.begin() as connection:
         tenant_id = tenants.tenant_id(connection, tenant)
+        tenants.lock(connection, tenant_id)  # rosters go one after the other: in slices, they could deadlock
         total = path.stat().st_size
         for rows in _slices(_rows(file, path, app, result)):
             written = recipients.apply(connection, tenant_id, [change for change, _ in rows], now)
@@ -138,6 +139,12 @@ def _header(cells: Sequence[str], path: Path) -> list[str]:
             f"{path}, line 1: column {doubled!r} is empty or stands twice\n"
             "Next: name each column once. Nothing was imported."
         )
+    reserved = sorted({"address", "attributes", "data"} & set(header))
+    if reserved:
+        raise OperatorError(
+            f"{path}, line 1: a column cannot be called {reserved[0]!r}: templates know something else by that name\n"
+            "Next: rename it; e-mail addresses stand in the column 'email'. Nothing was imported."
+        )
     return header
 
 
@@ -153,8 +160,10 @@ def _row(header: Sequence[str], cells: Sequence[str], allow_test: bool) -> tuple
     change = _change(row, allow_test)
     address = change.addresses.get(Channel.EMAIL)
     reason = STATUSES[status]
-    if reason is None or address is None:
+    if reason is None:
         return change, None
+    if address is None:
+        raise RequestError(f"status {status!r}, but no address that could be suppressed")
     folded = Address(Channel.EMAIL, address).folded
     return change, Suppression(Channel.EMAIL, folded, reason, "roster")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from notify.app import App
 from notify.audience import Described, describe
-from notify.audience.description import To
+from notify.audience.description import To, storable
 from notify.errors import InvalidAttachment, InvalidData, InvalidRecipient, did_you_mean
 from notify.kinds import CompiledKind
 from notify.model import Attachment, Channel, Mode
@@ -117,13 +117,7 @@ def _with_valid_data(kind: CompiledKind, one: Described, shared: Mapping[str, An
 
 
 def _json(kind: str, data: dict[str, Any]) -> dict[str, Any]:
-    try:
-        text = json.dumps(data, allow_nan=False, ensure_ascii=False)
-        text.encode()
-    except (TypeError, ValueError) as error:  # a lone surrogate is a ValueError, too
-        raise InvalidData(f"{kind}: data cannot be stored as JSON: {error}") from None
-    if "\\u0000" in text:
-        raise InvalidData(f"{kind}: data holds a NUL character; remove it")
+    storable(f"{kind}: data", data)
     return data
 
 

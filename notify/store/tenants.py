@@ -35,6 +35,11 @@ def add(connection: sa.Connection, key: str, now: datetime) -> bool:
     return connection.execute(made).first() is not None
 
 
+def lock(connection: sa.Connection, tenant_id: UUID) -> None:
+    """Wait for, and keep out, others who lock this tenant, until the transaction ends. Sending goes on meanwhile."""
+    connection.execute(sa.select(tenants.c.id).where(tenants.c.id == tenant_id).with_for_update(key_share=True))
+
+
 def keys(connection: sa.Connection) -> list[str]:
     """Every tenant's key, in order."""
     return list(connection.scalars(sa.select(tenants.c.key).order_by(tenants.c.key)))

@@ -207,7 +207,6 @@ def test_the_readme_counts_what_the_roster_holds() -> None:
     assert len({row[0] for _, row in roster_lines() if row[0]}) == 521
 
 
-@pytest.mark.xfail(reason="examples/README.md says nl 91; with the row of line 294, which it says is counted, it is 92")
 def test_the_readme_counts_the_locales() -> None:
     assert counted("locales") == Counter(row[3] for _, row in roster_lines())
 
