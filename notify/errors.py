@@ -9,6 +9,7 @@ NotifyError
 │   ├── InvalidRecipient         `to` is not a key or a recipient description
 │   ├── InvalidAddress           an address that cannot be written to
 │   ├── InvalidAttachment        an attachment without a name, or too large
+│   ├── InvalidSession           session= is not a SQLAlchemy Session
 │   ├── IdempotencyConflict      the key was used before for another request
 │   └── NotFound                 no notification or message of that id or key
 ├── DeliveryError                raised by providers; never reaches the caller of send()
@@ -67,6 +68,10 @@ class InvalidAttachment(RequestError):
     """An attachment without a usable name or type, or over the size limit."""
 
 
+class InvalidSession(RequestError):
+    """What was given as session= is not a SQLAlchemy Session."""
+
+
 class IdempotencyConflict(RequestError):
     """The idempotency key was used before, for a request that differs from this one."""
 
@@ -79,14 +84,18 @@ class DeliveryError(NotifyError):
     """Why a provider did not take a message.
 
     `reason` is machine-readable (`connection_refused`, `mailbox_unknown`); `response` is what the
-    provider said, word for word; `retry_after` is in seconds where the provider named a wait.
+    provider said, word for word; `retry_after` is in seconds where the provider named a wait. `line_lost` says that
+    it was no answer to this message: the connection went silent, broke, or was closed by the provider.
     """
 
-    def __init__(self, reason: str, response: str = "", *, retry_after: float | None = None) -> None:
+    def __init__(
+        self, reason: str, response: str = "", *, retry_after: float | None = None, line_lost: bool = False
+    ) -> None:
         super().__init__(f"{reason}: {response}" if response else reason)
         self.reason = reason
         self.response = response
         self.retry_after = retry_after
+        self.line_lost = line_lost
 
 
 class Transient(DeliveryError):

@@ -42,6 +42,7 @@ EVENTS: Mapping[str, int] = MappingProxyType(
         "message.in_doubt": logging.WARNING,
         "message.dead": logging.ERROR,
         "provider.misconfigured": logging.ERROR,
+        "provider.unreachable": logging.WARNING,
         "recipients.imported": logging.INFO,
         "kind.invalid": logging.WARNING,
         "worker.started": logging.INFO,

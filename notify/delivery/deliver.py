@@ -12,15 +12,15 @@ from notify.channels.provider import Connection, Provider
 from notify.channels.registry import provider_for
 from notify.delivery.lease import Lease, claim, renewing
 from notify.delivery.ledger import LeaseLost, Ledger
-from notify.delivery.prepare import Preparation
-from notify.errors import DeliveryError, Misconfigured, Transient, Unreachable
-from notify.model import Batch, Channel, Mode, Skip, Suppression
+from notify.delivery.prepare import Preparation, Prepared
+from notify.errors import DeliveryError, Misconfigured, Unreachable
+from notify.model import Batch, Mode, Skip, Suppression
 from notify.policy import decide
 from notify.store import suppressions
 from notify.store.messages import Work
 from notify.telemetry import bind, emit
 
-GIVE_UP_AFTER = 3  # so many hand-overs in a row that nobody answered: the rest of the batch waits, too
+GIVE_UP_AFTER = 3  # so many lines lost in a row: the rest of the batch waits, too
 RETRY_SETTLING_SECONDS = 1.0
 
 
@@ -51,46 +51,51 @@ def deliver(app: App, batch_id: UUID, *, worker: str, stopping: threading.Event)
 
 
 def _hand_over(app: App, lease: Lease, ledger: Ledger, stopping: threading.Event) -> None:
-    forbidden = _suppressions(app, lease)
-    prepare = Preparation(app)
-    with ExitStack() as stack:
-        lines = _Lines(app, stack)
-        unanswered = 0
-        for position, work in enumerate(lease.work):
-            if stopping.is_set() or not lease.held(app.clock.now()):
-                break
-            if (no := _forbids(app, work, forbidden)) is not None:
-                ledger.skipped(work, no)
-                continue
-            try:
-                prepared = prepare(work)
-            except Unreachable:
-                raise
-            except Exception as error:
-                ledger.unrenderable(work, error)
-                continue
-            provider = lines.provider(work)
-            try:
-                line = lines.to(work)
-            except DeliveryError as error:  # nobody there: nothing of this batch can go out now
-                ledger.failed(lease.work[position:], error, provider.name)
-                break
-            try:
-                lease.journal.enter(work.message.id)
-            except Unreachable as error:  # without a journal nothing may be sent: settle what was
-                emit("batch.handed_back", reason=str(error))
-                break
-            try:
-                receipt = line.send(prepared.envelope)
-            except DeliveryError as error:
-                ledger.failed([work], error, provider.name, prepared)
-                unanswered = unanswered + 1 if _nobody_there(error) else 0
-                if unanswered == GIVE_UP_AFTER or isinstance(error, Misconfigured):
-                    ledger.failed(lease.work[position + 1 :], error, provider.name)
+    """Hand over one message after the other, until all are, or a reason comes up to leave the rest to later."""
+    try:
+        forbidden = _suppressions(app, lease)
+        with ExitStack() as stack:
+            lines, prepare = _Lines(app, stack), Preparation(app)
+            for position, work in enumerate(lease.work):
+                if stopping.is_set():
                     break
-            else:
-                unanswered = 0
-                ledger.accepted(work, prepared, receipt, provider.name)
+                prepared = _prepared(app, work, forbidden, prepare, ledger)
+                if prepared is None:
+                    continue
+                provider = lines.provider(work)
+                try:
+                    line = lines.to(provider)
+                except DeliveryError as error:
+                    ledger.put_off(lease.work[position:], error, provider.name)
+                    break
+                if not lease.held(app.clock.now()) or not lease.journal.enter(work.message.id):
+                    break
+                try:
+                    ledger.accepted(work, prepared, line.send(prepared.envelope), provider.name)
+                    lines.answered()
+                except DeliveryError as error:
+                    ledger.failed(work, error, provider.name, prepared)
+                    if lines.given_up(error):
+                        ledger.put_off(lease.work[position + 1 :], error, provider.name)
+                        break
+    except Unreachable as error:  # database or journal: what is known is settled, the rest waits
+        emit("batch.handed_back", reason=str(error))
+
+
+def _prepared(
+    app: App, work: Work, forbidden: dict[str, list[Suppression]], prepare: Preparation, ledger: Ledger
+) -> Prepared | None:
+    """Ask policy again, and render; None when the message goes no further."""
+    try:
+        no = _forbids(app, work, forbidden)
+        if no is None:
+            return prepare(work)
+        ledger.skipped(work, no)
+    except Unreachable:
+        raise
+    except Exception as error:  # a template may raise anything: it must not take the batch along
+        ledger.unrenderable(work, error)
+    return None
 
 
 def _settle(app: App, lease: Lease, ledger: Ledger) -> list[Batch]:
@@ -127,10 +132,6 @@ def _forbids(app: App, work: Work, forbidden: dict[str, list[Suppression]]) -> S
     return decision if isinstance(decision, Skip) else None
 
 
-def _nobody_there(error: DeliveryError) -> bool:
-    return isinstance(error, Transient) and not error.response
-
-
 class _Lines:
     """The batch's open connections: one per provider, opened when first needed."""
 
@@ -138,17 +139,26 @@ class _Lines:
         self._app = app
         self._stack = stack
         self._open: dict[Provider, Connection] = {}
+        self._lost = 0
 
     def provider(self, work: Work) -> Provider:
-        """Who carries this message: the channel's first provider, or a folder of .eml files for a dry run."""
+        """Who carries this message: the channel's provider, or a folder of .eml files for a dry run."""
         if work.mode is Mode.DRY_RUN:
             folder = self._app.settings.dry_run_dir / str(work.message.notification_id)
             return provider_for(f"eml://{quote(str(folder))}")
-        return self._app.channels.providers(Channel(work.message.channel))[0]
+        return self._app.channels.providers(work.message.channel)[0]
 
-    def to(self, work: Work) -> Connection:
+    def to(self, provider: Provider) -> Connection:
         """The line to that provider. Raises a `DeliveryError` when nobody answers."""
-        provider = self.provider(work)
         if provider not in self._open:
             self._open[provider] = self._stack.enter_context(provider.open())
         return self._open[provider]
+
+    def answered(self) -> None:
+        """A message went through: the provider is there."""
+        self._lost = 0
+
+    def given_up(self, error: DeliveryError) -> bool:
+        """Whether, after this error too, it makes no sense to try the rest of the batch now."""
+        self._lost = self._lost + 1 if error.line_lost else 0
+        return self._lost == GIVE_UP_AFTER or isinstance(error, Misconfigured)

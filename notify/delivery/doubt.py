@@ -11,7 +11,7 @@ from notify.app import App
 from notify.channels.email import letter
 from notify.delivery.journal import Journal
 from notify.errors import RequestError
-from notify.model import Attempt, Batch, MessageState, OnDoubt, Outcome
+from notify.model import Attempt, Batch, MessageState, Mode, OnDoubt, Outcome
 from notify.store import Connection, messages
 from notify.store.messages import HalfWay
 from notify.telemetry import emit
@@ -24,10 +24,10 @@ def settle_half_way(app: App, connection: Connection, batch: Batch, now: datetim
     the next began, and a refusal would have been recorded at once. The last: in doubt. When Redis has lost the
     journal, all of them are in doubt.
     """
-    left = messages.half_way(connection, batch)
+    left = [one for one in messages.half_way(connection, batch) if one.mode is not Mode.DRY_RUN]
     if not left:
-        return
-    entries = Journal(app.redis, batch, batch.epoch - 1).entries()
+        return  # a dry run only writes files, the same again: it is simply repeated
+    entries = Journal(app.redis, batch, batch.epoch - 1).seal()
     begun = {one.id for one in left} if entries is None else set(entries)
     doubtful = begun if entries is None else set(entries[-1:])
     accepted = [one for one in left if one.id in begun - doubtful]
@@ -56,7 +56,15 @@ def on_doubt(app: App, kind: str) -> OnDoubt:
 def _accept(app: App, connection: Connection, batch: Batch, rows: Sequence[HalfWay], now: datetime) -> None:
     ids = [row.id for row in rows]
     messages.move(
-        connection, ids, MessageState.SENDING, MessageState.SENT, tried=True, sent_at=now, reason=None, rule=None
+        connection,
+        ids,
+        MessageState.SENDING,
+        MessageState.SENT,
+        at=now,
+        tried=True,
+        sent_at=now,
+        reason=None,
+        rule=None,
     )
     messages.record(connection, [_attempt(app, batch, row, Outcome.ACCEPTED, now) for row in rows])
 
@@ -68,23 +76,36 @@ def _doubt(app: App, connection: Connection, batch: Batch, rows: Sequence[HalfWa
         ids,
         MessageState.SENDING,
         MessageState.IN_DOUBT,
+        at=now,
         tried=True,
         reason="worker_died",
         rule="the journal's last entry has no answer",
     )
     messages.record(connection, [_attempt(app, batch, row, Outcome.UNCERTAIN, now) for row in rows])
-    resend = [row.id for row in rows if on_doubt(app, row.kind) is OnDoubt.RESEND]
+    may = [row for row in rows if on_doubt(app, row.kind) is OnDoubt.RESEND]
+    resend = [row.id for row in may if row.attempts + 1 < app.settings.retry_attempts]
+    exhausted = [row.id for row in may if row.id not in resend]
+    messages.move(
+        connection,
+        exhausted,
+        MessageState.IN_DOUBT,
+        MessageState.DEAD,
+        at=now,
+        reason="worker_died",
+        rule=f"no more than {app.settings.retry_attempts} attempts: it may be what kills the workers",
+    )
     messages.move(
         connection,
         resend,
         MessageState.IN_DOUBT,
         MessageState.QUEUED,
+        at=now,
         due_at=now,
         reason="worker_died",
         rule="on_doubt = resend",
     )
     for row in rows:
-        emit("message.in_doubt", message=row.id, resent=row.id in resend)
+        emit("message.in_doubt", message=row.id, notification=row.notification_id, resent=row.id in resend)
 
 
 def _attempt(app: App, batch: Batch, row: HalfWay, outcome: Outcome, now: datetime) -> Attempt:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
 from uuid import UUID
 
 from redis import Redis, RedisError
@@ -26,24 +25,39 @@ class Journal:
     def __init__(self, redis: Redis, batch: Batch, epoch: int) -> None:
         self._redis = redis
         self._key = f"notify:journal:{batch.id}:{epoch}"
+        self._sealed = f"{self._key}:sealed"
 
     def open(self) -> None:
         """Begin. Returns once Redis has it: without a journal nothing may be sent."""
         with _answering(), self._redis.pipeline() as pipe:
+            pipe.delete(self._key)  # a claim of this epoch may have failed after it had opened
             pipe.rpush(self._key, OPENED)
             pipe.expire(self._key, KEPT_SECONDS)
             pipe.execute()
 
-    def enter(self, message_id: UUID) -> None:
-        """This message's hand-over begins now."""
-        with _answering():
-            self._redis.rpush(self._key, message_id.bytes)
+    def enter(self, message_id: UUID) -> bool:
+        """This message's hand-over begins now. False when the journal is gone: then it must not begin.
 
-    def entries(self) -> list[UUID] | None:
-        """Whom it tells of, in order; None when Redis has lost it."""
+        Redis lost it, or whoever took the batch over has sealed it.
+        """
         with _answering():
-            found = self._redis.lrange(self._key, 0, -1)
-        return [UUID(bytes=cast(bytes, entry)) for entry in found[1:]] if found else None
+            return bool(self._redis.rpushx(self._key, message_id.bytes))  # type: ignore[arg-type]  # bytes will do
+
+    def seal(self) -> list[UUID] | None:
+        """Close it against its writer, who may only be slow, and tell whom it holds, in order; None: Redis has lost it.
+
+        Can be asked again: a claim that fails after it is repeated.
+        """
+        with _answering(), self._redis.pipeline() as pipe:
+            pipe.lrange(self._key, 0, -1)
+            pipe.lrange(self._sealed, 0, -1)
+            pipe.rename(self._key, self._sealed)  # fails without harm when it is sealed or lost
+            fresh, sealed, _ = pipe.execute(raise_on_error=False)
+        found = fresh or sealed
+        if isinstance(found, RedisError):
+            raise found
+        whole = bool(found) and found[0] == OPENED
+        return [UUID(bytes=entry) for entry in found if entry != OPENED] if whole else None
 
     def close(self) -> None:
         """The batch is settled: nobody will ask."""

@@ -61,7 +61,7 @@ def claim(app: App, batch_id: UUID, worker: str) -> Lease | None:
         doubt.settle_half_way(app, connection, batch, now)
         journal = Journal(app.redis, batch, batch.epoch)
         journal.open()  # before the commit: whatever is in state sending has a journal
-        work = messages.take(connection, batch, due_by)
+        work = messages.take(connection, batch, due_by=due_by, at=now)
     emit("batch.claimed", batch=batch.id, epoch=batch.epoch, messages=len(work))
     return Lease(batch, journal, work, until)
 

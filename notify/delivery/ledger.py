@@ -1,7 +1,7 @@
 """What happened to the messages of one leased batch, written under its fence.
 
 Failures are written at once, so that a journal entry without a failure row means "accepted"; successes are written
-together when the batch is settled.
+together when the batch is settled. A failure that cannot be written now is kept and written then.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from notify.delivery.lease import Lease
 from notify.delivery.prepare import Prepared
 from notify.errors import DeliveryError, Misconfigured, NotifyError, Rejected, Throttled, Transient, Uncertain
 from notify.model import Attempt, Batch, MessageState, Mode, OnDoubt, Outcome, Skip
-from notify.policy import RetryPolicy, next_try
+from notify.policy import RetryPolicy, next_round, next_try
 from notify.policy.retry import costs_attempt
 from notify.store import Connection, batches, messages
 from notify.store.messages import Work
@@ -37,6 +37,11 @@ OUTCOMES: dict[type[DeliveryError], Outcome] = {
     Uncertain: Outcome.UNCERTAIN,
     Misconfigured: Outcome.MISCONFIGURED,
 }
+EVENTS = {
+    MessageState.DEAD: "message.dead",
+    MessageState.IN_DOUBT: "message.in_doubt",
+    MessageState.QUEUED: "message.deferred",
+}
 
 
 class LeaseLost(Exception):
@@ -45,13 +50,22 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Where a failed message goes."""
+    """Where a message that was not accepted goes."""
 
     state: MessageState
     reason: str
     rule: str
     due_at: datetime | None = None
     tried: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One message that was not accepted; without an attempt, it was not tried either."""
+
+    work: Work
+    verdict: Verdict
+    attempt: Attempt | None
 
 
 class Ledger:
@@ -63,6 +77,7 @@ class Ledger:
         self._accepted: list[Attempt] = []
         self._rendered: list[Attempt] = []
         self._skipped: dict[tuple[str, str], list[UUID]] = defaultdict(list)
+        self._unwritten: list[Failure] = []
         self._draw = random.random()  # noqa: S311 - one draw per lease: what fails together waits together
         settings = app.settings
         self._policy = RetryPolicy(
@@ -81,103 +96,106 @@ class Ledger:
             response=receipt.response,
         )
         (self._rendered if dry else self._accepted).append(attempt)
-        emit("message.sent", message=work.message.id, provider=provider, dry_run=dry)
+        emit("message.sent", **ids(work), provider=provider, dry_run=dry)
 
     def skipped(self, work: Work, decision: Skip) -> None:
         """Policy said no after all; written when the batch is settled."""
         self._skipped[decision.reason, decision.rule].append(work.message.id)
-        emit("message.skipped", message=work.message.id, reason=decision.reason)
+        emit("message.skipped", **ids(work), reason=decision.reason)
 
     def unrenderable(self, work: Work, error: Exception) -> None:
-        """Its template, data or address does not work: dead at once, for no retry mends it. Written now."""
+        """Its kind, data or address does not work: dead at once, for no retry mends it. Written now."""
         reason = "unrenderable" if isinstance(error, NotifyError) else f"unrenderable_{type(error).__name__}"
-        verdict = Verdict(MessageState.DEAD, reason, str(error))
         attempt = replace(self._attempt(work, Outcome.UNRENDERABLE, None), reason=reason, response=str(error))
-        self._write([(work, verdict, attempt)])
+        self._write([Failure(work, Verdict(MessageState.DEAD, reason, str(error)), attempt)])
 
-    def failed(
-        self, works: Sequence[Work], error: DeliveryError, provider: str, prepared: Prepared | None = None
-    ) -> None:
-        """These did not go out, all for the same reason: retried, held or dead. Written now."""
+    def failed(self, work: Work, error: DeliveryError, provider: str, prepared: Prepared) -> None:
+        """The provider did not take it: retried, held or dead. Written now."""
         outcome = next(word for kind, word in OUTCOMES.items() if isinstance(error, kind))
-        now = self._app.clock.now()
-        self._write(
-            [
-                (
-                    work,
-                    self._verdict(work, error, now),
-                    replace(
-                        self._attempt(work, outcome, provider, prepared),
-                        reason=error.reason,
-                        response=error.response or None,
-                    ),
-                )
-                for work in works
-            ]
+        attempt = replace(
+            self._attempt(work, outcome, provider, prepared), reason=error.reason, response=error.response or None
         )
-        if isinstance(error, Misconfigured):
-            emit("provider.misconfigured", provider=provider, reason=error.reason, response=error.response)
+        self._write([Failure(work, self._verdict(work, error), attempt)])
+
+    def put_off(self, works: Sequence[Work], error: DeliveryError, provider: str) -> None:
+        """The provider cannot be reached, or takes nothing: these wait untried, at no cost. Written now."""
+        event = "provider.misconfigured" if isinstance(error, Misconfigured) else "provider.unreachable"
+        emit(event, provider=provider, reason=error.reason, response=error.response, messages=len(works))
+        due_at = _whole_second(next_round(error, self._app.clock.now(), self._draw))
+        rule = f"{provider} takes nothing at present: not tried, costs no attempt"
+        verdict = Verdict(MessageState.QUEUED, error.reason, rule, due_at, tried=False)
+        self._write([Failure(work, verdict, None) for work in works])
 
     def settle(self) -> list[Batch]:
         """Write what succeeded, give back what was not begun, close the batch; returns the batches that carry the rest.
 
         Raises `LeaseLost` when another worker has taken over: then nothing is written.
         """
-        lease, now = self._lease, self._app.clock.now()
+        batch, now = self._lease.batch, self._app.clock.now()
         with self._app.store.begin() as connection:
-            if not batches.finish(connection, lease.batch, now):
+            if not batches.finish(connection, batch, now):
                 raise LeaseLost
-            accepted = [attempt.message_id for attempt in self._accepted]
+            self._write_failures(connection, now)
+            ids = [attempt.message_id for attempt in self._accepted]
             messages.move(
                 connection,
-                accepted,
+                ids,
                 MessageState.SENDING,
                 MessageState.SENT,
+                at=now,
                 tried=True,
                 sent_at=now,
                 reason=None,
                 rule=None,
             )
-            self._skip(connection, [attempt.message_id for attempt in self._rendered], "dry_run", "mode = dry_run")
-            for (reason, rule), ids in self._skipped.items():
-                self._skip(connection, ids, reason, rule)
+            dry_run = {("dry_run", "mode = dry_run"): [attempt.message_id for attempt in self._rendered]}
+            for (reason, rule), skipped in {**self._skipped, **dry_run}.items():
+                to = MessageState.SKIPPED
+                messages.move(connection, skipped, MessageState.SENDING, to, at=now, reason=reason, rule=rule)
             messages.record(connection, [*self._accepted, *self._rendered])
-            untouched = messages.release(connection, lease.batch)
-            rest = messages.rebatch(connection, lease.batch, now)
+            untouched = messages.release(connection, batch, now)
+            rest = messages.rebatch(connection, batch, now)
         self.counts.update(sent=len(self._accepted), dry_run=len(self._rendered), handed_back=untouched)
         self.counts.update(skipped=sum(len(ids) for ids in self._skipped.values()))
         return rest
 
-    def _skip(self, connection: Connection, ids: Sequence[UUID], reason: str, rule: str) -> None:
-        messages.move(connection, ids, MessageState.SENDING, MessageState.SKIPPED, reason=reason, rule=rule)
+    def _write(self, failures: Sequence[Failure]) -> None:
+        self._unwritten += failures
+        for failure in failures:
+            self.counts[failure.verdict.state] += 1
+            if failure.attempt is not None:
+                _announce(failure, failure.attempt)
+        now = self._app.clock.now()
+        with self._app.store.begin() as connection:
+            if not batches.renew(connection, self._lease.batch, now + self._app.settings.lease):
+                raise LeaseLost
+            self._write_failures(connection, now)
+        self._unwritten.clear()
 
-    def _verdict(self, work: Work, error: DeliveryError, now: datetime) -> Verdict:
+    def _write_failures(self, connection: Connection, now: datetime) -> None:
+        groups: dict[Verdict, list[UUID]] = defaultdict(list)
+        for failure in self._unwritten:
+            groups[failure.verdict].append(failure.work.message.id)
+        for verdict, ids in groups.items():
+            values: dict[str, Any] = {"reason": verdict.reason, "rule": verdict.rule, "tried": verdict.tried}
+            if verdict.due_at is not None:
+                values["due_at"] = verdict.due_at
+            messages.move(connection, ids, MessageState.SENDING, verdict.state, at=now, **values)
+        messages.record(connection, [failure.attempt for failure in self._unwritten if failure.attempt is not None])
+
+    def _verdict(self, work: Work, error: DeliveryError) -> Verdict:
         tried, number = costs_attempt(error), work.message.attempts + 1
         if isinstance(error, Uncertain) and doubt.on_doubt(self._app, work.kind) is OnDoubt.HOLD:
             return Verdict(MessageState.IN_DOUBT, error.reason, "on_doubt = hold")
-        due_at = next_try(error, number, now, self._policy, self._draw)
+        due_at = next_try(error, number, self._app.clock.now(), self._policy, self._draw)
         if due_at is None:
             last = isinstance(error, Rejected)
             rule = "refused for good" if last else f"no more than {self._policy.attempts} attempts"
             return Verdict(MessageState.DEAD, error.reason, rule)
-        whole_second = due_at.replace(microsecond=0) + timedelta(seconds=1)  # so that retries gather in few batches
         cost = f"attempt {number} of {self._policy.attempts}" if tried else "costs no attempt"
-        return Verdict(MessageState.QUEUED, error.reason, f"{type(error).__name__}, {cost}", whole_second, tried)
-
-    def _write(self, failures: Sequence[tuple[Work, Verdict, Attempt]]) -> None:
-        groups: dict[Verdict, list[UUID]] = defaultdict(list)
-        for work, verdict, _ in failures:
-            groups[verdict].append(work.message.id)
-        until = self._app.clock.now() + self._app.settings.lease
-        with self._app.store.begin() as connection:
-            if not batches.renew(connection, self._lease.batch, until):
-                raise LeaseLost
-            for verdict, ids in groups.items():
-                _apply(connection, verdict, ids)
-            messages.record(connection, [attempt for _, _, attempt in failures])
-        for work, verdict, attempt in failures:
-            self.counts[verdict.state] += 1
-            _announce(work, verdict, attempt)
+        return Verdict(
+            MessageState.QUEUED, error.reason, f"{type(error).__name__}, {cost}", _whole_second(due_at), tried
+        )
 
     def _attempt(self, work: Work, outcome: Outcome, provider: str | None, prepared: Prepared | None = None) -> Attempt:
         message = work.message
@@ -197,17 +215,19 @@ class Ledger:
         )
 
 
-def _apply(connection: Connection, verdict: Verdict, ids: Sequence[UUID]) -> None:
-    values: dict[str, Any] = {"reason": verdict.reason, "rule": verdict.rule}
-    if verdict.due_at is not None:
-        values["due_at"] = verdict.due_at
-    messages.move(connection, ids, MessageState.SENDING, verdict.state, tried=verdict.tried, **values)
+def ids(work: Work) -> dict[str, str | UUID]:
+    """By what names log lines know this message."""
+    named: dict[str, str | UUID] = {"message": work.message.id, "notification": work.message.notification_id}
+    return {**named, "correlation": work.correlation_id} if work.correlation_id else named
 
 
-def _announce(work: Work, verdict: Verdict, attempt: Attempt) -> None:
-    event = {
-        MessageState.DEAD: "message.dead",
-        MessageState.IN_DOUBT: "message.in_doubt",
-        MessageState.QUEUED: "message.deferred",
-    }[verdict.state]
-    emit(event, message=work.message.id, reason=verdict.reason, rule=verdict.rule, attempt=attempt.number)
+def _whole_second(moment: datetime) -> datetime:
+    """Rounded up, so that retries gather in few batches."""
+    return moment.replace(microsecond=0) + timedelta(seconds=1)
+
+
+def _announce(failure: Failure, attempt: Attempt) -> None:
+    # the rule of what is unrenderable may quote data: it stays in the database
+    told = {} if attempt.outcome is Outcome.UNRENDERABLE else {"rule": failure.verdict.rule}
+    event = EVENTS[failure.verdict.state]
+    emit(event, **ids(failure.work), reason=failure.verdict.reason, attempt=attempt.number, **told)

@@ -53,6 +53,7 @@ def status(app: App) -> Status:
     with app.store.read() as connection:
         tally = messages.tally(connection)
         oldest = batches.oldest_due(connection)
+        unattended = batches.unattended(connection, now)
         ticks = presence.ticks(connection)
         workers = tuple(presence.alive(connection))
     states: Counter[str] = Counter()
@@ -62,7 +63,11 @@ def status(app: App) -> Status:
         if reason:
             reasons.setdefault(state, {})[reason] = count
     stale = timedelta(seconds=app.settings.stale_seconds)
-    problems = [*_beat(ticks.get("relay"), now, stale), *_workers(workers, now, stale), *_backlog(oldest, now, stale)]
+    problems = [
+        *_beat(ticks.get("relay"), now, stale),
+        *_workers(workers, now, stale),
+        *_backlog(unattended, now, stale),
+    ]
     return Status(now, dict(states), reasons, oldest, ticks, workers, tuple(problems))
 
 
@@ -87,10 +92,13 @@ def _workers(workers: tuple[Worker, ...], now: datetime, stale: timedelta) -> li
     return silent if fresh else [*silent, "no worker is alive. Next: notify worker"]
 
 
-def _backlog(oldest: datetime | None, now: datetime, stale: timedelta) -> list[str]:
-    if oldest is None or now - oldest <= stale:
-        return []
-    return [f"messages wait that were due {_ago(now - oldest)} ago. Next: start more workers for their lane"]
+def _backlog(unattended: dict[str, datetime], now: datetime, stale: timedelta) -> list[str]:
+    return [
+        f"messages in {queue} wait that were due {_ago(now - due)} ago, and no worker takes them. "
+        f"Next: notify worker --lanes {queue.partition('.')[2]}"
+        for queue, due in sorted(unattended.items())
+        if now - due > stale
+    ]
 
 
 def _ago(span: timedelta) -> str:

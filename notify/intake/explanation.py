@@ -86,18 +86,22 @@ def explain(app: App, message_id: UUID | str) -> Explanation:
 
 def _timeline(message: Message, notification: Notification, attempts: tuple[Attempt, ...]) -> tuple[Moment, ...]:
     story = [Moment(notification.created_at, "accepted", f"{notification.kind}, mode {notification.mode}")]
-    if message.state is MessageState.SKIPPED and not attempts:
-        story.append(Moment(message.created_at, "skipped", f"{message.reason}: {message.rule}"))
+    refused_at_once = message.state is MessageState.SKIPPED and message.updated_at == message.created_at
+    if not refused_at_once:
+        story.append(Moment(message.created_at, "decided", f"send by {message.channel}"))
     for attempt in attempts:
         said = " ".join(part for part in (attempt.provider, attempt.reason, attempt.response) if part)
         story.append(Moment(attempt.at, f"attempt {attempt.number} {attempt.outcome}", said))
     if message.state is MessageState.QUEUED:
-        story.append(Moment(message.due_at, "due", message.reason or ""))
-    elif message.state in (MessageState.DEAD, MessageState.IN_DOUBT, MessageState.CANCELLED):
-        last = attempts[-1].at if attempts else message.created_at
-        story.append(Moment(last, message.state.value.replace("_", " "), f"{message.reason}: {message.rule}"))
+        story.append(Moment(message.due_at, "due", _why(message)))
+    elif message.state is not MessageState.SENT:
+        story.append(Moment(message.updated_at, message.state.value.replace("_", " "), _why(message)))
     return tuple(story)
 
 
+def _why(message: Message) -> str:
+    return ": ".join(part for part in (message.reason, message.rule) if part)
+
+
 def _because(message: Message) -> str:
-    return f" ({message.reason}: {message.rule})" if message.rule else f" ({message.reason})" if message.reason else ""
+    return f" ({why})" if (why := _why(message)) else ""

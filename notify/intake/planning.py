@@ -42,9 +42,12 @@ def plan(app: App, request: Request, session: Session | None = None) -> Notifica
 
     With `session`, everything joins its transaction and the bell rings after its commit. Raises
     `InvalidRecipient` for unknown keys, `IdempotencyConflict`, and `Unreachable` when the database is away; an
-    unreachable broker is no error: the batches wait in the database until the relay finds them.
+    unreachable broker is no error: the batches wait in the database until the relay finds them. In a transaction of
+    isolation REPEATABLE READ or above, a key that another caller is just taking fails as the database's own
+    serialization error, to be retried with the transaction.
     """
     now = app.clock.now()
+    session = sessions.resolve(session) if session is not None else None
     with app.store.join(session) as connection:
         tenant_id = tenants.tenant_id(connection, request.tenant)
         _require_known(connection, tenant_id, request)
@@ -90,7 +93,7 @@ def cancel(app: App, id_or_key: UUID | str, *, actor: str, tenant: str | None = 
         notification = notifications.find(connection, tenant_id, _as_id(id_or_key))
         if notification is None:
             raise NotFound(f"no notification {str(id_or_key)!r} in this tenant")
-        cancelled = messages.cancel(connection, notification.id, "cancelled")
+        cancelled = messages.cancel(connection, notification.id, app.clock.now())
         audit.write(
             connection,
             tenant_id,
@@ -242,6 +245,7 @@ class _Planned:
             attempts=0,
             due_at=due_at,
             created_at=self._notification.created_at,
+            updated_at=self._notification.created_at,
             batch_id=batch.id if batch else None,
             reason=reason,
             rule=rule,

@@ -67,7 +67,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """The unit of record. `reason` and `rule` say why it is skipped, dead or deferred."""
+    """The unit of record. `reason` and `rule` say why it is skipped, dead or deferred, `updated_at` since when."""
 
     id: UUID
     tenant_id: UUID
@@ -79,6 +79,7 @@ class Message:
     attempts: int
     due_at: datetime
     created_at: datetime
+    updated_at: datetime
     batch_id: UUID | None = None
     reason: str | None = None
     rule: str | None = None

@@ -18,6 +18,7 @@ class RetryPolicy:
 
 
 MISCONFIGURED_WAIT = timedelta(minutes=5)  # only an operator can mend it: asking more often helps nobody
+UNREACHED_WAIT = timedelta(minutes=1)
 
 
 def costs_attempt(error: DeliveryError) -> bool:
@@ -42,3 +43,12 @@ def next_try(error: DeliveryError, attempt: int, now: datetime, policy: RetryPol
     ceiling = min(policy.base * doubled, policy.cap)
     asked = timedelta(seconds=error.retry_after or 0.0)
     return now + asked + ceiling * draw
+
+
+def next_round(error: DeliveryError, now: datetime, draw: float) -> datetime:
+    """When to try messages that were not tried at all, because their provider could not be reached or takes nothing.
+
+    It costs them no attempt: an outage of a night must not use up their tries.
+    """
+    wait = MISCONFIGURED_WAIT if isinstance(error, Misconfigured) else UNREACHED_WAIT
+    return now + timedelta(seconds=error.retry_after or 0.0) + wait * (1 + draw)

@@ -124,6 +124,20 @@ def oldest_due(connection: sa.Connection) -> datetime | None:
     return min((moment for moment in moments if moment is not None), default=None)
 
 
+def unattended(connection: sa.Connection, now: datetime) -> dict[str, datetime]:
+    """For each queue in which batches wait though no worker holds any of its batches, when the oldest was due."""
+    held = sa.select(batches.c.channel, batches.c.lane).where(
+        batches.c.state == BatchState.LEASED, batches.c.lease_until > now
+    )
+    attended = {(row.channel, row.lane) for row in connection.execute(held.distinct())}
+    waiting = connection.execute(
+        sa.select(batches.c.channel, batches.c.lane, sa.func.min(batches.c.due_at).label("due_at"))
+        .where(batches.c.state == BatchState.READY)
+        .group_by(batches.c.channel, batches.c.lane)
+    )
+    return {f"{row.channel}.{row.lane}": row.due_at for row in waiting if (row.channel, row.lane) not in attended}
+
+
 def _held(batch: Batch) -> tuple[sa.ColumnElement[bool], ...]:
     return (batches.c.id == batch.id, batches.c.epoch == batch.epoch, batches.c.state == BatchState.LEASED)
 

@@ -15,13 +15,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
-from notify.errors import InvalidSettings, MigrationNeeded, Unreachable
+from notify.errors import InvalidSession, InvalidSettings, MigrationNeeded, Unreachable
 from notify.settings import redact
 
 BUSY_SECONDS = 30  # a SQLite writer waits this long for the others
 STATEMENT_SECONDS = 60  # backstop against a query that hangs
 CONNECT_SECONDS = 5
 READ_ONLY = "notify_read_only"
+AWAY = ("08", "53", "57P")  # connection trouble, no resources, shutting down; a deadlock or a time-out is an answer
 UNDEFINED_TABLE, UNDEFINED_COLUMN = "42P01", "42703"  # PostgreSQL, appendix A: error codes
 
 
@@ -59,8 +60,15 @@ class Store:
         if session is None or not self._joins_sessions:
             with self.begin() as connection:
                 yield connection
-        else:
-            yield session.connection()
+            return
+        try:
+            connection = session.connection()
+        except sa.exc.UnboundExecutionError:
+            raise InvalidSession("session is bound to no engine; bind it to notify's database") from None
+        try:
+            yield connection
+        except DBAPIError as error:
+            raise explained(error, connection.engine.url) from error
 
     def close(self) -> None:
         """Return every connection to the database server."""
@@ -96,6 +104,8 @@ def explained(error: DBAPIError, url: sa.URL) -> Exception:
         return MigrationNeeded(f"The database {shown} lacks notify's tables.\nNext: notify db upgrade")
     if sqlstate == UNDEFINED_COLUMN or "no such column" in text or "has no column" in text:
         return MigrationNeeded(f"The database {shown} is at another version.\nNext: notify db upgrade")
+    if sqlstate and not sqlstate.startswith(AWAY):
+        return error
     away = isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError  # a file that is none
     if not away or getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
         return error

@@ -28,6 +28,7 @@ class Work:
     kind: str
     mode: Mode
     notification_data: Mapping[str, Any]
+    correlation_id: str | None
     scheduled_at: datetime  # when it was meant to go out: the mail's Date, the same on every try
 
 
@@ -52,6 +53,7 @@ def insert(connection: sa.Connection, rows: Sequence[tuple[Message, Mapping[str,
                     "attempts": row.attempts,
                     "due_at": row.due_at,
                     "created_at": row.created_at,
+                    "updated_at": row.created_at,
                 }
                 for row, own in rows
             ],
@@ -64,26 +66,35 @@ class HalfWay:
 
     id: UUID
     tenant_id: UUID
+    notification_id: UUID
     kind: str
+    mode: Mode
     attempts: int
 
 
 def half_way(connection: sa.Connection, batch: Batch) -> list[HalfWay]:
     """What an earlier holder of this batch left in state sending."""
     rows = connection.execute(
-        sa.select(messages.c.id, messages.c.tenant_id, notifications.c.kind, messages.c.attempts)
+        sa.select(
+            messages.c.id,
+            messages.c.tenant_id,
+            messages.c.notification_id,
+            notifications.c.kind,
+            notifications.c.mode,
+            messages.c.attempts,
+        )
         .join(notifications, notifications.c.id == messages.c.notification_id)
         .where(messages.c.batch_id == batch.id, messages.c.state == MessageState.SENDING)
     )
-    return [HalfWay(*row) for row in rows]
+    return [HalfWay(**{**row._mapping, "mode": Mode(row.mode)}) for row in rows]
 
 
-def take(connection: sa.Connection, batch: Batch, due_by: datetime) -> list[Work]:
+def take(connection: sa.Connection, batch: Batch, *, due_by: datetime, at: datetime) -> list[Work]:
     """Mark what is due in this batch as sending, and load it in the order of planning."""
     connection.execute(
         sa.update(messages)
         .where(messages.c.batch_id == batch.id, messages.c.state == MessageState.QUEUED, messages.c.due_at <= due_by)
-        .values(state=MessageState.SENDING)
+        .values(state=MessageState.SENDING, updated_at=at)
     )
     rows = connection.execute(
         sa.select(
@@ -95,6 +106,7 @@ def take(connection: sa.Connection, batch: Batch, due_by: datetime) -> list[Work
             recipients.c.tags,
             notifications.c.kind,
             notifications.c.mode,
+            notifications.c.correlation_id,
             notifications.c.data.label("notification_data"),
             notifications.c.at.label("notification_at"),
             notifications.c.created_at.label("notification_created_at"),
@@ -113,10 +125,11 @@ def move(
     was: MessageState,
     state: MessageState,
     *,
+    at: datetime,
     tried: bool = False,
     **values: Any,
 ) -> int:
-    """Move these messages from state `was` to `state`, with further columns; returns how many were there to move.
+    """Move these messages from state `was` to `state` at a moment, with further columns; returns how many there were.
 
     `tried` counts an attempt. A step that TRANSITIONS does not know is a bug and raises ValueError.
     """
@@ -129,7 +142,7 @@ def move(
     moved = connection.execute(
         sa.update(messages)
         .where(any_of(connection, messages.c.id, list(ids)), messages.c.state == was)
-        .values(state=state, **values)
+        .values(state=state, updated_at=at, **values)
     )
     return moved.rowcount
 
@@ -142,12 +155,12 @@ def record(connection: sa.Connection, rows: Sequence[Attempt]) -> None:
         )
 
 
-def release(connection: sa.Connection, batch: Batch) -> int:
+def release(connection: sa.Connection, batch: Batch, at: datetime) -> int:
     """Give back what this batch's holder did not begin; returns how many."""
     given_back = connection.execute(
         sa.update(messages)
         .where(messages.c.batch_id == batch.id, messages.c.state == MessageState.SENDING)
-        .values(state=MessageState.QUEUED)
+        .values(state=MessageState.QUEUED, updated_at=at)
     )
     return given_back.rowcount
 
@@ -165,12 +178,17 @@ def rebatch(connection: sa.Connection, batch: Batch, now: datetime) -> list[Batc
     return fresh
 
 
-def cancel(connection: sa.Connection, notification_id: UUID, reason: str) -> int:
+def cancel(connection: sa.Connection, notification_id: UUID, at: datetime) -> int:
     """Cancel what no worker has taken yet; returns how many."""
     cancelled = connection.execute(
         sa.update(messages)
         .where(messages.c.notification_id == notification_id, messages.c.state == MessageState.QUEUED)
-        .values(state=MessageState.CANCELLED, reason=reason, rule="by request, before any worker had it")
+        .values(
+            state=MessageState.CANCELLED,
+            reason="cancelled",
+            rule="by request, before any worker had it",
+            updated_at=at,
+        )
     )
     return cancelled.rowcount
 
@@ -267,6 +285,7 @@ def _message(row: Any) -> Message:
         attempts=row.attempts,
         due_at=row.due_at,
         created_at=row.created_at,
+        updated_at=row.updated_at,
         batch_id=row.batch_id,
         reason=row.reason,
         rule=row.rule,
@@ -292,5 +311,6 @@ def _work(row: Any) -> Work:
         kind=row.kind,
         mode=Mode(row.mode),
         notification_data=row.notification_data,
+        correlation_id=row.correlation_id,
         scheduled_at=row.notification_at or row.notification_created_at,
     )

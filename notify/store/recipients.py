@@ -29,10 +29,16 @@ class Change:
     addresses: Mapping[Channel, str] = field(default_factory=dict)
 
 
-def by_keys(connection: sa.Connection, tenant_id: UUID, keys: Collection[str]) -> dict[str, Recipient]:
-    """The recipients with these keys that exist, with their addresses: two statements."""
+def by_keys(
+    connection: sa.Connection, tenant_id: UUID, keys: Collection[str], *, lock: bool = False
+) -> dict[str, Recipient]:
+    """The recipients with these keys that exist, with their addresses: two statements.
+
+    With `lock`, nobody else changes them until the transaction ends; they are locked in the order of their keys.
+    """
     wanted = sa.and_(recipients.c.tenant_id == tenant_id, any_of(connection, recipients.c.key, list(keys)))
-    found = connection.execute(sa.select(recipients).where(wanted)).all()
+    chosen = sa.select(recipients).where(wanted).order_by(recipients.c.key)
+    found = connection.execute(chosen.with_for_update(key_share=True) if lock else chosen).all()
     reached = connection.execute(
         sa.select(addresses.c.recipient_id, addresses.c.channel, addresses.c.value, addresses.c.verified).where(
             any_of(connection, addresses.c.recipient_id, [row.id for row in found])
@@ -67,7 +73,7 @@ class Written:
 
 def apply(connection: sa.Connection, tenant_id: UUID, changes: Sequence[Change], now: datetime) -> Written:
     """Make or change these recipients (distinct keys), in a number of statements that does not grow with theirs."""
-    present = by_keys(connection, tenant_id, [change.key for change in changes])
+    present = by_keys(connection, tenant_id, [change.key for change in changes], lock=True)
     # in one order everywhere: two callers who write the same recipients must not wait for each other in a circle
     merged = [_merge(change, present.get(change.key)) for change in sorted(changes, key=lambda change: change.key)]
     differing = [recipient for recipient in merged if recipient != present.get(recipient.key)]
@@ -99,10 +105,18 @@ def _merge(change: Change, before: Recipient | None) -> Recipient:
 
 def _write(connection: sa.Connection, tenant_id: UUID, rows: Sequence[Recipient], now: datetime) -> None:
     insert = upsert(connection, recipients)
-    kept = ("locale", "timezone", "attributes", "tags", "updated_at")
+    said, known = insert.excluded, recipients.c
+    both = known.attributes.op("||")(said.attributes) if connection.dialect.name == "postgresql" else said.attributes
     connection.execute(
         insert.on_conflict_do_update(
-            index_elements=["tenant_id", "key"], set_={name: insert.excluded[name] for name in kept}
+            index_elements=["tenant_id", "key"],
+            set_={  # a recipient that another caller has made since we looked keeps what we do not say
+                "locale": sa.func.coalesce(said.locale, known.locale),
+                "timezone": sa.func.coalesce(said.timezone, known.timezone),
+                "attributes": both,
+                "tags": said.tags,
+                "updated_at": said.updated_at,
+            },
         ),
         [
             {

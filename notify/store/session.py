@@ -6,9 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, scoped_session
+
+from notify.errors import InvalidSession
 
 WAITING = "notify.after_commit"
+
+
+def resolve(session: object) -> Session:
+    """The Session itself, also behind a `scoped_session`. Anything else is refused with `InvalidSession`."""
+    if isinstance(session, scoped_session):
+        session = session()
+    if not isinstance(session, Session):
+        raise InvalidSession(
+            f"session must be a SQLAlchemy Session, not {type(session).__name__}; "
+            "inside AsyncSession.run_sync() the function is given one"
+        )
+    return session
 
 
 def after_commit(session: Session, then: Callable[[], object]) -> None:
@@ -23,7 +37,8 @@ def after_commit(session: Session, then: Callable[[], object]) -> None:
 def _committed(session: Session) -> None:
     if session.get_nested_transaction() is not None:
         return  # a released savepoint is no commit
-    waiting, session.info[WAITING] = session.info[WAITING], []
+    waiting = session.info[WAITING][:]
+    session.info[WAITING].clear()
     for then in waiting:
         then()
 

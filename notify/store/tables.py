@@ -188,6 +188,7 @@ messages = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     _time("due_at"),
     _time("created_at"),
+    _time("updated_at"),
     _time("sent_at", nullable=True),
     one_of("channel", Channel),
     one_of("state", MessageState),

@@ -172,13 +172,13 @@ class Outbox(Sequence[Captured]):
         assert app is not None
         with app.store.begin() as connection:
             held = batches.claim(connection, batch.id, worker="capture", now=now, due_by=now, lease_until=now + LEASE)
-            work = messages.take(connection, held, now) if held else []
+            work = messages.take(connection, held, due_by=now, at=now) if held else []
         prepare = Preparation(app)
         captured = [_captured(one, prepare(one), now) for one in work]
         if held:
             with app.store.begin() as connection:
                 ids = [one.id for one in captured]
-                messages.move(connection, ids, MessageState.SENDING, MessageState.SENT, tried=True, sent_at=now)
+                messages.move(connection, ids, MessageState.SENDING, MessageState.SENT, at=now, tried=True, sent_at=now)
                 batches.finish(connection, held, now)
         self._captured += captured
 

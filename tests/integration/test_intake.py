@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 import notify
 from notify.app import App, using
@@ -30,6 +30,7 @@ from notify.errors import (
     InvalidHeader,
     InvalidKind,
     InvalidRecipient,
+    MigrationNeeded,
     NotFound,
     RequestError,
     UnknownKind,
@@ -353,3 +354,59 @@ def test_tenants_are_apart(app: App) -> None:
         notify.cancel("elsewhere", tenant="acme")
     with pytest.raises(InvalidRecipient, match="did you mean 'acme'"):
         notify.send("hello", to=ADA, tenant="acmee")
+
+
+def test_a_scoped_session_is_joined_and_leaves_other_sessions_alone(app: App, mailbox: Mailbox) -> None:
+    sessions = scoped_session(sessionmaker(app.store.engine))
+    notify.send("hello", to=ADA, session=sessions)  # type: ignore[arg-type]  # what Flask-SQLAlchemy calls db.session
+    errors: list[Exception] = []
+
+    def elsewhere() -> None:
+        try:
+            with sessions.session_factory() as other:
+                other.execute(sa.text("SELECT 1"))
+                other.commit()
+        except Exception as error:
+            errors.append(error)
+
+    if app.store.engine.dialect.name == "postgresql":  # SQLite has one writer at a time
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+    sessions.commit()
+    elsewhere()
+    sessions.remove()
+    assert errors == []
+    drain(app)
+    assert mailbox.count == 1
+
+
+@pytest.mark.parametrize("wrong", ["a string", 5])
+def test_what_is_no_session_is_refused(app: App, wrong: Any) -> None:
+    with pytest.raises(RequestError, match="SQLAlchemy Session"):
+        notify.send("hello", to=ADA, session=wrong)
+    with Session() as unbound, pytest.raises(RequestError, match="bound to no engine"):
+        notify.send("hello", to=ADA, session=unbound)
+
+
+def test_a_session_on_a_database_without_our_tables_is_told_what_to_do(app: App, tmp_path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'other.db'}")
+    with Session(engine) as session, pytest.raises(MigrationNeeded, match="notify db upgrade"):
+        notify.send("hello", to={"key": "new", "email": "new@example.org"}, session=session)
+    engine.dispose()
+
+
+def test_two_callers_who_say_different_things_of_one_person_are_both_heard(app: App) -> None:
+    for round_ in range(5):
+        key = f"both-{round_}"
+        gate = threading.Barrier(2)
+
+        def say(attribute: str, key: str = key, gate: threading.Barrier = gate) -> None:
+            gate.wait()
+            notify.send("hello", to={"key": key, "email": f"{key}@example.org", "attributes": {attribute: 1}})
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(say, ["left", "right"]))
+        with app.store.read() as connection:
+            person = recipients.by_keys(connection, tenants.DEFAULT_ID, [key])[key]
+        assert person.attributes == {"left": 1, "right": 1}

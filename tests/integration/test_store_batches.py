@@ -53,6 +53,7 @@ def plant(
             attempts=0,
             due_at=due_at,
             created_at=now,
+            updated_at=now,
             batch_id=batch.id,
         )
         for key, state in zip(keys, states, strict=True)

@@ -40,21 +40,23 @@ def states(store: Store, ids: Collection[UUID]) -> list[MessageState]:
 def test_a_step_that_transitions_does_not_know_is_refused(store: Store) -> None:
     for before, after in NO_STEPS:
         with store.begin() as connection, pytest.raises(ValueError, match=f"no message goes from {before} to {after}"):
-            messages.move(connection, [uuid7()], before, after)
+            messages.move(connection, [uuid7()], before, after, at=NOW)
 
 
 def test_every_step_that_transitions_knows_is_taken(store: Store) -> None:
     for before, after in STEPS:
         _, ids = planted(store, before, before)
         with store.begin() as connection:
-            assert messages.move(connection, ids, before, after, reason="test") == 2
+            assert messages.move(connection, ids, before, after, at=NOW, reason="test") == 2
         assert states(store, ids) == [after] * 2
 
 
 def test_only_messages_in_the_state_they_were_said_to_be_in_are_moved(store: Store) -> None:
     _, ids = planted(store, MessageState.SENDING, MessageState.SENT, MessageState.SENDING)
     with store.begin() as connection:
-        assert messages.move(connection, ids, MessageState.SENDING, MessageState.DEAD, reason="x", tried=True) == 2
+        assert (
+            messages.move(connection, ids, MessageState.SENDING, MessageState.DEAD, at=NOW, reason="x", tried=True) == 2
+        )
         attempts = [found.attempts for one in ids if (found := messages.find(connection, one))]
     assert states(store, ids) == [MessageState.DEAD, MessageState.SENT, MessageState.DEAD]
     assert attempts == [1, 0, 1]
@@ -65,7 +67,7 @@ def test_taking_a_batch_marks_what_is_due_and_loads_it_in_the_order_of_planning(
     with store.begin() as connection:
         connection.execute(sa.update(tables.messages).where(tables.messages.c.id == ids[2]).values(due_at=NOW + SECOND))
     with store.begin() as connection:
-        work = messages.take(connection, batch, NOW)
+        work = messages.take(connection, batch, due_by=NOW, at=NOW)
     assert [one.message.id for one in work] == [ids[0], ids[1], ids[3], ids[4]]
     assert {one.message.state for one in work} == {MessageState.SENDING}
     assert (work[2].recipient.key, work[2].recipient.addresses[Channel.EMAIL].value) == ("user-3", "user-3@example.org")
@@ -79,7 +81,7 @@ def test_what_a_worker_did_not_begin_is_given_back(store: Store) -> None:
     batch, ids = planted(store, MessageState.SENDING, MessageState.SENT, MessageState.SENDING)
     with store.begin() as connection:
         assert [one.id for one in messages.half_way(connection, batch)] == [ids[0], ids[2]]
-        assert messages.release(connection, batch) == 2
+        assert messages.release(connection, batch, NOW) == 2
     assert states(store, ids) == [MessageState.QUEUED, MessageState.SENT, MessageState.QUEUED]
 
 

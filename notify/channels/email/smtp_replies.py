@@ -94,9 +94,9 @@ def refusal(step: Step, code: int, text: bytes) -> DeliveryError:
     response = said(code, text)
     permanent = code // 100 == 5  # noqa: PLR2004 - the class of the code, RFC 5321 §4.2.1
     if code // 100 == 4:  # noqa: PLR2004
-        return Transient(f"{step}_deferred", response)
+        return Transient(f"{step}_deferred", response, line_lost=code == CLOSING)
     if not permanent:
-        return (Uncertain if step is Step.BODY else Transient)(f"{step}_unintelligible", response)
+        return (Uncertain if step is Step.BODY else Transient)(f"{step}_unintelligible", response, line_lost=True)
     if step in (Step.STARTTLS, Step.AUTH) or code == AUTHENTICATION_REQUIRED:
         return Misconfigured(f"{step}_refused", response)
     if step in (Step.CONNECT, Step.HELO):
@@ -115,10 +115,10 @@ def failure(step: Step, error: Exception) -> DeliveryError:
         return refusal(step, error.smtp_code, text if isinstance(text, bytes) else text.encode())
     reason, told = _reason(step, error), _told(error)
     if step is Step.BODY:
-        return Uncertain(reason, told)
+        return Uncertain(reason, told, line_lost=True)
     if isinstance(error, ssl.SSLCertVerificationError | smtplib.SMTPNotSupportedError):
         return Misconfigured(reason, told)
-    return Transient(reason, told)
+    return Transient(reason, told, line_lost=True)
 
 
 def _rejection(step: Step, code: int, response: str) -> Rejected:

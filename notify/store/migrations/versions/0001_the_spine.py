@@ -215,6 +215,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("due_at", TIME, nullable=False),
         sa.Column("created_at", TIME, nullable=False),
+        sa.Column("updated_at", TIME, nullable=False),
         sa.Column("sent_at", TIME, nullable=True),
         sa.CheckConstraint(
             "channel IN ('email', 'sms', 'web_push', 'in_app', 'chat', 'webhook')", name=op.f("messages_channel_check")
