@@ -613,9 +613,10 @@ def test_a_claim_that_failed_after_it_had_opened_the_journal_is_simply_repeated(
         raise Unreachable("the database went away before the commit")
 
     for _ in range(2):
-        with monkeypatch.context() as patch, pytest.raises(Unreachable):
+        with monkeypatch.context() as patch:
             patch.setattr(messages, "take", fail)
-            claim(app, batch.id, "unlucky")
+            with pytest.raises(Unreachable):
+                claim(app, batch.id, "unlucky")
     die_after(app, 2)
     clock.move(timedelta(seconds=31))
     drain(app)

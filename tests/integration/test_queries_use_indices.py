@@ -71,6 +71,7 @@ def fill(store: Store) -> Filled:
                     "state": MessageState.QUEUED if number < WAITING * PER_BATCH else MessageState.SENT,
                     "attempts": 0,
                     "due_at": PAST,
+                    "updated_at": NOW,
                 }
                 for number in range(COUNT)
             ),
