@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from redis import Redis
+from redis import Redis, RedisError
 
 from notify.broker import Bell
 from notify.channels import Channels
-from notify.errors import Unreachable
+from notify.errors import InvalidSettings, Unreachable
 from notify.kinds import Catalogue
 from notify.model import Batch
 from notify.settings import Settings, load
@@ -58,7 +58,10 @@ class App:
 
 
 def open_app(settings: Settings) -> App:
-    """Wire an App. Opens no connection: an unreachable service is reported by its first use."""
+    """Wire an App. Opens no connection: an unreachable service is reported by its first use.
+
+    Raises `InvalidSettings` or `InvalidProvider` for what could never work.
+    """
     return App(
         settings=settings,
         store=open_store(settings.database),
@@ -70,10 +73,22 @@ def open_app(settings: Settings) -> App:
             default_locale=settings.default_locale,
             default_timezone=settings.default_timezone,
         ),
-        redis=Redis.from_url(settings.redis, socket_timeout=10, socket_connect_timeout=5),
+        redis=_redis(settings.redis),
         clock=SystemClock(),
         publish=Bell(settings),
     )
+
+
+def _redis(url: str) -> Redis:
+    try:
+        client = Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5)
+        client.connection_pool.make_connection()  # connects to nothing, but reads the URL's options
+    except (ValueError, TypeError, RedisError):  # their texts may repeat a password
+        raise InvalidSettings(
+            "NOTIFY_REDIS_URL: cannot be used: an option behind '?' is unknown or has a wrong value\n"
+            "Next: write it like redis://:password@host:6379/0, without options."
+        ) from None
+    return client
 
 
 def shipped(name: str) -> Path:

@@ -10,7 +10,7 @@ from kombu import Connection, Exchange, Queue
 from kombu.exceptions import KombuError
 from kombu.pools import ProducerPool
 
-from notify.errors import Unreachable
+from notify.errors import InvalidSettings, Unreachable
 from notify.model import Batch, Channel, Lane
 from notify.settings import Settings
 
@@ -85,12 +85,26 @@ def queues(lanes: Iterable[str]) -> list[str]:
     ]
 
 
+def _connection(url: str, options: dict[str, Any]) -> Connection:
+    """A connection that is not opened yet, of a kind that could be."""
+    try:
+        connection = Connection(url, transport_options=options)
+        connection.get_transport_cls()
+    except (LookupError, ImportError, ValueError, TypeError):  # their texts may repeat a password
+        raise InvalidSettings(
+            f"NOTIFY_BROKER_URL: no broker is known for {url.partition('://')[0]}://, its library is not installed, "
+            "or an option behind '?' is wrong\n"
+            "Next: write it like redis://:password@host:6379/0 or amqp://user:password@host//"
+        ) from None
+    return connection
+
+
 class Bell:
-    """Rings for batches on one broker. Threads may share it."""
+    """Rings for batches on one broker. Threads may share it. `InvalidSettings` when no such broker can be."""
 
     def __init__(self, settings: Settings) -> None:
         transport = {**_transport(settings.broker), **AT_ONCE}
-        self._connection = Connection(settings.broker, transport_options=transport)
+        self._connection = _connection(settings.broker, transport)
         self._connections = self._connection.Pool(limit=POOL)
         self._producers = ProducerPool(self._connections, limit=POOL)
         self._errors: tuple[type[BaseException], ...] = (

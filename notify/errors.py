@@ -142,7 +142,7 @@ class Unreachable(OperatorError):
     """A service does not answer. The text holds its name, its URL without secrets, and the next step."""
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`"; did you mean 'rows'?"` for the nearest of `known`, or the empty string when none is near."""
-    nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+def did_you_mean(word: object, known: Iterable[str]) -> str:
+    """`"; did you mean 'rows'?"` for the nearest of `known`, or the empty string when there is none."""
+    nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6) if isinstance(word, str) else ()
     return f"; did you mean '{nearest[0]}'?" if nearest else ""

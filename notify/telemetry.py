@@ -17,8 +17,11 @@ from uuid import UUID
 
 import sentry_sdk
 import structlog
+from sentry_sdk.integrations.logging import LoggingIntegration
+from sentry_sdk.utils import BadDsn
 from structlog.contextvars import bound_contextvars, get_contextvars
 
+from notify.errors import InvalidSettings
 from notify.settings import LogFormat, Settings, redact
 
 Facts = Mapping[str, Any]
@@ -97,7 +100,7 @@ def start(settings: Settings) -> None:
     """Write log lines to standard error, and errors to Sentry when a DSN is given.
 
     For processes of notify's own (workers, web, command line). Inside an application notify only logs to the
-    standard library's logger `notify`, and leaves the handlers alone.
+    standard library's logger `notify`, and leaves the handlers alone. Raises `InvalidSettings` for a DSN that is none.
     """
     lines: list[Any] = [
         structlog.stdlib.add_log_level,
@@ -123,14 +126,24 @@ def start(settings: Settings) -> None:
     for chatty in ("alembic", "mail.log"):  # at INFO: which dialect was found, each line of an SMTP conversation
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if settings.sentry_dsn:
+        _report_errors(settings.sentry_dsn.get_secret_value(), settings.env)
+
+
+def _report_errors(dsn: str, environment: str) -> None:
+    try:
         sentry_sdk.init(
-            dsn=settings.sentry_dsn.get_secret_value(),
-            environment=settings.env,
+            dsn=dsn,
+            environment=environment,
             include_local_variables=False,
             max_request_body_size="never",
             before_send=_scrub_event,
             before_breadcrumb=lambda crumb, _hint: scrub_tree(crumb),
+            integrations=[LoggingIntegration(event_level=None)],  # else each dead letter's line were an event
         )
+    except (BadDsn, ValueError):  # their texts may repeat the key
+        raise InvalidSettings(
+            "NOTIFY_SENTRY_DSN: is no DSN\nNext: copy it from the project's settings: https://key@host/1; or unset it."
+        ) from None
 
 
 def _join_facts(_logger: Any, _method: str, line: dict[str, Any]) -> dict[str, Any]:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from babel import Locale, UnknownLocaleError
+from babel.localedata import locale_identifiers
 
 from notify.channels.email.address import parse
-from notify.errors import InvalidAddress, InvalidData, InvalidRecipient, did_you_mean
+from notify.errors import InvalidAddress, InvalidRecipient, RequestError, did_you_mean
+from notify.kinds import locales
+from notify.kinds.values import Misfit, json_form
 from notify.model import Channel
+from notify.settings import time_zones
 from notify.store.recipients import Change
+from notify.store.text import line
 
 FIELDS = ("key", "email", "name", "locale", "timezone", "attributes", "tags", "data")
 RESERVED = frozenset({"key", "locale", "timezone", "address", "tags"})  # templates know these by the same names
-LONGEST_KEY = 255
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LOCALE = re.compile(r"[A-Za-z0-9_.@-]{2,100}")
 
 To = str | Mapping[str, Any]
 
@@ -37,8 +39,9 @@ def describe(to: To, *, allow_test: bool = False) -> Described:
     """Check one `to`.
 
     A string is the key of a recipient that exists. A mapping has a `key` and any of `email`, `name`, `locale`,
-    `timezone`, `attributes`, `tags` (kept for next time), and `data` (for this message only). Raises
-    `InvalidRecipient` or `InvalidAddress`. `allow_test` permits addresses under `.test` (RFC 2606).
+    `timezone`, `attributes`, `tags` (kept for next time), and `data` (for this message only). Attributes are JSON
+    values; dates among them become text. Raises `InvalidRecipient` or `InvalidAddress`. `allow_test` permits addresses
+    under `.test` (RFC 2606).
     """
     if isinstance(to, str):
         return Described(_key(to))
@@ -47,7 +50,7 @@ def describe(to: To, *, allow_test: bool = False) -> Described:
     unknown = [field for field in to if field not in FIELDS]
     if unknown:
         raise InvalidRecipient(
-            f"recipient {to.get('key')!r}: unknown field {unknown[0]!r}{did_you_mean(str(unknown[0]), FIELDS)}"
+            f"recipient {to.get('key')!r:.60}: unknown field {unknown[0]!r}{did_you_mean(str(unknown[0]), FIELDS)}"
             " Free fields go into attributes={…}."
         )
     key = _key(to.get("key"))
@@ -68,10 +71,10 @@ def _change(key: str, to: Mapping[str, Any], allow_test: bool) -> Change:
             raise InvalidAddress(f"recipient {key!r}: {error}") from None
     return Change(
         key=key,
-        locale=None if to.get("locale") is None else locale(key, to["locale"]),
+        locale=None if to.get("locale") is None else locale(f"recipient {key!r}", to["locale"], InvalidRecipient),
         timezone=None if to.get("timezone") is None else timezone(key, to["timezone"]),
         attributes=_attributes(key, to),
-        tags=None if to.get("tags") is None else tuple(str(tag) for tag in to["tags"]),
+        tags=None if to.get("tags") is None else _tags(key, to["tags"]),
         addresses=addresses,
     )
 
@@ -85,14 +88,29 @@ def _attributes(key: str, to: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidRecipient(
             f"recipient {key!r}: attribute {reserved[0]!r} is a field of its own; give it beside key"
         )
-    attributes = dict(given)
+    named = f"recipient {key!r}: an attribute's name"
+    attributes = {line(named, name, InvalidRecipient): value for name, value in given.items()}
     if to.get("name") is not None:
         attributes["name"] = to["name"]
-    storable(f"recipient {key!r}: attributes", attributes)
     name = attributes.get("name", "")
-    if not isinstance(name, str) or _CONTROL.search(name):
-        raise InvalidRecipient(f"recipient {key!r}: name must be one line of text: it stands in the To header")
-    return attributes
+    if not isinstance(name, str) or name.strip():  # it stands in the To header
+        line(f"recipient {key!r}: name", name, InvalidRecipient)
+    elif name:
+        attributes["name"] = ""
+    return {name: _attribute(key, name, value) for name, value in attributes.items()}
+
+
+def _attribute(key: str, name: str, value: Any) -> Any:
+    try:
+        return json_form(value)
+    except Misfit as misfit:
+        raise InvalidRecipient(f"recipient {key!r}: attribute {name!r} {misfit}") from None
+
+
+def _tags(key: str, given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list | tuple):
+        raise InvalidRecipient(f"recipient {key!r}: tags is a list, such as ['vip'], not {type(given).__name__}")
+    return tuple(line(f"recipient {key!r}: a tag", tag, InvalidRecipient) for tag in given)
 
 
 def _key(key: Any) -> str:
@@ -100,39 +118,34 @@ def _key(key: Any) -> str:
         raise InvalidRecipient(
             f"a recipient needs a key: the name your application knows it by, such as 'user-42'; got {key!r:.40}"
         )
-    if len(key) > LONGEST_KEY or _CONTROL.search(key):
-        raise InvalidRecipient(
-            f"recipient key {key[:40]!r}: at most {LONGEST_KEY} characters, none of them control characters"
-        )
-    return key
+    return line("a recipient's key", key, InvalidRecipient)
 
 
-def storable(what: str, value: Any) -> None:
-    """Raise `InvalidData` unless `value` can be stored as JSON in every database we know."""
-    try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
-        text.encode()
-    except (TypeError, ValueError) as error:  # a lone surrogate is a ValueError, too
-        raise InvalidData(f"{what} cannot be stored as JSON: {error}") from None
-    if "\\u0000" in text:
-        raise InvalidData(f"{what}: there is a NUL character in it; remove it")
-
-
-def locale(key: str, name: Any) -> str:
-    """A locale's name as BCP 47 writes it (`nl-BE`); `InvalidRecipient` when there is none such."""
-    try:
-        return str(Locale.parse(str(name).replace("-", "_"))).replace("_", "-")
-    except (UnknownLocaleError, ValueError):
-        raise InvalidRecipient(
-            f"recipient {key!r}: unknown locale {str(name)[:40]!r}; write it like 'nl' or 'nl-BE'"
-        ) from None
+def locale(what: str, name: Any, error: type[RequestError]) -> str:
+    """A locale's name as BCP 47 writes it (`nl-BE`); raises `error`, which names `what`, when there is none such."""
+    known = locales.normal(name) if isinstance(name, str) and _LOCALE.fullmatch(name) else None
+    if known is None:
+        shown = str(name)[:40]
+        raise error(f"{what}: unknown locale {shown!r}{_near(shown, _locales)} Write it like 'nl' or 'nl-BE'.")
+    return known
 
 
 def timezone(key: str, name: Any) -> str:
     """An IANA time zone's name; `InvalidRecipient` when there is none such."""
-    try:
-        return ZoneInfo(str(name)).key
-    except (LookupError, ValueError, OSError):
+    if not isinstance(name, str) or name not in time_zones():
+        shown = str(name)[:40]
         raise InvalidRecipient(
-            f"recipient {key!r}: unknown time zone {str(name)[:40]!r}; write it like 'Europe/Amsterdam'"
-        ) from None
+            f"recipient {key!r}: unknown time zone {shown!r}{_near(shown, time_zones)} "
+            "Write it like 'Europe/Amsterdam'."
+        )
+    return name
+
+
+@lru_cache(maxsize=256)  # a roster may hold one mistake in every row
+def _near(name: str, known: Callable[[], Collection[str]]) -> str:
+    return did_you_mean(name, known()) or "."
+
+
+@cache
+def _locales() -> list[str]:
+    return [identifier.replace("_", "-") for identifier in locale_identifiers()]

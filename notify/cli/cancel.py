@@ -8,14 +8,14 @@ from notify import intake
 from notify.cli import screen
 from notify.cli.actor import actor
 from notify.cli.groups import example
-from notify.cli.options import as_json, tenant
+from notify.cli.options import as_json, tenant, text
 from notify.cli.wiring import opened_app
 
 
 @click.command(
     epilog=example("notify cancel newsletter-2031-05", "notify cancel 0198c5f2-6d3b-7c1e-9a57-3f0d8e2b4a61 --json"),
 )
-@click.argument("id_or_key")
+@click.argument("id_or_key", type=text)
 @tenant
 @as_json
 def cancel(id_or_key: str, tenant: str | None, as_json: bool) -> None:

@@ -11,9 +11,9 @@ from pydantic import SecretStr
 
 from notify.cli import env_file, screen
 from notify.cli.groups import example
-from notify.cli.masking import shown_secret, shown_url
+from notify.cli.masking import shown_secret
 from notify.cli.wiring import opened_app
-from notify.settings import DEVELOPMENT_SECRET, Settings, load, sources
+from notify.settings import DEVELOPMENT_SECRET, Settings, load, redact, sources
 
 ENV_FILE = Path(".env")
 DERIVED = {
@@ -94,7 +94,7 @@ def _shown(settings: Settings, name: str) -> Any:
     """The value in force in JSON's types, without its secrets."""
     value = getattr(settings, name)
     if value is None and name in DERIVED:
-        return shown_url(getattr(settings, DERIVED[name]))
+        return redact(getattr(settings, DERIVED[name]))
     if name == "secret_key":
         return "*** (development key)" if value.get_secret_value() == DEVELOPMENT_SECRET else "*** (set)"
     if value is None or isinstance(value, bool | int | float):

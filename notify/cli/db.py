@@ -9,9 +9,8 @@ import click
 
 from notify.cli import screen
 from notify.cli.groups import Group, example
-from notify.cli.masking import shown_url
 from notify.cli.options import as_json
-from notify.settings import load
+from notify.settings import load, redact
 from notify.store import Store, open_store, schema
 
 
@@ -84,6 +83,6 @@ def _opened() -> Iterator[tuple[Store, str]]:
     url = load().database
     store = open_store(url)
     try:
-        yield store, shown_url(url)
+        yield store, redact(url)
     finally:
         store.close()

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from notify.app import App, shipped
-from notify.cli import screen
+from notify.cli import REFUSED, screen
 from notify.cli.groups import Group, example
 from notify.cli.options import as_json
 from notify.cli.previews import preview
@@ -19,8 +19,6 @@ from notify.errors import InvalidKind
 from notify.kinds import CompiledKind, Problem
 from notify.kinds.declaration import FILE, read
 from notify.kinds.values import Field
-
-REFUSED = 1
 
 
 @click.group(cls=Group, epilog=example("notify kinds list", "notify kinds preview welcome --open"))

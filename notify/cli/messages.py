@@ -10,7 +10,7 @@ import click
 from notify import intake
 from notify.cli import screen
 from notify.cli.groups import Group, example
-from notify.cli.options import as_json, tenant
+from notify.cli.options import as_json, tenant, text
 from notify.cli.wiring import opened_app
 from notify.intake import Explanation
 from notify.model import Attempt, MessageState
@@ -40,8 +40,8 @@ def messages() -> None:
     multiple=True,
     help="Only in these states.",
 )
-@click.option("--kind", help="Only of this kind.")
-@click.option("--recipient", metavar="KEY", help="Only to this recipient.")
+@click.option("--kind", type=text, help="Only of this kind.")
+@click.option("--recipient", type=text, metavar="KEY", help="Only to this recipient.")
 @click.option("--notification", type=click.UUID, metavar="ID", help="Only of this notification.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, help="At most so many. Default: 20.")
 @tenant

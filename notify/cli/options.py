@@ -10,10 +10,18 @@ from typing import Any
 
 import click
 
+from notify.store import text as texts
+
 To = str | dict[str, Any]
 
+
+def text(given: str) -> str:
+    """One line of text that can be looked up in a database; else BadParameter."""
+    return texts.line("the value", given, click.BadParameter)
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")
-tenant = click.option("--tenant", metavar="KEY", help="The tenant; default: the one every installation has.")
+tenant = click.option("--tenant", type=text, metavar="KEY", help="The tenant; default: the one every installation has.")
 
 
 def data(text: str) -> dict[str, Any]:

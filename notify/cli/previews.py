@@ -16,6 +16,7 @@ from notify.cli.groups import example
 from notify.cli.options import To, as_json, tenant
 from notify.cli.wiring import opened_app
 from notify.intake import Preview
+from notify.kinds import locales
 
 FORMATS = ("text", "html", "eml", "subject")
 ENDINGS = {".html": "html", ".htm": "html", ".eml": "eml", ".txt": "text"}
@@ -65,14 +66,16 @@ def preview(
     elif form:
         click.echo(_part(mail, form), nl=False)
     elif not browse:
-        _show(mail)
+        _show(mail, locale)
 
 
-def _show(mail: Preview) -> None:
+def _show(mail: Preview, wanted: str | None) -> None:
     title = screen.cell(mail.subject, "bold")
     text = screen.cell(mail.text.rstrip())
     out = screen.console()
     out.print(Panel(text, title=title, title_align="left", subtitle=mail.locale, padding=1, expand=False))
+    if wanted and locales.normal(wanted) != mail.locale:
+        out.print(f"There are no words in {locales.normal(wanted)}: this is {mail.locale}.")
 
 
 def _form_of(output: Path | None) -> str | None:

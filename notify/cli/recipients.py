@@ -10,14 +10,13 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from notify.app import App
 from notify.audience.roster import Imported, Refused, import_roster
-from notify.cli import screen
+from notify.cli import REFUSED, screen
 from notify.cli.actor import actor
 from notify.cli.groups import Group, example
 from notify.cli.options import as_json, tenant
 from notify.cli.wiring import opened_app
 
 SHOWN = 20
-REFUSED = 1
 
 
 @click.group(cls=Group, epilog=example("notify recipients import roster.csv --dry-run"))

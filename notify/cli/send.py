@@ -44,7 +44,7 @@ MODES = [mode.value for mode in Mode]
     help="A recipient per line in JSON; - is standard input.",
 )
 @click.option("--data", type=options.data, metavar="JSON|@FILE", help="What the templates are filled with.")
-@click.option("--key", help="Idempotency key: the same request with the same key is sent once.")
+@click.option("--key", type=options.text, help="Idempotency key: the same request with the same key is sent once.")
 @click.option("--at", type=options.moment, metavar="ISO", help="Send it then, such as 2031-05-01T09:00+02:00.")
 @click.option(
     "--channel",

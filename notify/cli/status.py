@@ -10,16 +10,15 @@ import click
 from redis.exceptions import RedisError
 
 from notify.app import App
-from notify.cli import screen
+from notify.cli import UNHEALTHY, screen
 from notify.cli.groups import example
-from notify.cli.masking import shown_url
 from notify.cli.options import as_json
 from notify.cli.wiring import opened_app
 from notify.delivery import Status
 from notify.delivery import status as delivery_status
 from notify.errors import OperatorError
+from notify.settings import redact
 
-UNHEALTHY = 2
 STEPS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -54,7 +53,7 @@ def _redis(app: App) -> Iterator[str]:
         app.redis.ping()
     except RedisError as error:
         yield (
-            f"Redis {shown_url(app.settings.redis)} does not answer: {error}\n"
+            f"Redis {redact(app.settings.redis)} does not answer: {error}\n"
             "Next: check that it runs and that NOTIFY_REDIS_URL is right (notify config)."
         )
 

@@ -126,6 +126,7 @@ def show(account: Account, stack: Stack, console: Console) -> None:
         )
     folder = stack.mailbox.folder if stack.mailbox else None
     console.print(f"{account.caught} mails caught in {account.seconds:.1f} s; they lie in [bold]{folder}[/bold]")
+    console.print("Next: open one of them, or run `notify dev` and send your own: notify kinds list")
 
 
 def _import(app: App, progress: Progress) -> Imported:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from notify.app import App, open_app, shipped, using
+from notify.channels.url import parse
 from notify.dev.mailbox import Mailbox
 from notify.dev.processes import Processes, clean_environment, notify_command, procfile
 from notify.dev.valkey import embedded_valkey
@@ -48,7 +48,7 @@ def running(
             "this stack is for development; NOTIFY_ENV is production\nNext: use the Procfile or Compose."
         )
     folder = settings.data_dir.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    _make_private(folder)
     with ExitStack() as stack:
         stack.enter_context(_owned(folder))
         if settings.redis_url is None:
@@ -76,6 +76,12 @@ def running(
         yield Stack(app, processes, mailbox, log)
 
 
+def _make_private(folder: Path) -> None:
+    """Addresses and mails will lie in it: what has to be made of its path is for its owner alone."""
+    for part in (*reversed(folder.parents), folder):
+        part.mkdir(mode=0o700, exist_ok=True)
+
+
 @contextmanager
 def _owned(folder: Path) -> Iterator[None]:
     """Hold the data folder; the lock goes with the process, however that ends."""
@@ -93,8 +99,8 @@ def _owned(folder: Path) -> Iterator[None]:
 def _mailbox(settings: Settings, folder: Path, port: int | None) -> Mailbox | None:
     if port is not None:
         return Mailbox(folder, port=port)
-    url = urlsplit(settings.email_providers[0].get_secret_value())
-    if url.scheme != "smtp" or url.username or not LOOPBACK.match(url.hostname or ""):
+    url = parse(settings.email_providers[0].get_secret_value())
+    if url.scheme != "smtp" or url.user or not LOOPBACK.match(url.host):
         return None
     return Mailbox(folder, port=url.port or 25)
 

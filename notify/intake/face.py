@@ -10,12 +10,14 @@ from uuid import UUID
 from notify import app as apps
 from notify.app import App
 from notify.audience.description import To
+from notify.errors import NotFound
 from notify.intake import explanation, planning, previews
 from notify.intake.explanation import Explanation
 from notify.intake.previews import Preview
 from notify.intake.request import Request
 from notify.model import Attachment, Notification
 from notify.settings import Settings, load
+from notify.store.text import line
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -40,10 +42,10 @@ def send(
     (`{"key": "user-43", "email": "ada@example.org", "locale": "nl"}`); `data` fills the templates.
 
     `key` is an idempotency key, unique per tenant for ever: the same key with the same request returns the same
-    Notification and sends nothing again; with another request it raises `IdempotencyConflict`. `at` is an aware
-    datetime. With `session`, a SQLAlchemy Session on the same database, everything joins its transaction: no message
-    for work that was rolled back. `mode` is `live`, `test` (marked, only to NOTIFY_TEST_RECIPIENTS) or `dry_run`
-    (written as .eml, not sent).
+    Notification and sends nothing again; with another request it raises `IdempotencyConflict`. Only mode `live` uses
+    up a key: a rehearsal neither takes it nor finds it taken. `at` is an aware datetime. With `session`, a SQLAlchemy
+    Session on the same database, everything joins its transaction: no message for work that was rolled back. `mode` is
+    `live`, `test` (marked, only to NOTIFY_TEST_RECIPIENTS) or `dry_run` (written as .eml, not sent).
 
     Raises a `RequestError` for what the caller can mend, `Unreachable` when the database does not answer. An
     unreachable broker is no error: the message waits in the database.
@@ -80,7 +82,7 @@ def send_many(
     A description may carry `data` of its own, laid over the shared one:
     `{"key": "user-42", "data": {"rows": 3}}`. One that cannot be used refuses the whole call: nothing is stored.
     """
-    if isinstance(to, str | Mapping):
+    if isinstance(to, str | Mapping) or not isinstance(to, Iterable):
         raise TypeError("send_many() takes an iterable of recipients; for one recipient call send()")
     app = apps.current()
     request = Request.checked(
@@ -103,12 +105,18 @@ def preview(
 
 def explain(message_id: UUID | str) -> Explanation:
     """What happened to a message, and which rule decided it; `print()` it. Raises `NotFound`."""
+    if not isinstance(message_id, UUID | str):
+        raise NotFound(f"{message_id!r:.60} is no message id; `notify messages list` shows them")
     return explanation.explain(apps.current(), message_id)
 
 
 def cancel(id_or_key: UUID | str, *, tenant: str | None = None) -> int:
-    """Cancel what no worker has taken yet of a notification , named by id or key; returns how many messages."""
-    return planning.cancel(apps.current(), id_or_key, actor="application", tenant=tenant)
+    """Cancel what no worker has taken yet of a notification, named by id or key; returns how many messages.
+
+    Raises `NotFound`.
+    """
+    named = id_or_key if isinstance(id_or_key, UUID) else line("a notification's id or key", id_or_key, NotFound)
+    return planning.cancel(apps.current(), named, actor="application", tenant=tenant)
 
 
 def configure(settings: Settings | None = None, **overrides: Any) -> App:

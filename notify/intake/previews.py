@@ -10,8 +10,10 @@ from uuid import UUID
 from notify.app import App
 from notify.audience import describe
 from notify.audience.description import To
+from notify.audience.description import locale as known_locale
 from notify.channels.email import letter
-from notify.errors import InvalidRecipient
+from notify.errors import InvalidData, InvalidRecipient
+from notify.intake.request import named_kind
 from notify.model import Address, Channel, Mode, Recipient
 from notify.settings import Environment
 from notify.store import recipients, tenants
@@ -44,7 +46,8 @@ def preview(
 
     Raises the `RequestError`s that send() would raise.
     """
-    compiled = app.kinds.get(kind)
+    compiled = named_kind(app, kind)
+    wanted = None if locale is None else known_locale("preview", locale, InvalidData)
     person = _person(app, to, tenant)
     compiled.validate_recipient(person.attributes)
     values = compiled.typed(compiled.validate(compiled.sample if data is None else data))
@@ -52,7 +55,7 @@ def preview(
     rendered = compiled.render(
         Channel.EMAIL,
         {**values, "recipient": person.template_facts(address.value)},
-        locale=locale or person.locale or app.settings.default_locale,
+        locale=wanted or person.locale or app.settings.default_locale,
         timezone=person.timezone or app.settings.default_timezone,
     )
     envelope = letter.envelope(

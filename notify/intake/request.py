@@ -5,22 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from notify.app import App
 from notify.audience import Described, describe
-from notify.audience.description import To, storable
-from notify.errors import InvalidAttachment, InvalidData, InvalidRecipient, did_you_mean
+from notify.audience.description import To
+from notify.channels.email.bodies import CONTENT_ID, CONTENT_TYPE
+from notify.errors import InvalidAttachment, InvalidData, InvalidRecipient, UnknownKind, did_you_mean
 from notify.kinds import CompiledKind
 from notify.model import Attachment, Channel, Mode
 from notify.settings import Environment
+from notify.store.text import line
 
-LONGEST_KEY = 255
-_CONTENT_TYPE = re.compile(r"[a-zA-Z0-9!#$&^_.+-]+/[a-zA-Z0-9!#$&^_.+-]+\Z")  # RFC 2045 §5.1, without parameters
-_CONTENT_ID = re.compile(r"[a-zA-Z0-9_.@-]+\Z")
+_PATH_SIGNS = re.compile(r'[/\\"]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,48 +45,68 @@ class Request:
         to: Iterable[To],
         data: Mapping[str, Any] | None,
         *,
-        channels: Sequence[str] | None,
+        channels: Iterable[str] | None,
         key: str | None,
         at: datetime | None,
         tenant: str | None,
-        attachments: Sequence[Attachment],
+        attachments: Iterable[Attachment],
         mode: str,
     ) -> Request:
         """Check everything that needs no database; raises a `RequestError` that names what is wrong."""
-        compiled = app.kinds.get(kind)
+        compiled = named_kind(app, kind)
         development = app.settings.env is Environment.DEVELOPMENT
         described = _distinct(describe(one, allow_test=development) for one in to)
-        shared = dict(data or {})
+        shared = _shared(compiled, data)
         recipients = tuple(_with_valid_data(compiled, one, shared) for one in described)
         everyone_brings_data = bool(recipients) and all(one.data is not None for one in recipients)
         return cls(
             kind=compiled,
             recipients=recipients,
-            data={} if everyone_brings_data else _json(kind, compiled.validate(shared)),
+            data={} if everyone_brings_data else compiled.validate(shared),
             channels=_channels(compiled, channels),
             mode=_mode(mode),
             key=_key(key),
             at=_moment(at),
             tenant=tenant,
-            attachments=_attachments(tuple(attachments), app.settings.max_attachment_bytes),
+            attachments=_attachments(attachments, app.settings.max_attachment_bytes),
         )
 
     @property
     def digest(self) -> str:
-        """A hash of all that makes this request what it is: the same key may only come with the same digest."""
+        """A hash of all that makes this request what it is: the same key may only come with the same digest.
+
+        The order of the recipients and of the channels is no part of it.
+        """
         said = {
             "kind": self.kind.facts.name,
             "data": self.data,
-            "channels": self.channels,
+            "channels": sorted(self.channels),
             "at": self.at,
             "mode": self.mode,
-            "recipients": [[one.key, one.data, _said(one)] for one in self.recipients],
+            "recipients": [[one.key, one.data, _said(one)] for one in sorted(self.recipients, key=_by_key)],
             "attachments": [
                 [file.name, file.content_type, file.inline, hashlib.sha256(file.content).hexdigest()]
                 for file in self.attachments
             ],
         }
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def named_kind(app: App, name: str) -> CompiledKind:
+    """The kind of this name. Raises `UnknownKind` or `InvalidKind`."""
+    if not isinstance(name, str):
+        raise UnknownKind(f"kind is the name of a folder of templates, such as 'welcome', not {type(name).__name__}")
+    return app.kinds.get(name)
+
+
+def _by_key(one: Described) -> str:
+    return one.key
+
+
+def _shared(kind: CompiledKind, data: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if data is not None and not isinstance(data, Mapping):
+        raise InvalidData(f"{kind.facts.name}: data must be an object, not {type(data).__name__}")
+    return data or {}
 
 
 def _said(one: Described) -> list[Any] | None:
@@ -110,69 +130,57 @@ def _with_valid_data(kind: CompiledKind, one: Described, shared: Mapping[str, An
     if one.data is None:
         return one
     try:
-        merged = _json(kind.facts.name, kind.validate({**shared, **one.data}))
+        merged = kind.validate({**shared, **one.data})
     except InvalidData as error:
         raise InvalidData(f"recipient {one.key!r}: {error}") from None
     return Described(one.key, one.change, merged)
 
 
-def _json(kind: str, data: dict[str, Any]) -> dict[str, Any]:
-    storable(f"{kind}: data", data)
-    return data
-
-
-def _channels(kind: CompiledKind, wanted: Sequence[str] | None) -> tuple[Channel, ...]:
+def _channels(kind: CompiledKind, wanted: Iterable[str] | None) -> tuple[Channel, ...]:
     if wanted is None:
         return kind.facts.channels
-    if isinstance(wanted, str):
-        raise InvalidData(f"channels is a list: channels=[{wanted!r}]")
-    if not wanted:
+    if isinstance(wanted, str) or not isinstance(wanted, Iterable):
+        raise InvalidData(f"channels is a list, such as channels=['email'], not {wanted!r:.60}")
+    named = tuple(wanted)
+    if not named:
         raise InvalidData("channels is empty: leave it out to use all of the kind's channels")
-    for channel in wanted:
+    for channel in named:
         if channel not in kind.facts.channels:
             raise InvalidData(
                 f"{kind.facts.name} is not made for channel {channel!r}, only for {', '.join(kind.facts.channels)}"
             )
-    return tuple(dict.fromkeys(Channel(channel) for channel in wanted))
+    return tuple(dict.fromkeys(Channel(channel) for channel in named))
 
 
 def _mode(mode: str) -> Mode:
     try:
         return Mode(mode)
     except ValueError:
-        raise InvalidData(f"unknown mode {mode!r}{did_you_mean(mode, Mode)} It is one of {', '.join(Mode)}.") from None
+        near = did_you_mean(mode, Mode) or "."
+        raise InvalidData(f"unknown mode {mode!r:.60}{near} It is one of {', '.join(Mode)}.") from None
 
 
 def _key(key: str | None) -> str | None:
-    if key is None:
-        return None
-    if not isinstance(key, str) or not key.strip() or len(key) > LONGEST_KEY or "\x00" in key:
-        raise InvalidData(f"key must be a text of 1 to {LONGEST_KEY} characters, not {key!r:.60}")
-    return key
+    return None if key is None else line("key", key, InvalidData)
 
 
 def _moment(at: datetime | None) -> datetime | None:
     if at is None:
         return None
-    if not isinstance(at, datetime) or at.tzinfo is None:
+    if not isinstance(at, datetime) or at.utcoffset() is None:
         raise InvalidData(f"at must be a datetime with a time zone, such as datetime.now(UTC), not {at!r:.60}")
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise InvalidData(f"at must lie within the years 1 to 9999 in UTC, which {at} does not") from None
 
 
-def _attachments(files: tuple[Attachment, ...], limit: int) -> tuple[Attachment, ...]:
+def _attachments(given: Iterable[Attachment], limit: int) -> tuple[Attachment, ...]:
+    if not isinstance(given, Iterable):
+        raise InvalidAttachment("attachments is a list: attachments=[notify.Attachment(name, content)]")
+    files = tuple(given)
     for file in files:
-        if not isinstance(file, Attachment):
-            raise InvalidAttachment(f"attachments are notify.Attachment(name, content), not {type(file).__name__}")
-        if not file.name or any(ord(letter) < ord(" ") or letter in '/\\"' for letter in file.name):
-            raise InvalidAttachment(f"attachment {file.name!r}: the name must be a plain file name")
-        if not _CONTENT_TYPE.match(file.content_type):
-            raise InvalidAttachment(
-                f"attachment {file.name!r}: {file.content_type!r} is no content type like 'text/csv'"
-            )
-        if file.inline is not None and not _CONTENT_ID.match(file.inline):
-            raise InvalidAttachment(
-                f"attachment {file.name!r}: inline must be a content id like 'logo', not {file.inline!r}"
-            )
+        _require_usable(file)
     size = sum(len(file.content) for file in files)
     if size > limit:
         raise InvalidAttachment(
@@ -180,3 +188,17 @@ def _attachments(files: tuple[Attachment, ...], limit: int) -> tuple[Attachment,
             "send a link instead"
         )
     return files
+
+
+def _require_usable(file: Attachment) -> None:
+    if not isinstance(file, Attachment):
+        raise InvalidAttachment(f"attachments are notify.Attachment(name, content), not {type(file).__name__}")
+    if _PATH_SIGNS.search(line("an attachment's name", file.name, InvalidAttachment)):
+        raise InvalidAttachment(f'attachment {file.name!r}: the name must be a plain file name, without / \\ and "')
+    what = f"attachment {file.name!r}"
+    if not isinstance(file.content, bytes):
+        raise InvalidAttachment(f"{what}: content must be bytes, not {type(file.content).__name__}; encode text first")
+    if not isinstance(file.content_type, str) or not CONTENT_TYPE.fullmatch(file.content_type):
+        raise InvalidAttachment(f"{what}: {file.content_type!r:.60} is no content type like 'text/csv'")
+    if file.inline is not None and not (isinstance(file.inline, str) and CONTENT_ID.fullmatch(file.inline)):
+        raise InvalidAttachment(f"{what}: inline must be a content id like 'logo', not {file.inline!r:.60}")

@@ -88,12 +88,9 @@ class CompiledKind:
                 raise InvalidHeader(f"{self.facts.name}: {path} is part of the subject and holds CR, LF or NUL")
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: Any, depth: int = 0) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, Mapping):
-        for part in value.values():
-            yield from _texts(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _texts(part)
+    elif depth < values.MAXIMUM_DEPTH and isinstance(value, Mapping | list | tuple):  # what is deeper is refused as data
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(part, depth + 1)

@@ -20,7 +20,8 @@ from notify.errors import did_you_mean
 
 _UNWRITABLE = re.compile(r"[\x00\ud800-\udfff]")  # no database stores NUL, no encoding a lone surrogate
 _URL_SPOILERS = re.compile(r"[\x00-\x20\x7f\"<>\\^`{|}]")  # RFC 3986 §2: never part of a URL
-_MAXIMUM_DEPTH = 20
+MAXIMUM_DEPTH = 20
+_LARGEST = 2**63  # 64 bits with the sign: what databases, formats and other readers of JSON hold
 
 
 class Misfit(ValueError):
@@ -86,7 +87,7 @@ def _value(field: Field, value: Any, path: str, complaints: list[str]) -> Any:
     try:
         checked = _CHECKS[field.type](value)
         if field.type in ("object", "list") and not closed:
-            checked = _open(checked)
+            checked = json_form(checked)
     except Misfit as misfit:
         complaints.append(f"{path} {misfit}")
         return None
@@ -113,13 +114,17 @@ def _string(value: Any) -> str:
 def _integer(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise _expected("an integer", value)
+    if not -_LARGEST <= value < _LARGEST:
+        raise Misfit("must be an integer of at most 64 bits")
     return int(value)
 
 
 def _number(value: Any) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _expected("a number", value)
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, int):
+        return _integer(value)
+    if not math.isfinite(value):
         raise Misfit(f"must be a finite number, not {value}")
     return value
 
@@ -185,18 +190,24 @@ def _list(value: Any) -> list[Any]:
     return list(value)
 
 
-def _open(value: Any, depth: int = 0) -> Any:
-    """What an object or list without declared parts may hold: anything JSON can, and dates."""
-    if depth > _MAXIMUM_DEPTH:
-        raise Misfit(f"is nested deeper than {_MAXIMUM_DEPTH} levels")
+def json_form(value: Any, depth: int = 0) -> Any:
+    """The normal form of what nobody declared: anything JSON can hold, and dates as text. Raises Misfit."""
+    if depth > MAXIMUM_DEPTH:
+        raise Misfit(f"is nested deeper than {MAXIMUM_DEPTH} levels")
     for types, check in _SCALARS:
         if isinstance(value, types):
             return check(value)
     if isinstance(value, Mapping):
-        return {_string(name): _open(item, depth + 1) for name, item in value.items()}
+        return {_name(name): json_form(item, depth + 1) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_open(item, depth + 1) for item in value]
+        return [json_form(item, depth + 1) for item in value]
     raise _expected("a JSON value", value)
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Misfit(f"holds a value by the name {value!r:.40}, which must be a string")
+    return _string(value)
 
 
 _SCALARS: tuple[tuple[type | UnionType, Callable[[Any], Any]], ...] = (

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 
@@ -47,11 +46,3 @@ class Attachment:
     content: bytes
     content_type: str = "application/octet-stream"
     inline: str | None = None
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.content, bytes):
-            raise TypeError(f"attachment {self.name!r}: content must be bytes, not {type(self.content).__name__}")
-
-
-Data = Mapping[str, Any]
-"""What a kind's templates are filled with: JSON values."""

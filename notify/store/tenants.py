@@ -11,15 +11,17 @@ from uuid_utils.compat import uuid7
 from notify.errors import InvalidRecipient, did_you_mean
 from notify.store.engine import upsert
 from notify.store.tables import tenants
+from notify.store.text import line
 
 DEFAULT_KEY = "default"
 DEFAULT_ID = UUID("00000000-0000-7000-8000-000000000000")  # written by the first migration
 
 
 def tenant_id(connection: sa.Connection, key: str | None) -> UUID:
-    """The id of the tenant with this key; without a key, the default one. Unknown: `InvalidRecipient`."""
+    """The id of the tenant with this key; without a key, the default one. Unknown, or no key: `InvalidRecipient`."""
     if key is None or key == DEFAULT_KEY:
         return DEFAULT_ID
+    line("a tenant's key", key, InvalidRecipient)
     found: UUID | None = connection.scalar(sa.select(tenants.c.id).where(tenants.c.key == key))
     if found is None:
         raise InvalidRecipient(

@@ -138,6 +138,20 @@ def test_a_preview_as_json_has_every_part() -> None:
     assert set(parts) == {"subject", "text", "html", "locale"}
 
 
+def test_a_preview_in_a_locale_that_there_is_not_is_refused() -> None:
+    ran = notify_cli("kinds", "preview", "hello", "--locale", "xx-YY")
+    assert (ran.code, ran.out) == (1, "")
+    assert "unknown locale 'xx-YY'" in ran.err
+
+
+def test_a_preview_in_a_locale_without_words_says_which_words_it_shows() -> None:
+    assert (
+        "There are no words in fr-CA: this is en." in notify_cli("kinds", "preview", "hello", "--locale", "fr_CA").out
+    )
+    for given in (["welcome", "--locale", "nl"], ["hello", "--locale", "en"], ["hello"]):
+        assert "no words" not in notify_cli("kinds", "preview", *given).out
+
+
 def test_a_preview_opens_in_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
 

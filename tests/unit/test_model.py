@@ -13,7 +13,6 @@ from notify import model
 from notify.model import (
     TRANSITIONS,
     Address,
-    Attachment,
     Batch,
     Channel,
     Lane,
@@ -118,8 +117,3 @@ def test_templates_see_a_recipients_fields_even_where_attributes_have_the_same_n
         "address": "ada@example.org",
         "tags": ("vip",),
     }
-
-
-def test_an_attachment_is_bytes() -> None:
-    with pytest.raises(TypeError, match=r"'report\.csv': content must be bytes, not str"):
-        Attachment("report.csv", "a,b")  # type: ignore[arg-type]

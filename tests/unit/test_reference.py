@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +25,7 @@ from notify.kinds.markup import CONTAINERS, CONTENT
 from notify.kinds.values import TYPES
 from notify.model import Channel
 from notify.settings import PREFIX, Settings
+from notify.testing import capture
 from tests.unit.cli.running import install, notify_cli
 from tests.unit.test_docs import plain, rows
 
@@ -107,6 +109,17 @@ def test_the_exit_codes_stand_in_the_reference() -> None:
     assert re.findall(r"^(\d)  \w+", text, re.MULTILINE) == ["0", "1", "2", "3"]
 
 
+# the decisions
+
+
+def test_every_dependency_has_a_row_that_says_why() -> None:
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
+    names = {re.split(r"[<>=;]", one)[0].strip() for one in wanted} - {"notify-celery[docs,test]"}
+    parts = ("## Libraries at run time", "## Libraries for tests", "## Libraries for development")
+    assert {cells[0] for part in parts for cells in rows(DOCS / "decisions.md", part)} == names
+
+
 # the guide for template authors
 
 
@@ -175,7 +188,7 @@ def test_the_guide_tells_of_every_key_every_type_and_every_name() -> None:
 
 
 def test_the_filters_write_what_the_guide_says(house: Path) -> None:
-    table = rows(GUIDE, "read in UTC:")
+    table = rows(GUIDE, "and the reader's time zone is UTC:")
     lines = "\n".join(f"{{{{ {plain(value)}|{plain(name)} }}}}" for name, value, *_ in table)
     for variant in ("email.txt", "email.nl.txt"):
         (house / "templates" / "outage" / variant).write_text(lines, encoding="utf-8")
@@ -200,6 +213,13 @@ def test_the_python_of_the_guide_runs(house: Path) -> None:
     exec(compile(program, str(GUIDE), "exec"), {})
 
 
+def test_the_python_of_the_overview_sends_one_welcome(house: Path) -> None:
+    [program] = re.findall(r"^```python\n(.*?)^```$", (DOCS / "index.md").read_text(encoding="utf-8"), re.M | re.S)
+    with capture() as outbox:
+        exec(compile(program, "index.md", "exec"), {})
+        outbox.assert_sent("welcome", to="user-42")
+
+
 @pytest.mark.parametrize("command", [line for line in CONSOLE if line.startswith("notify ")])
 def test_the_commands_of_the_guide_run(house: Path, command: str) -> None:
     ran = notify_cli(*shlex.split(command)[1:])
@@ -211,9 +231,8 @@ def test_pybabel_finds_every_message_and_keeps_what_is_translated(house: Path) -
     assert [step[1] for step in steps] == ["extract", "init", "update"]
     catalogue_file = house / "templates" / "locales" / "nl" / "LC_MESSAGES" / "messages.po"
     for step in steps:
-        if step[1] == "init":
-            step = [*step[:-1], "--locale=de"]  # the page's Dutch one is there already
-        CommandLineInterface().run(step)
+        german = ["--locale=de"] if step[1] == "init" else []  # the page's Dutch one is there already
+        CommandLineInterface().run([*step, *german])  # type: ignore[no-untyped-call]
     found = set(re.findall(r'^msgid "(.+)"$', (house / "messages.pot").read_text(encoding="utf-8"), re.MULTILINE))
     assert found == set(
         re.findall(r'^msgid "(.+)"$', FILES["templates/locales/nl/LC_MESSAGES/messages.po"], re.MULTILINE)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pydantic
 import pytest
 
+from notify.channels.email import letter
 from notify.errors import InvalidSettings
-from notify.settings import DEVELOPMENT_SECRET, Settings, load, redact, sources
+from notify.model import Mode
+from notify.settings import DEVELOPMENT_SECRET, Settings, load, redact, sources, time_zones
 
 SECRET = "s3cr3t-that-is-long-enough-for-production"
 PRODUCTION = {
@@ -126,15 +129,119 @@ def test_every_wrong_value_is_named_by_its_variable(places: Places) -> None:
     ]
 
 
-@pytest.mark.parametrize("sender", ["nobody", "Ada <ada>", "Ada <ada@example.org>\nBcc: eve@example.net", ""])
-def test_a_from_that_is_no_address_is_refused(places: Places, sender: str) -> None:
-    with pytest.raises(InvalidSettings, match="NOTIFY_EMAIL_FROM: write it like"):
-        load(places.file, email_from=sender)
+MAILBOXES = [
+    "ada@example.org",
+    "<ada@example.org>",
+    "Ada <ada@example.org>",
+    "  Ada   Lovelace <ada@lab.internal.example.org>  ",
+    '"Lovelace, Ada" <ada@example.org>',
+    '"Ada \\"the first\\"" <ada+notify@example.org>',
+    "Ada Łovelace <ada@exämple.org>",
+    "adä@example.org",
+    "no-reply@localhost.localdomain",
+]
+NO_MAILBOXES = [
+    "nobody",
+    "Ada <ada>",
+    "Ada <ada@example.org>\nBcc: eve@example.net",
+    "Ada <ada@example.org> eve",
+    "Ada <ada@example.org>, Eve <eve@example.org>",
+    "Ada <ada@@example.org>",
+    "Ada ada@example.org",
+    "ada@exa mple.org",
+    "ada@example..org",
+    "Ada <a,da@example.org>",
+    "<>",
+]
 
 
-def test_a_channel_without_any_provider_is_refused(places: Places) -> None:
-    places.environment(NOTIFY_EMAIL_PROVIDERS=" , ")
-    assert places.refusal().startswith("NOTIFY_EMAIL_PROVIDERS: ")
+@pytest.mark.parametrize("setting", ["email_from", "email_reply_to"])
+@pytest.mark.parametrize("text", NO_MAILBOXES)
+def test_a_sender_that_is_no_address_is_refused(places: Places, setting: str, text: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"NOTIFY_{setting.upper()}: write it like"):
+        load(places.file, **{setting: text})
+
+
+@pytest.mark.parametrize("setting", ["email_from", "email_reply_to"])
+@pytest.mark.parametrize("text", MAILBOXES)
+def test_a_sender_that_is_accepted_can_be_written_into_a_mail(places: Places, setting: str, text: str) -> None:
+    composed = letter.envelope(
+        load(places.file, **{setting: text}),
+        message_id=UUID(int=0),
+        address="eve@example.org",
+        name=None,
+        subject="x",
+        html=None,
+        text="x",
+        date=datetime(2026, 5, 1, tzinfo=UTC),
+        mode=Mode.LIVE,
+    )
+    assert b"@" in composed.content.partition(b"\r\nTo:")[0]
+
+
+def test_there_is_no_from_without_an_address(places: Places) -> None:
+    places.environment(NOTIFY_EMAIL_FROM="")
+    assert places.refusal().startswith("NOTIFY_EMAIL_FROM: write it like")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("EMAIL_PROVIDERS", "", "is empty; write a provider's URL, such as smtp://"),
+        ("EMAIL_PROVIDERS", " , ", "is empty; write a provider's URL, such as smtp://"),
+        ("EMAIL_PROVIDERS", "smtp://one.example,smtp://two.example", "takes one URL in this version"),
+        ("EMAIL_PROVIDERS", "smtp://u:hunter2,hunter2@mx.example.org", "as %2C"),
+        ("EMAIL_DOMAIN", "a b", "must be a domain such as"),
+        ("EMAIL_DOMAIN", "a@b.org", "must be a domain such as"),
+        ("EMAIL_DOMAIN", "mail.example.org>", "must be a domain such as"),
+        ("TEST_RECIPIENTS", "ada@example.org,ada", "'ada' is not an e-mail address"),
+        ("REDIS_URL", "http://:hunter2@redis", "must begin with redis://"),
+        ("REDIS_URL", "redis", "must begin with redis://"),
+        ("REDIS_URL", "redis://u:hunter2/x@redis:6379", "host or port cannot be read"),
+        ("REDIS_URL", "redis://[::1", "host or port cannot be read"),
+        ("REDIS_URL", "redis://redis:99999", "host or port cannot be read"),
+        ("REDIS_URL", "redis://redis/hunter2", "a database's number"),
+        ("BROKER_URL", "rabbit", "must be a URL"),
+        ("BROKER_URL", "amqp://u:hunter2/x@rabbit", "host or port cannot be read"),
+        ("BROKER_URL", "redis://redis/hunter2", "a database's number"),
+        ("LEASE_SECONDS", "1e300", "less than or equal to 3600"),
+        ("LEASE_SECONDS", "inf", "less than or equal to 3600"),
+        ("LEASE_SECONDS", "nan", "less than or equal to 3600"),
+        ("LEASE_SECONDS", "0.5", "greater than or equal to 1"),
+        ("REPUBLISH_SECONDS", "inf", "less than or equal to 86400"),
+        ("RETRY_BASE_SECONDS", "inf", "less than or equal to 86400"),
+        ("RETRY_CAP_SECONDS", "inf", "less than or equal to 604800"),
+        ("RETRY_ATTEMPTS", "1001", "less than or equal to 1000"),
+        ("STALE_SECONDS", "inf", "less than or equal to 86400"),
+        ("WORKER_CONCURRENCY", "1000000", "less than or equal to 1000"),
+        ("FLOWER_BASIC_AUTH", "hunter2", "write it like user:password"),
+        ("FLOWER_BASIC_AUTH", ":hunter2", "write it like user:password"),
+        ("FLOWER_BASIC_AUTH", "hunter2:", "write it like user:password"),
+        ("DEFAULT_TIMEZONE", "Europe/Amsterdm", "did you mean 'Europe/Amsterdam'?"),
+        ("DEFAULT_TIMEZONE", "localtime", "not an IANA time zone"),
+    ],
+)
+def test_a_value_that_nothing_could_work_with_is_refused(places: Places, name: str, value: str, says: str) -> None:
+    places.environment(**{f"NOTIFY_{name}": value})
+    said = places.refusal()
+    assert said.startswith(f"NOTIFY_{name}: ")
+    assert says in said
+    assert "hunter2" not in said
+    assert said.count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["database_url", "redis_url", "broker_url", "beat_schedule", "email_reply_to", "email_domain", "sentry_dsn"],
+)
+def test_an_empty_value_is_as_good_as_none(places: Places, name: str) -> None:
+    places.environment(**{f"NOTIFY_{name.upper()}": " "})
+    assert getattr(places.load(), name) is None
+
+
+def test_the_names_of_time_zones_are_those_of_iana() -> None:
+    assert {"UTC", "Europe/Amsterdam", "America/Argentina/Ushuaia", "US/Eastern"} <= time_zones()
+    assert not {"localtime", "Factory", "posixrules", "posix/UTC", "right/UTC", "Europe"} & time_zones()
 
 
 # production
@@ -212,6 +319,7 @@ def test_no_secret_is_in_a_refusal(places: Places) -> None:
         ("postgresql://db/n?user=u&password=hunter2", "postgresql://db/n?user=u&password=***"),
         ("smtp://user:hunt%40er2@mx", "smtp://user:***@mx"),
         ("smtp://user:@mx", "smtp://user:***@mx"),
+        ("redis://r/0?pwd=hunter2&ssl_password=hunter2", "redis://r/0?pwd=***&ssl_password=***"),
         ("smtp://127.0.0.1:1025", "smtp://127.0.0.1:1025"),
         ("sqlite:////srv/notify.db", "sqlite:////srv/notify.db"),
         ("unix:///run/valkey.sock", "unix:///run/valkey.sock"),
@@ -239,10 +347,15 @@ def test_a_password_that_nobody_quoted_is_not_shown_either(url: str) -> None:
 # forms
 
 
-@pytest.mark.parametrize("written", ["smtp://one,smtp://two", "smtp://one smtp://two", " smtp://one ,\n smtp://two, "])
-def test_lists_are_separated_by_commas_or_spaces_and_keep_their_order(places: Places, written: str) -> None:
-    places.environment(NOTIFY_EMAIL_PROVIDERS=written)
-    assert [url.get_secret_value() for url in places.load().email_providers] == ["smtp://one", "smtp://two"]
+@pytest.mark.parametrize("written", ["a@x.org,b@x.org", "a@x.org b@x.org", " a@x.org ,\n b@x.org, "])
+def test_lists_are_separated_by_commas_or_spaces(places: Places, written: str) -> None:
+    places.environment(NOTIFY_TEST_RECIPIENTS=written)
+    assert places.load().test_recipients == {"a@x.org", "b@x.org"}
+
+
+def test_a_provider_may_be_followed_by_a_comma(places: Places) -> None:
+    places.environment(NOTIFY_EMAIL_PROVIDERS=" smtp://one,\n")
+    assert [url.get_secret_value() for url in places.load().email_providers] == ["smtp://one"]
 
 
 def test_test_recipients_are_compared_without_case(places: Places) -> None:

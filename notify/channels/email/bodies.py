@@ -20,8 +20,11 @@ LONGEST_KEPT = 500
 """Longer lines are encoded anew each time, so that what is kept stays small. In octets."""
 
 _NAME = r"[A-Za-z0-9!#$&^_.+-]+"
-_CONTENT_TYPE = re.compile(rf'({_NAME})/{_NAME}(?:\s*;\s*{_NAME}=(?:{_NAME}|"[ !#-\[\]-~]*"))*')
-_CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}")
+CONTENT_TYPE = re.compile(rf'({_NAME})/{_NAME}(?:\s*;\s*{_NAME}=(?:{_NAME}|"[ !#-\[\]-~]*"))*')
+"""A type with its parameters, `text/csv; charset=utf-8` (RFC 2045 §5.1); to be matched in full."""
+
+CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}")
+"""What stands between the angle brackets of a Content-ID (RFC 2392); to be matched in full."""
 
 
 def text_part(subtype: str, text: str) -> bytes:
@@ -93,7 +96,7 @@ def _base64(content: bytes) -> bytes:
 
 
 def _content_type(attachment: Attachment) -> str:
-    found = _CONTENT_TYPE.fullmatch(attachment.content_type)
+    found = CONTENT_TYPE.fullmatch(attachment.content_type)
     if found is None:
         if re.search(r"[\r\n\0]", attachment.content_type):
             raise InvalidHeader(f"attachment {attachment.name!r}: CR, LF and NUL are refused in its content type")
@@ -109,6 +112,6 @@ def _content_id(attachment: Attachment) -> bytes:
     name = attachment.inline or ""
     if re.search(r"[\r\n\0]", name):
         raise InvalidHeader(f"attachment {attachment.name!r}: CR, LF and NUL are refused in its content id")
-    if not _CONTENT_ID.fullmatch(name):
+    if not CONTENT_ID.fullmatch(name):
         raise InvalidAttachment(f"attachment {attachment.name!r}: inline={name!r} is not a content id (RFC 2392)")
     return b"Content-ID: <%b>\r\n" % name.encode("ascii")

@@ -1,8 +1,4 @@
-"""One frozen object holds every setting: `NOTIFY_*` in the environment first, then `.env`, then the default.
-
-An unknown `NOTIFY_` name is refused with the nearest right one; production refuses the defaults that are only
-safe on a developer's machine.
-"""
+"""The settings themselves: name, type, default, bounds and meaning of each, and what follows from several."""
 
 from __future__ import annotations
 
@@ -16,16 +12,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from notify.errors import InvalidSettings, did_you_mean
+from notify.settings import rules
 
 PREFIX = "NOTIFY_"
 DEVELOPMENT_SECRET = "insecure-development-key"  # noqa: S105 - refused in production
-OTHER_NAMES = frozenset({"NOTIFY_TEST_DSN"})  # read by the test suite only
 LONGEST_SOCKET_PATH = 100  # sun_path holds 108 bytes on Linux and 104 on macOS
+HOUR, DAY = 3600, 86400  # in seconds
 
 
 class Environment(StrEnum):
@@ -79,8 +74,7 @@ class Settings(BaseSettings):
     )
     email_providers: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (SecretStr("smtp://127.0.0.1:1025"),),
-        min_length=1,
-        description="E-mail provider URLs, separated by commas.",
+        description="E-mail provider URL. It is a list that, in this version, takes one.",
     )
     email_from: str = Field("Notify <notify@example.org>", description="The From of every mail: `Name <address>`.")
     email_reply_to: str | None = Field(None, description="The Reply-To of every mail.")
@@ -93,21 +87,21 @@ class Settings(BaseSettings):
     max_attachment_bytes: int = Field(10_000_000, gt=0, description="Largest sum of one notification's attachments.")
     batch_size: int = Field(500, ge=1, le=500, description="Messages a worker leases at once.")
     lease_seconds: float = Field(
-        30.0, gt=0, description="How long a worker may stay silent before its batch is taken over."
+        30.0, ge=1, le=HOUR, description="How long a worker may stay silent before its batch is taken over."
     )
     republish_seconds: float = Field(
-        60.0, gt=0, description="A published batch that nobody claims is published again after this."
+        60.0, ge=1, le=DAY, description="A published batch that nobody claims is published again after this."
     )
-    retry_attempts: int = Field(15, ge=1, description="Tries before a message is dead.")
+    retry_attempts: int = Field(15, ge=1, le=1000, description="Tries before a message is dead.")
     retry_base_seconds: float = Field(
-        30.0, gt=0, description="First retry waits up to this; each later one up to twice as long."
+        30.0, gt=0, le=DAY, description="First retry waits up to this; each later one up to twice as long."
     )
     retry_cap_seconds: float = Field(
-        3600.0, gt=0, description="No retry waits longer, unless the provider asks for it."
+        3600.0, gt=0, le=7 * DAY, description="No retry waits longer, unless the provider asks for it."
     )
-    worker_concurrency: int = Field(4, ge=1, description="Threads per worker process.")
+    worker_concurrency: int = Field(4, ge=1, le=1000, description="Threads per worker process.")
     stale_seconds: float = Field(
-        60.0, gt=0, description="`notify status` calls beat, workers or due work stale after this."
+        60.0, gt=0, le=DAY, description="`notify status` calls beat, workers or due work stale after this."
     )
     web_host: str = Field("127.0.0.1", description="Address that `notify web` listens on.")
     web_port: int = Field(8025, ge=1, le=65535, description="Port that `notify web` listens on.")
@@ -122,18 +116,19 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         return [part for part in re.split(r"[,\s]+", value) if part] if isinstance(value, str) else value
 
-    @field_validator("email_from")
-    @classmethod
-    def _named_address(cls, value: str) -> str:
-        _, address = parseaddr(value)
-        if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address) or re.search(r"[\r\n\0]", value):
-            raise ValueError(f"write it like 'Name <address@example.org>', not {value!r}")
-        return value
-
-    @field_validator("test_recipients")
-    @classmethod
-    def _fold(cls, value: frozenset[str]) -> frozenset[str]:
-        return frozenset(address.casefold() for address in value)
+    _unset = field_validator(
+        *("database_url", "redis_url", "broker_url", "beat_schedule", "flower_basic_auth", "sentry_dsn"),
+        *("email_reply_to", "email_domain"),
+        mode="before",
+    )(rules.unless_blank)
+    _redis = field_validator("redis_url")(rules.redis_url)
+    _broker = field_validator("broker_url")(rules.broker_url)
+    _provider = field_validator("email_providers")(rules.one_url)
+    _mailbox = field_validator("email_from", "email_reply_to")(rules.mailbox)
+    _domain = field_validator("email_domain")(rules.domain)
+    _addresses = field_validator("test_recipients")(rules.folded_addresses)
+    _zone = field_validator("default_timezone")(rules.time_zone)
+    _login = field_validator("flower_basic_auth")(rules.user_and_password)
 
     @model_validator(mode="after")
     def _refuse_unsafe_production(self) -> Settings:
@@ -195,56 +190,3 @@ class Settings(BaseSettings):
     def message_id_domain(self) -> str:
         """The domain of Message-ID headers."""
         return self.email_domain or parseaddr(self.email_from)[1].rpartition("@")[2]
-
-
-def load(env_file: Path | None = Path(".env"), **overrides: Any) -> Settings:
-    """Read the settings in force, `overrides` before all; `InvalidSettings` names what cannot be used."""
-    for name in overrides:
-        if name not in Settings.model_fields:
-            raise InvalidSettings(f"{name} is not a setting{did_you_mean(name, Settings.model_fields)}")
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    unknown = sorted(name for name in _given(env_file) if name not in known | OTHER_NAMES)
-    if unknown:
-        raise InvalidSettings(
-            "; ".join(f"{name} is not a setting{did_you_mean(name, known)}" for name in unknown)
-            + "\nNext: correct or unset the name; `notify config` lists every setting."
-        )
-    try:
-        return Settings(_env_file=env_file, **overrides)
-    except ValidationError as error:
-        raise InvalidSettings("\n".join(_complaint(item) for item in error.errors())) from None
-
-
-def sources(env_file: Path | None = Path(".env")) -> dict[str, str]:
-    """For each field, where its value came from: `environment`, the file's name, or `default`."""
-    in_file = _in_file(env_file)
-    environment = {name.upper() for name in os.environ}
-
-    def source(name: str) -> str:
-        variable = PREFIX + name.upper()
-        if variable in environment:
-            return "environment"
-        return str(env_file) if variable in in_file else "default"
-
-    return {name: source(name) for name in Settings.model_fields}
-
-
-def redact(url: str) -> str:
-    """The URL with its password masked, and with anything that is all credential; also among the options."""
-    without = re.sub(r"(?<=://)([^:/@\s]*:)?[^\s?]*@", lambda match: f"{match[1] or ''}***@", url)
-    return re.sub(r"(?i)([?&][^=&\s]*(?:password|secret|token|key)[^=&\s]*=)[^&\s]+", r"\1***", without)
-
-
-def _in_file(env_file: Path | None) -> set[str]:
-    if env_file is None or not env_file.is_file():
-        return set()
-    return {name.upper() for name in dotenv_values(env_file) if name.upper().startswith(PREFIX)}
-
-
-def _given(env_file: Path | None) -> set[str]:
-    return {name.upper() for name in os.environ if name.upper().startswith(PREFIX)} | _in_file(env_file)
-
-
-def _complaint(item: Any) -> str:
-    message = item["msg"].removeprefix("Value error, ")
-    return f"{PREFIX}{str(item['loc'][0]).upper()}: {message}" if item["loc"] else message

@@ -1,0 +1,143 @@
+"""Writes reference/settings.md and reference/commands.md from the code; `--check` only tells which is out of date."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import click
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from notify.cli import cli
+from notify.cli.env_file import variable, written
+from notify.settings import Settings
+
+REFERENCE = Path(__file__).parent / "reference"
+PREFORMATTED = "\b"  # click's mark for a paragraph whose lines stay as they are
+GENERATED = "<!-- Written by docs/generate.py from the code. Change that, and run it again. -->\n\n"
+SETTINGS = """\
+# Settings
+
+The environment beats `.env`, and `.env` beats the default. An unknown `NOTIFY_` name is refused with the nearest right
+one. Durations are in seconds; lists are separated by commas. `notify config` shows what is in force and where each
+value came from, `notify config --check` whether it can be used.
+
+"""
+COMMANDS = """\
+# Commands
+
+Every listing has `--json`: one JSON document on standard output and nothing else. Errors go to standard error, with the
+next step. Tracebacks are shown with `NOTIFY_DEBUG=1` only. Every command has `--help`.
+
+"""
+TYPES: dict[object, str] = {
+    bool: "`true` or `false`",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    Path: "path",
+    SecretStr: "secret",
+}
+BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+
+
+def settings() -> str:
+    """A table with a row for each setting, in the order of the code."""
+    rows = [("Name", "Type", "Default", "Meaning"), ("---",) * 4]
+    rows += [
+        (f"**{variable(name)}**", _type(field), _default(field), field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
+    return GENERATED + SETTINGS + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def commands() -> str:
+    """A section for each command: how it is called, what it does, its arguments and options, an example."""
+    root = click.Context(cli, info_name="notify", **cli.context_settings)
+    return GENERATED + COMMANDS + "\n".join(_section(context) for context in walk(root))
+
+
+def walk(context: click.Context) -> Iterator[click.Context]:
+    """A command, then the commands below it."""
+    yield context
+    if isinstance(context.command, click.Group):
+        for name in context.command.list_commands(context):
+            command = context.command.get_command(context, name)
+            assert command is not None
+            yield from walk(click.Context(command, info_name=name, parent=context, **command.context_settings))
+
+
+def _type(field: FieldInfo) -> str:
+    names = ("pattern", *BOUNDS)
+    rules = {name: getattr(rule, name) for rule in field.metadata for name in names if hasattr(rule, name)}
+    if words := re.fullmatch(r"\^\(([\w|]+)\)\$", rules.get("pattern") or ""):
+        return " or ".join(f"`{word}`" for word in words[1].split("|"))
+    bounds = [f"{sign} {rules[name]:,}" for name, sign in BOUNDS.items() if rules.get(name) is not None]
+    return f"{_words(field.annotation)} {', '.join(bounds)}".rstrip()
+
+
+def _words(annotation: Any) -> str:
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return " or ".join(f"`{word}`" for word in annotation)
+    inner = [part for part in get_args(annotation) if part not in (Ellipsis, type(None))]
+    if get_origin(annotation) in (tuple, frozenset):
+        return f"list of {_words(inner[0])}s"
+    return _words(inner[0]) if inner else TYPES[annotation]
+
+
+def _default(field: FieldInfo) -> str:
+    if isinstance(field.default, SecretStr):
+        return "one for development"
+    text = written(field.default)
+    return f"`{text}`" if text else "unset"
+
+
+def _section(context: click.Context) -> str:
+    command = context.command
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    parts = [f"## {context.command_path}\n", f"```text\n{usage}\n```\n", *_prose(command.help or "")]
+    records = [record for param in command.params if (record := param.get_help_record(context)) and record[1]]
+    if records:
+        parts.append("".join(f"- `{name}`: {meaning.replace('  [', ' [')}\n" for name, meaning in records))
+    return "\n".join([*parts, *_prose(command.epilog or "")])
+
+
+def _prose(text: str) -> Iterator[str]:
+    """Click's help as Markdown; a preformatted paragraph is a heading and a block of code."""
+    for paragraph in inspect.cleandoc(text).split("\n\n"):
+        if not paragraph.startswith(PREFORMATTED):
+            yield " ".join(paragraph.split()) + "\n"
+            continue
+        title, _, body = paragraph.removeprefix(PREFORMATTED).strip("\n").partition("\n")
+        language, prompt = ("console", "$ ") if title.startswith("Example") else ("text", "")
+        lines = "".join(f"{prompt}{line}\n" for line in inspect.cleandoc(body).splitlines())
+        yield f"{title.strip()}\n\n```{language}\n{lines}```\n"
+
+
+PAGES = {"settings.md": settings, "commands.md": commands}
+
+
+@click.command(help=__doc__)
+@click.option("--check", is_flag=True, help="Write nothing; exit code 1 when a page is out of date.")
+@click.pass_context
+def main(ctx: click.Context, check: bool) -> None:
+    """The command."""
+    for name, page in PAGES.items():
+        path = REFERENCE / name
+        text = page()
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
+        if check:
+            click.echo(f"{path} is out of date\nNext: python docs/generate.py", err=True)
+            ctx.exit(1)
+        path.write_text(text, encoding="utf-8")
+        click.echo(f"Wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""One frozen object holds every setting: `NOTIFY_*` in the environment first, then `.env`, then the default.
+
+An unknown `NOTIFY_` name is refused with the nearest right one, and a value that nothing could work with is refused
+by the name of its variable; production refuses the defaults that are only safe on a developer's machine.
+"""
+
+from notify.settings.fields import DEVELOPMENT_SECRET, PREFIX, Environment, LogFormat, Settings
+from notify.settings.reading import OTHER_NAMES, load, sources
+from notify.settings.redaction import redact
+from notify.settings.rules import time_zones
+
+__all__ = [
+    "DEVELOPMENT_SECRET",
+    "OTHER_NAMES",
+    "PREFIX",
+    "Environment",
+    "LogFormat",
+    "Settings",
+    "load",
+    "redact",
+    "sources",
+    "time_zones",
+]

@@ -1,0 +1,130 @@
+"""What the text of a setting may be. Each rule returns the value, or says in a ValueError what to write instead.
+
+A secret is never repeated.
+"""
+
+from __future__ import annotations
+
+import re
+from email.utils import parseaddr
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import SecretStr
+
+from notify.errors import did_you_mean
+
+REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
+NOT_IANA = frozenset({"localtime", "posixrules", "Factory"})  # lie among the zone files, and differ from host to host
+_MAILBOX = re.compile(r'\s*(?:(?:"(?:[^"\\]|\\.)*"\s*|[^<>"]*)<[^<>]*>|[^<>"\s]+)\s*')
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """The IANA names of time zones that this installation knows."""
+    return frozenset(available_timezones()) - NOT_IANA
+
+
+def unless_blank(value: Any) -> Any:
+    """None for an empty text: `NOTIFY_REDIS_URL=` says that there is none."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def redis_url(value: SecretStr | None) -> SecretStr | None:
+    """The URL of a Redis."""
+    if value is not None:
+        url = value.get_secret_value()
+        if "://" not in url or url.partition("://")[0] not in REDIS_SCHEMES:
+            raise ValueError("must begin with redis://, rediss:// or unix://, like redis://:password@host:6379/0")
+        _require_readable(url)
+    return value
+
+
+def broker_url(value: SecretStr | None) -> SecretStr | None:
+    """The URL of a broker. Which schemes there are is known where brokers are opened."""
+    if value is not None:
+        url = value.get_secret_value()
+        if "://" not in url:
+            raise ValueError("must be a URL like redis://:password@host:6379/0 or amqp://user:password@host//")
+        _require_readable(url)
+    return value
+
+
+def one_url(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    """A list of providers, as long as only the first would ever be used."""
+    if not value:
+        raise ValueError("is empty; write a provider's URL, such as smtp://user:password@host:587?tls=starttls")
+    if not all("://" in url.get_secret_value() for url in value[1:]):
+        raise ValueError("a comma or space ends a URL; percent-encode them in user and password, as %2C and %20")
+    if len(value) > 1:
+        raise ValueError(
+            "takes one URL in this version, which would never use the others: failover comes later; "
+            "write only the first, and a comma within it as %2C"
+        )
+    return value
+
+
+def mailbox(value: str | None) -> str | None:
+    """`Name <address>`, or a bare address, as a mail header can hold it."""
+    if value is not None and (
+        re.search(r"[\r\n\0]", value)
+        or not _MAILBOX.fullmatch(value)
+        or _normal(parseaddr(value)[1], anywhere=True) is None
+    ):
+        raise ValueError(f"write it like 'Name <address@example.org>', not {value!r}")
+    return value
+
+
+def domain(value: str | None) -> str | None:
+    """A domain that can stand behind the @ of a Message-ID."""
+    if value is not None and _normal(f"x@{value}", anywhere=True) is None:
+        raise ValueError(f"must be a domain such as mail.example.org, not {value!r}")
+    return value
+
+
+def folded_addresses(value: frozenset[str]) -> frozenset[str]:
+    """Addresses in the form in which they are compared."""
+    known = {given: _normal(given, anywhere=False) for given in sorted(value)}
+    wrong = next((given for given, address in known.items() if address is None), None)
+    if wrong is not None:
+        raise ValueError(f"{wrong!r} is not an e-mail address; write addresses, separated by commas")
+    return frozenset(address.casefold() for address in known.values() if address)
+
+
+def time_zone(value: str) -> str:
+    """An IANA name."""
+    if value not in time_zones():
+        near = did_you_mean(value, time_zones()) or "."
+        raise ValueError(f"{value!r} is not an IANA time zone{near} Write it like Europe/Amsterdam.")
+    return value
+
+
+def user_and_password(value: SecretStr | None) -> SecretStr | None:
+    """`user:password` (RFC 7617 §2)."""
+    if value is not None and not re.fullmatch(r"[^:]+:.+", value.get_secret_value()):
+        raise ValueError("write it like user:password")
+    return value
+
+
+def _require_readable(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - reading it is what checks it
+    except ValueError:
+        raise ValueError("host or port cannot be read; percent-encode '/', '?', '#' and '@' in a password") from None
+    if parts.scheme in ("redis", "rediss") and not re.fullmatch(r"/?[0-9]*", parts.path):
+        raise ValueError("what follows the host must be a database's number, like redis://host:6379/0")
+
+
+def _normal(address: str, *, anywhere: bool) -> str | None:
+    """The address in normal form; with `anywhere`, also one that only works on the network of an institution."""
+    try:
+        found = validate_email(
+            address, check_deliverability=False, test_environment=True, globally_deliverable=not anywhere
+        )
+    except EmailNotValidError:
+        return None
+    return found.normalized

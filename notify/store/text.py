@@ -1,0 +1,21 @@
+"""One line of text that every database stores: what a key, a tag, a name or a tenant may be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+LONGEST = 255
+_SPOILERS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and surrogates, which no encoding takes
+
+
+def line(what: str, value: Any, error: Callable[[str], Exception]) -> str:
+    """`value`, which must be a text of 1 to 255 characters on one line; else raises `error`, which names `what`."""
+    if not isinstance(value, str):
+        raise error(f"{what} must be text, not {type(value).__name__}")
+    if not value.strip() or len(value) > LONGEST:
+        raise error(f"{what} must have 1 to {LONGEST} characters and not be blank, unlike {value!r:.60}")
+    if _SPOILERS.search(value):
+        raise error(f"{what} must be one line of text without control characters or lone surrogates, not {value!r:.60}")
+    return value
