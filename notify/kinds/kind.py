@@ -91,6 +91,6 @@ class CompiledKind:
 def _texts(value: Any, depth: int = 0) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif depth < values.MAXIMUM_DEPTH and isinstance(value, Mapping | list | tuple):  # what is deeper is refused as data
+    elif depth < values.MAXIMUM_DEPTH and isinstance(value, Mapping | list | tuple):  # deeper data is refused as such
         for part in value.values() if isinstance(value, Mapping) else value:
             yield from _texts(part, depth + 1)
