@@ -83,11 +83,13 @@ def _beat(relayed: datetime | None, now: datetime, stale: timedelta) -> list[str
 
 
 def _workers(workers: tuple[Worker, ...], now: datetime, stale: timedelta) -> list[str]:
+    """Silent workers whose queues nobody else serves; one that was replaced is no trouble any more."""
     fresh = [worker for worker in workers if now - worker.seen_at <= stale]
+    served = {queue for worker in fresh for queue in worker.queues.split(",")}
     silent = [
         f"worker {worker.name} was last seen {_ago(now - worker.seen_at)} ago. Next: look at its log, start it again"
         for worker in workers
-        if worker not in fresh
+        if worker not in fresh and not served.issuperset(worker.queues.split(","))
     ]
     return silent if fresh else [*silent, "no worker is alive. Next: notify worker"]
 

@@ -14,6 +14,7 @@ from notify.audience.description import locale as known_locale
 from notify.channels.email import letter
 from notify.errors import InvalidData, InvalidRecipient
 from notify.intake.request import named_kind
+from notify.kinds import CompiledKind
 from notify.model import Address, Channel, Mode, Recipient
 from notify.settings import Environment
 from notify.store import recipients, tenants
@@ -48,7 +49,7 @@ def preview(
     """
     compiled = named_kind(app, kind)
     wanted = None if locale is None else known_locale("preview", locale, InvalidData)
-    person = _person(app, to, tenant)
+    person = _somebody(compiled) if to is None else _person(app, to, tenant)
     compiled.validate_recipient(person.attributes)
     values = compiled.typed(compiled.validate(compiled.sample if data is None else data))
     address = person.addresses.get(Channel.EMAIL, Address(Channel.EMAIL, EXAMPLE_ADDRESS))
@@ -72,9 +73,23 @@ def preview(
     return Preview(rendered.subject, rendered.html, rendered.text, rendered.locale, envelope.content)
 
 
-def _person(app: App, to: To | None, tenant: str | None) -> Recipient:
-    if to is None:
-        return Recipient(SOMEBODY, "user-42", attributes={"name": "Ada Lovelace"})
+def _somebody(kind: CompiledKind) -> Recipient:
+    """The recipient of the kind's sample, or a made-up one."""
+    attributes = {"name": "Ada Lovelace", **kind.sample_recipient}
+    fields = {name: attributes.pop(name, None) for name in ("key", "locale", "timezone")}
+    address = attributes.pop("address", None) or EXAMPLE_ADDRESS
+    return Recipient(
+        SOMEBODY,
+        fields["key"] or "user-42",
+        fields["locale"],
+        fields["timezone"],
+        attributes,
+        tuple(attributes.pop("tags", ())),
+        {Channel.EMAIL: Address(Channel.EMAIL, address)},
+    )
+
+
+def _person(app: App, to: To, tenant: str | None) -> Recipient:
     described = describe(to, allow_test=app.settings.env is Environment.DEVELOPMENT)
     known: dict[str, Recipient] = {}
     if isinstance(to, str):

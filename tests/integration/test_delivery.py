@@ -26,7 +26,7 @@ from notify.delivery.relay import tick
 from notify.dev.mailbox import Mailbox
 from notify.errors import Unreachable
 from notify.model import Attempt, Batch, Channel, Message, MessageState, Outcome, Suppression
-from notify.store import batches, messages, suppressions, tables, tenants
+from notify.store import batches, messages, presence, suppressions, tables, tenants
 from notify.testing import MovableClock
 from tests.drain import drain
 from tests.kinds import make_kind
@@ -723,3 +723,18 @@ def test_status_minds_only_queues_that_nobody_works_on(at: Callable[..., App], c
         found = batches.due(connection, clock.now(), unclaimed_since=clock.now(), limit=1)
     assert claim(app, found[0].id, "busy") is not None
     assert not any("email.normal" in problem for problem in status(app).problems)
+
+
+def test_a_silent_worker_is_trouble_only_while_nobody_serves_its_queues(
+    at: Callable[..., App], clock: MovableClock
+) -> None:
+    from notify.delivery import status
+
+    app = at()
+    with app.store.begin() as connection:
+        presence.heartbeat(connection, "host:1", "email.bulk,system", clock.now())
+    clock.move(timedelta(minutes=5))
+    assert any("worker host:1 was last seen 5 min ago" in problem for problem in status(app).problems)
+    with app.store.begin() as connection:
+        presence.heartbeat(connection, "host:2", "email.bulk,email.normal,system", clock.now())
+    assert not any("worker" in problem for problem in status(app).problems if "beat" not in problem)

@@ -410,3 +410,9 @@ def test_two_callers_who_say_different_things_of_one_person_are_both_heard(app: 
         with app.store.read() as connection:
             person = recipients.by_keys(connection, tenants.DEFAULT_ID, [key])[key]
         assert person.attributes == {"left": 1, "right": 1}
+
+
+def test_preview_shows_the_recipient_of_the_sample(app: App, templates: Path) -> None:
+    html = "<html lang='en'><body>{{ recipient.company }}, {{ recipient.key }}</body></html>"
+    make_kind(templates, "b2b", html=html, sample={"recipient": {"company": "Analytical Engines"}})
+    assert "Analytical Engines, user-42" in notify.preview("b2b").text
