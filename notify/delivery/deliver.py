@@ -13,7 +13,7 @@ from notify.channels.registry import provider_for
 from notify.delivery.lease import Lease, claim, renewing
 from notify.delivery.ledger import LeaseLost, Ledger
 from notify.delivery.prepare import Preparation, Prepared
-from notify.errors import DeliveryError, Misconfigured, Unreachable
+from notify.errors import DeliveryError, Misconfigured, OperatorError, Unreachable
 from notify.model import Batch, Mode, Skip, Suppression
 from notify.policy import decide
 from notify.store import suppressions
@@ -37,7 +37,7 @@ def deliver(app: App, batch_id: UUID, *, worker: str, stopping: threading.Event)
         ledger = Ledger(app, lease)
         try:
             with renewing(app, lease):
-                _hand_over(app, lease, ledger, stopping)
+                whole = _hand_over(app, lease, ledger, stopping)
                 rest = _settle(app, lease, ledger)
         except LeaseLost:
             emit("batch.lost", epoch=lease.batch.epoch)
@@ -46,12 +46,16 @@ def deliver(app: App, batch_id: UUID, *, worker: str, stopping: threading.Event)
             lease.journal.close()
         counts = dict(+ledger.counts)
         emit("batch.settled", epoch=lease.batch.epoch, **counts)
-        ring(app, rest)
+        if whole:
+            ring(app, rest)
         return counts
 
 
-def _hand_over(app: App, lease: Lease, ledger: Ledger, stopping: threading.Event) -> None:
-    """Hand over one message after the other, until all are, or a reason comes up to leave the rest to later."""
+def _hand_over(app: App, lease: Lease, ledger: Ledger, stopping: threading.Event) -> bool:
+    """Hand over one message after the other, until all are, or a reason comes up to leave the rest to later.
+
+    False when the journal or the database failed us: the rest is for the relay then, not to be rung for at once.
+    """
     try:
         forbidden = _suppressions(app, lease)
         with ExitStack() as stack:
@@ -69,7 +73,7 @@ def _hand_over(app: App, lease: Lease, ledger: Ledger, stopping: threading.Event
                     ledger.put_off(lease.work[position:], error, provider.name)
                     break
                 if not lease.held(app.clock.now()) or not lease.journal.enter(work.message.id):
-                    break
+                    return False
                 try:
                     ledger.accepted(work, prepared, line.send(prepared.envelope), provider.name)
                     lines.answered()
@@ -80,6 +84,8 @@ def _hand_over(app: App, lease: Lease, ledger: Ledger, stopping: threading.Event
                         break
     except Unreachable as error:  # database or journal: what is known is settled, the rest waits
         emit("batch.handed_back", reason=str(error))
+        return False
+    return True
 
 
 def _prepared(
@@ -91,7 +97,7 @@ def _prepared(
         if no is None:
             return prepare(work)
         ledger.skipped(work, no)
-    except Unreachable:
+    except OperatorError:
         raise
     except Exception as error:  # a template may raise anything: it must not take the batch along
         ledger.unrenderable(work, error)

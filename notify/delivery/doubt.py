@@ -79,7 +79,7 @@ def _doubt(app: App, connection: Connection, batch: Batch, rows: Sequence[HalfWa
         at=now,
         tried=True,
         reason="worker_died",
-        rule="the journal's last entry has no answer",
+        rule="its hand-over had begun, and nobody knows how it ended",
     )
     messages.record(connection, [_attempt(app, batch, row, Outcome.UNCERTAIN, now) for row in rows])
     may = [row for row in rows if on_doubt(app, row.kind) is OnDoubt.RESEND]
@@ -105,6 +105,8 @@ def _doubt(app: App, connection: Connection, batch: Batch, rows: Sequence[HalfWa
         rule="on_doubt = resend",
     )
     for row in rows:
+        if row.id in exhausted:
+            emit("message.dead", message=row.id, notification=row.notification_id, reason="worker_died")
         emit("message.in_doubt", message=row.id, notification=row.notification_id, resent=row.id in resend)
 
 

@@ -54,6 +54,7 @@ def status(app: App) -> Status:
         tally = messages.tally(connection)
         oldest = batches.oldest_due(connection)
         unattended = batches.unattended(connection, now)
+        put_off = messages.put_off(connection)
         ticks = presence.ticks(connection)
         workers = tuple(presence.alive(connection))
     states: Counter[str] = Counter()
@@ -67,6 +68,7 @@ def status(app: App) -> Status:
         *_beat(ticks.get("relay"), now, stale),
         *_workers(workers, now, stale),
         *_backlog(unattended, now, stale),
+        *_outage(put_off, now, stale),
     ]
     return Status(now, dict(states), reasons, oldest, ticks, workers, tuple(problems))
 
@@ -100,6 +102,15 @@ def _backlog(unattended: dict[str, datetime], now: datetime, stale: timedelta) -
         f"Next: notify worker --lanes {queue.partition('.')[2]}"
         for queue, due in sorted(unattended.items())
         if now - due > stale
+    ]
+
+
+def _outage(put_off: list[tuple[str, int, datetime]], now: datetime, stale: timedelta) -> list[str]:
+    return [
+        f"{count} messages wait untried, the oldest for {_ago(now - since)}, because of the provider: {reason}. "
+        "Next: notify messages list --state queued, and look at the provider"
+        for reason, count, since in sorted(put_off)
+        if now - since > stale
     ]
 
 

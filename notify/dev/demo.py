@@ -130,7 +130,7 @@ def show(account: Account, stack: Stack, console: Console) -> None:
 
 
 def _import(app: App, progress: Progress) -> Imported:
-    task = progress.add_task("Importing the roster")
+    task = progress.add_task("Importing the roster (B)")
     return import_roster(
         app,
         shipped("examples/roster.csv"),

@@ -219,7 +219,7 @@ class _Planned:
             batch = Batch(uuid7(), self._notification.tenant_id, channel, lane, due_at, size=len(part))
             self.batches.append(batch)
             for person, data in part:
-                reason = "scheduled" if deferred else None
+                reason = messages.SCHEDULED if deferred else None
                 self.rows.append((self._message(person, channel, due_at, reason=reason, batch=batch), data))
 
     def _message(

@@ -125,17 +125,26 @@ def oldest_due(connection: sa.Connection) -> datetime | None:
 
 
 def unattended(connection: sa.Connection, now: datetime) -> dict[str, datetime]:
-    """For each queue in which batches wait though no worker holds any of its batches, when the oldest was due."""
-    held = sa.select(batches.c.channel, batches.c.lane).where(
-        batches.c.state == BatchState.LEASED, batches.c.lease_until > now
-    )
-    attended = {(row.channel, row.lane) for row in connection.execute(held.distinct())}
-    waiting = connection.execute(
-        sa.select(batches.c.channel, batches.c.lane, sa.func.min(batches.c.due_at).label("due_at"))
-        .where(batches.c.state == BatchState.READY)
-        .group_by(batches.c.channel, batches.c.lane)
-    )
-    return {f"{row.channel}.{row.lane}": row.due_at for row in waiting if (row.channel, row.lane) not in attended}
+    """For each queue in which work waits though no worker holds any of it, since when the oldest does.
+
+    Work waits in batches that are due, and in those whose lease ran out.
+    """
+    queue = (batches.c.channel, batches.c.lane)
+    leased = batches.c.state == BatchState.LEASED
+    held = connection.execute(sa.select(*queue).where(leased, batches.c.lease_until > now).distinct())
+    attended = {(row.channel, row.lane) for row in held}
+    oldest: dict[str, datetime] = {}
+    for moment, wanted in (
+        (batches.c.due_at, batches.c.state == BatchState.READY),
+        (batches.c.lease_until, sa.and_(leased, batches.c.lease_until <= now)),
+    ):
+        for row in connection.execute(
+            sa.select(*queue, sa.func.min(moment).label("at")).where(wanted).group_by(*queue)
+        ):
+            if (row.channel, row.lane) not in attended:
+                name = f"{row.channel}.{row.lane}"
+                oldest[name] = min(row.at, oldest.get(name, row.at))
+    return oldest
 
 
 def _held(batch: Batch) -> tuple[sa.ColumnElement[bool], ...]:

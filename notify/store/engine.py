@@ -22,6 +22,7 @@ BUSY_SECONDS = 30  # a SQLite writer waits this long for the others
 STATEMENT_SECONDS = 60  # backstop against a query that hangs
 CONNECT_SECONDS = 5
 READ_ONLY = "notify_read_only"
+GIVEN_UP = frozenset({"40001", "40P01", "55P03", "57014", "25P03", "25006"})  # deadlock, time-outs, a standby
 AWAY = ("08", "53", "57P")  # connection trouble, no resources, shutting down; a deadlock or a time-out is an answer
 UNDEFINED_TABLE, UNDEFINED_COLUMN = "42P01", "42703"  # PostgreSQL, appendix A: error codes
 
@@ -43,7 +44,7 @@ class Store:
             with self.engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
-            raise explained(error, self.engine.url) from error
+            raise _given_up(error) or explained(error, self.engine.url) from error
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -52,7 +53,7 @@ class Store:
             with self.engine.connect() as connection:
                 yield connection.execution_options(**{READ_ONLY: True})
         except DBAPIError as error:
-            raise explained(error, self.engine.url) from error
+            raise _given_up(error) or explained(error, self.engine.url) from error
 
     @contextmanager
     def join(self, session: Session | None) -> Iterator[sa.Connection]:
@@ -62,13 +63,11 @@ class Store:
                 yield connection
             return
         try:
-            connection = session.connection()
+            yield session.connection()
         except sa.exc.UnboundExecutionError:
             raise InvalidSession("session is bound to no engine; bind it to notify's database") from None
-        try:
-            yield connection
         except DBAPIError as error:
-            raise explained(error, connection.engine.url) from error
+            raise explained(error, session.get_bind().engine.url) from error
 
     def close(self) -> None:
         """Return every connection to the database server."""
@@ -93,6 +92,16 @@ def open_store(url: str, *, joins_sessions: bool = True) -> Store:
             raise InvalidSettings(
                 f"NOTIFY_DATABASE_URL: {other} is not supported; use postgresql+psycopg:// or sqlite:///"
             )
+
+
+def _given_up(error: DBAPIError) -> Unreachable | None:
+    """For a transaction of our own, a deadlock or a time-out is no other than a database that was away: try again."""
+    if getattr(error.orig, "sqlstate", None) not in GIVEN_UP:
+        return None
+    return Unreachable(
+        f"The database gave a statement up: {str(error.orig).splitlines()[0]}\n"
+        "Next: nothing, it is tried again; if it comes often, look for long transactions."
+    )
 
 
 def explained(error: DBAPIError, url: sa.URL) -> Exception:

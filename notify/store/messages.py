@@ -14,8 +14,11 @@ from uuid_utils.compat import uuid7
 from notify.model import TRANSITIONS, Attempt, Batch, Channel, Message, MessageState, Mode, Outcome, Recipient
 from notify.model.recipient import Address
 from notify.store import batches
-from notify.store.engine import any_of
+from notify.store.engine import any_of, upsert
 from notify.store.tables import attempts, messages, notifications, recipients
+
+SCHEDULED = "scheduled"
+"""The reason of a message that waits for the time it was planned for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +154,9 @@ def record(connection: sa.Connection, rows: Sequence[Attempt]) -> None:
     """Write attempts. They are never updated."""
     if rows:
         connection.execute(
-            sa.insert(attempts), [{column.name: getattr(row, column.name) for column in attempts.c} for row in rows]
+            # written again when the commit's answer was lost: the same rows, no others
+            upsert(connection, attempts).on_conflict_do_nothing(index_elements=["id"]),
+            [{column.name: getattr(row, column.name) for column in attempts.c} for row in rows],
         )
 
 
@@ -271,6 +276,21 @@ def tally(
     if notification_ids is not None:
         counted = counted.where(any_of(connection, messages.c.notification_id, list(notification_ids)))
     return [(MessageState(state), reason, count) for state, reason, count in connection.execute(counted)]
+
+
+def put_off(connection: sa.Connection) -> list[tuple[str, int, datetime]]:
+    """Messages that wait untried because their provider takes nothing: for each reason how many, and since when."""
+    rows = connection.execute(
+        sa.select(messages.c.reason, sa.func.count(), sa.func.min(messages.c.created_at))
+        .where(
+            messages.c.state == MessageState.QUEUED,
+            messages.c.attempts == 0,
+            messages.c.reason.is_not(None),
+            messages.c.reason != SCHEDULED,
+        )
+        .group_by(messages.c.reason)
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def _message(row: Any) -> Message:

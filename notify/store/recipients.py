@@ -73,15 +73,19 @@ class Written:
 
 def apply(connection: sa.Connection, tenant_id: UUID, changes: Sequence[Change], now: datetime) -> Written:
     """Make or change these recipients (distinct keys), in a number of statements that does not grow with theirs."""
-    present = by_keys(connection, tenant_id, [change.key for change in changes], lock=True)
+    seen = by_keys(connection, tenant_id, [change.key for change in changes])
     # in one order everywhere: two callers who write the same recipients must not wait for each other in a circle
-    merged = [_merge(change, present.get(change.key)) for change in sorted(changes, key=lambda change: change.key)]
-    differing = [recipient for recipient in merged if recipient != present.get(recipient.key)]
-    if differing:
-        _write(connection, tenant_id, differing, now)
-        _write_addresses(connection, tenant_id, differing, present, now)
-    inserted = sum(recipient.key not in present for recipient in differing)
-    return Written(inserted, len(differing) - inserted, len(changes) - len(differing))
+    ordered = sorted(changes, key=lambda change: change.key)
+    news = [change for change in ordered if _merge(change, seen.get(change.key)) != seen.get(change.key)]
+    if not news:
+        return Written(0, 0, len(changes))  # and nothing is locked: who says nothing new keeps nobody waiting
+    present = by_keys(connection, tenant_id, [change.key for change in news], lock=True)
+    merged = [_merge(change, present.get(change.key)) for change in news]
+    _write(connection, tenant_id, [row for row in merged if row.key in present], now)
+    _write(connection, tenant_id, [row for row in merged if row.key not in present], now, unseen=True)
+    _write_addresses(connection, tenant_id, merged, present, now)
+    inserted = sum(row.key not in present for row in merged)
+    return Written(inserted, len(merged) - inserted, len(changes) - len(merged))
 
 
 def _merge(change: Change, before: Recipient | None) -> Recipient:
@@ -103,21 +107,24 @@ def _merge(change: Change, before: Recipient | None) -> Recipient:
     )
 
 
-def _write(connection: sa.Connection, tenant_id: UUID, rows: Sequence[Recipient], now: datetime) -> None:
+def _write(
+    connection: sa.Connection, tenant_id: UUID, rows: Sequence[Recipient], now: datetime, *, unseen: bool = False
+) -> None:
+    """Write merged rows. What was `unseen` another caller may have made meanwhile: it keeps what ours do not say."""
+    if not rows:
+        return
     insert = upsert(connection, recipients)
     said, known = insert.excluded, recipients.c
-    both = known.attributes.op("||")(said.attributes) if connection.dialect.name == "postgresql" else said.attributes
+    kept: dict[str, Any] = {name: said[name] for name in ("locale", "timezone", "attributes", "tags", "updated_at")}
+    if unseen and connection.dialect.name == "postgresql":  # SQLite has one writer at a time: nothing is unseen there
+        kept |= {
+            "locale": sa.func.coalesce(said.locale, known.locale),
+            "timezone": sa.func.coalesce(said.timezone, known.timezone),
+            "attributes": known.attributes.op("||")(said.attributes),
+            "tags": sa.case((sa.cast(said.tags, sa.Text) == "[]", known.tags), else_=said.tags),
+        }
     connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=["tenant_id", "key"],
-            set_={  # a recipient that another caller has made since we looked keeps what we do not say
-                "locale": sa.func.coalesce(said.locale, known.locale),
-                "timezone": sa.func.coalesce(said.timezone, known.timezone),
-                "attributes": both,
-                "tags": said.tags,
-                "updated_at": said.updated_at,
-            },
-        ),
+        insert.on_conflict_do_update(index_elements=["tenant_id", "key"], set_=kept),
         [
             {
                 "id": row.id,

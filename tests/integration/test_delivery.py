@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -26,7 +27,7 @@ from notify.delivery.relay import tick
 from notify.dev.mailbox import Mailbox
 from notify.errors import Unreachable
 from notify.model import Attempt, Batch, Channel, Message, MessageState, Outcome, Suppression
-from notify.store import batches, messages, presence, suppressions, tables, tenants
+from notify.store import batches, messages, notifications, presence, suppressions, tables, tenants
 from notify.testing import MovableClock
 from tests.drain import drain
 from tests.kinds import make_kind
@@ -738,3 +739,100 @@ def test_a_silent_worker_is_trouble_only_while_nobody_serves_its_queues(
     with app.store.begin() as connection:
         presence.heartbeat(connection, "host:2", "email.bulk,email.normal,system", clock.now())
     assert not any("worker" in problem for problem in status(app).problems if "beat" not in problem)
+
+
+def gives_up(sqlstate: str) -> sa.exc.OperationalError:
+    """What a deadlock looks like."""
+    cause = psycopg.errors.lookup(sqlstate)("gave up")
+    return sa.exc.OperationalError("UPDATE …", {}, cause)
+
+
+@pytest.mark.parametrize("sqlstate", ["40P01", "57014"])
+def test_a_deadlock_while_settling_is_tried_again_and_doubles_nothing(
+    at: Callable[..., App], mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, sqlstate: str
+) -> None:
+    app, finish = at(), batches.finish
+    send(app, *people(3))
+
+    def once(*_: object) -> bool:
+        monkeypatch.setattr(batches, "finish", finish)
+        raise gives_up(sqlstate)
+
+    monkeypatch.setattr(batches, "finish", once)
+    assert deliver(app, only_batch(app).id, worker="test", stopping=NEVER) == {"sent": 3}
+    assert mailbox.count == 3
+
+
+def test_a_database_that_gives_up_while_rendering_kills_nothing(
+    at: Callable[..., App], mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = at()
+    send(app, *people(3))
+
+    def gave_up(*_: object) -> None:
+        raise gives_up("57014")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(notifications, "attachments_of", gave_up)
+        assert deliver(app, only_batch(app).id, worker="test", stopping=NEVER) == {"handed_back": 3}
+    drain(app)
+    assert (states(app), mailbox.count) == ({"sent": 3}, 3)
+
+
+def test_what_is_handed_back_for_want_of_a_journal_is_not_rung_for_at_once(
+    at: Callable[..., App], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung: list[object] = []
+    quiet = at()
+    app = App(quiet.settings, quiet.store, quiet.channels, quiet.kinds, quiet.redis, quiet.clock, rung.append)
+    send(quiet, *people(2))
+    monkeypatch.setattr(Journal, "enter", lambda *_: False)
+    assert deliver(app, only_batch(app).id, worker="test", stopping=NEVER) == {"handed_back": 2}
+    assert rung == []
+
+
+def test_a_failure_whose_commit_got_no_answer_is_not_written_twice(
+    at: Callable[..., App], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from notify.store import Store
+
+    with Moody(tmp_path / "moody", rcpt={"u0@example.org": "550 5.1.1 no such user"}) as server:
+        app = at(f"smtp://127.0.0.1:{server.port}")
+        send(app, *people(2))
+        batch, begin, take = only_batch(app), Store.begin, messages.take
+
+        @contextmanager
+        def committed_but_lost(store: Store) -> Iterator[sa.Connection]:
+            with begin(store) as connection:
+                yield connection
+            monkeypatch.setattr(Store, "begin", begin)
+            raise Unreachable("the connection broke after the commit")
+
+        def then_lose(*arguments: Any, **times: Any) -> Any:
+            monkeypatch.setattr(Store, "begin", committed_but_lost)  # from the next transaction on
+            return take(*arguments, **times)
+
+        monkeypatch.setattr(messages, "take", then_lose)
+        assert deliver(app, batch.id, worker="test", stopping=NEVER) == {"dead": 1, "handed_back": 1}
+        drain(app)
+    assert states(app) == {"dead": 1, "sent": 1}
+    with app.store.read() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(tables.attempts)) == 2
+
+
+def test_status_tells_of_an_outage_and_of_work_that_a_dead_worker_left(
+    at: Callable[..., App], clock: MovableClock
+) -> None:
+    from notify.delivery import status
+
+    away = at(f"smtp://127.0.0.1:{free_port()}")
+    send(away, *people(3))
+    drain(away)
+    assert not any("untried" in problem for problem in status(away).problems)
+    clock.move(timedelta(minutes=3))
+    drain(away)
+    assert any("3 messages wait untried" in problem and "unreachable" in problem for problem in status(away).problems)
+    clock.move(timedelta(minutes=3))
+    assert claim(away, only_batch(away).id, "dies") is not None
+    clock.move(timedelta(minutes=3))
+    assert any("messages in email.normal wait" in problem for problem in status(away).problems)

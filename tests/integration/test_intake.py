@@ -416,3 +416,22 @@ def test_preview_shows_the_recipient_of_the_sample(app: App, templates: Path) ->
     html = "<html lang='en'><body>{{ recipient.company }}, {{ recipient.key }}</body></html>"
     make_kind(templates, "b2b", html=html, sample={"recipient": {"company": "Analytical Engines"}})
     assert "Analytical Engines, user-42" in notify.preview("b2b").text
+
+
+def test_a_person_described_as_known_already_keeps_nobody_waiting(app: App) -> None:
+    if app.store.engine.dialect.name == "sqlite":
+        return  # one writer at a time, whatever it writes
+    notify.send("hello", to=ADA)
+    with Session(app.store.engine) as first, Session(app.store.engine) as second:
+        for session in (first, second):
+            session.execute(sa.text("SET LOCAL statement_timeout = 2000"))
+            notify.send("hello", to=ADA, session=session)  # the first has not committed yet
+        second.commit()
+        first.commit()
+
+
+def test_a_session_whose_database_is_away_says_so(app: App) -> None:
+    engine = sa.create_engine("postgresql+psycopg://notify:hunter2@127.0.0.1:1/notify")
+    with Session(engine) as session, pytest.raises(Unreachable, match="does not answer"):
+        notify.send("hello", to=ADA, session=session)
+    engine.dispose()

@@ -94,13 +94,13 @@ def refusal(step: Step, code: int, text: bytes) -> DeliveryError:
     response = said(code, text)
     permanent = code // 100 == 5  # noqa: PLR2004 - the class of the code, RFC 5321 §4.2.1
     if code // 100 == 4:  # noqa: PLR2004
-        return Transient(f"{step}_deferred", response, line_lost=code == CLOSING)
+        return Transient(f"{step}_deferred", response, line_lost=code == CLOSING or step in HANDSHAKE)
     if not permanent:
         return (Uncertain if step is Step.BODY else Transient)(f"{step}_unintelligible", response, line_lost=True)
     if step in (Step.STARTTLS, Step.AUTH) or code == AUTHENTICATION_REQUIRED:
         return Misconfigured(f"{step}_refused", response)
     if step in (Step.CONNECT, Step.HELO):
-        return Transient(f"{step}_refused", response)
+        return Transient(f"{step}_refused", response, line_lost=True)
     return _rejection(step, code, response)
 
 
