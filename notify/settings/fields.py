@@ -9,6 +9,7 @@ import tempfile
 from datetime import timedelta
 from email.utils import parseaddr
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -189,4 +190,15 @@ class Settings(BaseSettings):
     @property
     def message_id_domain(self) -> str:
         """The domain of Message-ID headers."""
-        return self.email_domain or parseaddr(self.email_from)[1].rpartition("@")[2]
+        return self.email_domain or _bare(self.email_from).rpartition("@")[2]
+
+    @property
+    def return_path(self) -> str:
+        """The bare address of the From header: where bounces go."""
+        return _bare(self.email_from)
+
+
+@lru_cache
+def _bare(mailbox: str) -> str:
+    """The address alone; asked for every message."""
+    return parseaddr(mailbox)[1]

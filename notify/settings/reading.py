@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from notify.errors import InvalidSettings, did_you_mean
 from notify.settings.fields import PREFIX, Settings
 
-OTHER_NAMES = frozenset({"NOTIFY_TEST_DSN"})  # read by the test suite only
+OTHER_NAMES = frozenset({"NOTIFY_TEST_DSN", "NOTIFY_BENCH_DSN"})  # read by the test suite and the benchmarks
 
 
 def load(env_file: Path | None = Path(".env"), **overrides: Any) -> Settings:

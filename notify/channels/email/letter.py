@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from email.utils import parseaddr
 from uuid import UUID
 
 from notify.channels.email import mime
@@ -50,9 +49,4 @@ def envelope(
         headers={"X-Notify-Mode": "test"} if test else {},
         attachments=attachments,
     )
-    return Envelope(message_id, address, return_path(settings), compose(mail))
-
-
-def return_path(settings: Settings) -> str:
-    """The bare address of the From header: where bounces go."""
-    return parseaddr(settings.email_from)[1]
+    return Envelope(message_id, address, settings.return_path, compose(mail))

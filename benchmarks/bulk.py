@@ -1,0 +1,82 @@
+"""How many mails a second a mailout makes, end to end, beside the batch and the naive yardstick of the same run.
+
+`python -m benchmarks.bulk --messages 60000 --json` ends with one JSON line: `product`, `batch` and `naive` in
+messages/s, `planned` in recipients/s, and how, where and beside what they were measured.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import asdict
+from typing import Any
+
+import click
+from rich.console import Console
+
+from benchmarks import machine, product, report
+from benchmarks.rivals import Track
+from benchmarks.services import OWN, SMTP_SINK, default_sink, exit_on_sigterm, postgresql, temporary_folder, valkey
+from notify.model import Lane
+
+LEAST = 10_000  # fewer are all in flight at once: 500 in each thread's hands
+NAIVE_SHARE, NAIVE_LEAST = 20, 2000  # the naive yardstick sends a 20th of the messages, but no fewer than 2,000
+
+
+def measure(
+    messages: int, *, database: str = "postgresql", workers: int = 2, sink: str | None = None
+) -> dict[str, Any]:
+    """Run product and yardsticks, one after the other. The yardsticks are on PostgreSQL whatever the product is on."""
+    sink = sink or default_sink()
+    facts = machine.facts()
+    with ExitStack() as stack:
+        folder = stack.enter_context(temporary_folder())
+        socket = stack.enter_context(valkey(folder))
+        dsn = stack.enter_context(postgresql())
+        url = dsn if database == "postgresql" else f"sqlite:///{folder / 'notify.db'}"
+        with product.installed(url, socket, folder, Lane.BULK) as app:
+            planned = product.plan(app, messages, Lane.BULK)
+            delivered = product.deliver(app, messages, workers=workers, sink_name=sink, folder=folder)
+            facts["database"] = product.database_version(app)
+        track = Track(dsn, socket, sink, folder)
+        batch = track.batch(messages, workers)
+        naive = track.naive(max(NAIVE_LEAST, messages // NAIVE_SHARE))
+    return {
+        "product": delivered.rate,
+        "batch": batch.rate,
+        "naive": naive.rate,
+        "product_to_batch": round(delivered.rate / batch.rate, 3),
+        "product_to_naive": round(delivered.rate / naive.rate, 2),
+        **asdict(planned),
+        "worker_rss_mb": delivered.worker_mb,
+        "messages": messages,
+        "database": database,
+        "workers": workers,
+        "sink": sink,
+        "detail": {"product": asdict(delivered), "batch": asdict(batch), "naive": asdict(naive)},
+        "machine": facts,
+    }
+
+
+DATABASES = click.Choice(["postgresql", "sqlite"])
+SINKS = click.Choice([SMTP_SINK, OWN])
+
+
+@click.command(help=__doc__)
+@click.option("--messages", type=click.IntRange(min=LEAST), default=60_000, show_default=True)
+@click.option("--database", type=DATABASES, default="postgresql", show_default=True, help="What the product is on.")
+@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True, help="Worker processes.")
+@click.option("--sink", type=SINKS, help="SMTP server. [default: smtp-sink where there is one, else own]")
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON line.")
+def main(messages: int, database: str, workers: int, sink: str | None, as_json: bool) -> None:
+    """The command."""
+    exit_on_sigterm()
+    found = measure(messages, database=database, workers=workers, sink=sink)
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        Console().print(report.bulk([found]))
+
+
+if __name__ == "__main__":
+    main()
