@@ -36,6 +36,8 @@ def by_keys(
 
     With `lock`, nobody else changes them until the transaction ends; they are locked in the order of their keys.
     """
+    if not keys:
+        return {}
     wanted = sa.and_(recipients.c.tenant_id == tenant_id, any_of(connection, recipients.c.key, list(keys)))
     chosen = sa.select(recipients).where(wanted).order_by(recipients.c.key)
     found = connection.execute(chosen.with_for_update(key_share=True) if lock else chosen).all()
@@ -79,7 +81,7 @@ def apply(connection: sa.Connection, tenant_id: UUID, changes: Sequence[Change],
     news = [change for change in ordered if _merge(change, seen.get(change.key)) != seen.get(change.key)]
     if not news:
         return Written(0, 0, len(changes))  # and nothing is locked: who says nothing new keeps nobody waiting
-    present = by_keys(connection, tenant_id, [change.key for change in news], lock=True)
+    present = by_keys(connection, tenant_id, [change.key for change in news if change.key in seen], lock=True)
     merged = [_merge(change, present.get(change.key)) for change in news]
     _write(connection, tenant_id, [row for row in merged if row.key in present], now)
     _write(connection, tenant_id, [row for row in merged if row.key not in present], now, unseen=True)
