@@ -54,18 +54,7 @@ def on_doubt(app: App, kind: str) -> OnDoubt:
 
 
 def _accept(app: App, connection: Connection, batch: Batch, rows: Sequence[HalfWay], now: datetime) -> None:
-    ids = [row.id for row in rows]
-    messages.move(
-        connection,
-        ids,
-        MessageState.SENDING,
-        MessageState.SENT,
-        at=now,
-        tried=True,
-        sent_at=now,
-        reason=None,
-        rule=None,
-    )
+    messages.accept(connection, [row.id for row in rows], now)
     messages.record(connection, [_attempt(app, batch, row, Outcome.ACCEPTED, now) for row in rows])
 
 

@@ -136,18 +136,7 @@ class Ledger:
             if not batches.finish(connection, batch, now):
                 raise LeaseLost
             self._write_failures(connection, now)
-            ids = [attempt.message_id for attempt in self._accepted]
-            messages.move(
-                connection,
-                ids,
-                MessageState.SENDING,
-                MessageState.SENT,
-                at=now,
-                tried=True,
-                sent_at=now,
-                reason=None,
-                rule=None,
-            )
+            messages.accept(connection, [attempt.message_id for attempt in self._accepted], now)
             dry_run = {("dry_run", "mode = dry_run"): [attempt.message_id for attempt in self._rendered]}
             for (reason, rule), skipped in {**self._skipped, **dry_run}.items():
                 to = MessageState.SKIPPED

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from notify.app import App
-from notify.store import batches, messages, presence, schema
+from notify.store import batches, presence, schema, tallies
 from notify.store.presence import Worker
 
 
@@ -51,10 +51,10 @@ def status(app: App) -> Status:
     schema.require_head(app.store)
     now = app.clock.now()
     with app.store.read() as connection:
-        tally = messages.tally(connection)
+        tally = tallies.tally(connection)
         oldest = batches.oldest_due(connection)
         unattended = batches.unattended(connection, now)
-        put_off = messages.put_off(connection)
+        put_off = tallies.put_off(connection)
         ticks = presence.ticks(connection)
         workers = tuple(presence.alive(connection))
     states: Counter[str] = Counter()

@@ -19,7 +19,7 @@ from notify.audience.roster import Imported, import_roster
 from notify.dev.stack import Stack
 from notify.intake.face import send, send_many
 from notify.model import MessageState
-from notify.store import messages, recipients
+from notify.store import recipients, tallies
 from notify.store.tenants import DEFAULT_ID
 
 PATIENCE_SECONDS = 180.0
@@ -186,20 +186,20 @@ def _wait(stack: Stack, notifications: Sequence[UUID], progress: Progress) -> bo
 
 def _under_way(app: App, notifications: Sequence[UUID] | None) -> int:
     with app.store.read() as connection:
-        return sum(count for state, _, count in messages.tally(connection, notifications) if state in UNDER_WAY)
+        return sum(count for state, _, count in tallies.tally(connection, notifications) if state in UNDER_WAY)
 
 
 def _total(app: App, notifications: Sequence[UUID]) -> int:
     with app.store.read() as connection:
-        return sum(count for _, _, count in messages.tally(connection, notifications))
+        return sum(count for _, _, count in tallies.tally(connection, notifications))
 
 
 def _doubted(app: App, notifications: Sequence[UUID]) -> int:
     with app.store.read() as connection:
-        return messages.doubted(connection, notifications)
+        return tallies.doubted(connection, notifications)
 
 
 def _outcomes(app: App, notifications: Sequence[UUID]) -> dict[str, int]:
     with app.store.read() as connection:
-        tally = messages.tally(connection, notifications)
+        tally = tallies.tally(connection, notifications)
     return {f"{state}: {reason}" if reason else state.value: count for state, reason, count in tally}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -150,6 +150,12 @@ def move(
     return moved.rowcount
 
 
+def accept(connection: sa.Connection, ids: Collection[UUID], at: datetime) -> None:
+    """A provider took these: sent, with nothing left to explain."""
+    sent = MessageState.SENT
+    move(connection, ids, MessageState.SENDING, sent, at=at, tried=True, sent_at=at, reason=None, rule=None)
+
+
 def record(connection: sa.Connection, rows: Sequence[Attempt]) -> None:
     """Write attempts. They are never updated."""
     if rows:
@@ -204,19 +210,6 @@ def find(connection: sa.Connection, message_id: UUID) -> Message | None:
     return None if row is None else _message(row)
 
 
-def doubted(connection: sa.Connection, notification_ids: Iterable[UUID]) -> int:
-    """How many messages of these notifications were ever in doubt."""
-    counted = (
-        sa.select(sa.func.count(attempts.c.message_id.distinct()))
-        .join(messages, messages.c.id == attempts.c.message_id)
-        .where(
-            attempts.c.outcome == Outcome.UNCERTAIN,
-            any_of(connection, messages.c.notification_id, list(notification_ids)),
-        )
-    )
-    return connection.scalar(counted) or 0
-
-
 def attempts_of(connection: sa.Connection, message_id: UUID) -> list[Attempt]:
     """A message's attempts, oldest first."""
     rows = connection.execute(
@@ -264,33 +257,6 @@ def listing(
         .limit(limit)
     )
     return [Listed(_message(row), row.kind, Mode(row.mode), row.key) for row in rows]
-
-
-def tally(
-    connection: sa.Connection, notification_ids: Iterable[UUID] | None = None
-) -> list[tuple[MessageState, str | None, int]]:
-    """How many messages are in each state, for each reason; over all notifications, or over these."""
-    counted = sa.select(messages.c.state, messages.c.reason, sa.func.count()).group_by(
-        messages.c.state, messages.c.reason
-    )
-    if notification_ids is not None:
-        counted = counted.where(any_of(connection, messages.c.notification_id, list(notification_ids)))
-    return [(MessageState(state), reason, count) for state, reason, count in connection.execute(counted)]
-
-
-def put_off(connection: sa.Connection) -> list[tuple[str, int, datetime]]:
-    """Messages that wait untried because their provider takes nothing: for each reason how many, and since when."""
-    rows = connection.execute(
-        sa.select(messages.c.reason, sa.func.count(), sa.func.min(messages.c.created_at))
-        .where(
-            messages.c.state == MessageState.QUEUED,
-            messages.c.attempts == 0,
-            messages.c.reason.is_not(None),
-            messages.c.reason != SCHEDULED,
-        )
-        .group_by(messages.c.reason)
-    )
-    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def _message(row: Any) -> Message:

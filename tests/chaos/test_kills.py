@@ -20,7 +20,7 @@ from notify.delivery import status
 from notify.dev.mailbox import Mailbox
 from notify.model import Notification
 from notify.settings import Settings
-from notify.store import messages
+from notify.store import messages, tallies
 from tests.kinds import make_kind
 from tests.mails import all_in
 from tests.processes import environment, notify_process, until
@@ -62,7 +62,7 @@ def check(app: App, mailbox: Mailbox, sent: Notification, count: int, kills: int
     came = Counter(str(mail["message-id"]) for mail in all_in(mailbox.folder))
     with app.store.read() as connection:
         planned = messages.listing(connection, sent.tenant_id, notification_id=sent.id, limit=count + 1)
-        named = messages.doubted(connection, [sent.id])
+        named = tallies.doubted(connection, [sent.id])
     expected = {f"<{row.message.id}@example.org>" for row in planned}
     assert set(came) - expected == set(), "unexpected"
     assert expected - set(came) == set(), "lost"

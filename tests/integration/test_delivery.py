@@ -27,7 +27,7 @@ from notify.delivery.relay import tick
 from notify.dev.mailbox import Mailbox
 from notify.errors import Unreachable
 from notify.model import Attempt, Batch, Channel, Message, MessageState, Outcome, Suppression
-from notify.store import batches, messages, notifications, presence, suppressions, tables, tenants
+from notify.store import batches, messages, notifications, presence, suppressions, tables, tallies, tenants
 from notify.testing import MovableClock
 from tests.drain import drain
 from tests.kinds import make_kind
@@ -83,7 +83,7 @@ def attempts(app: App, message: UUID | None = None) -> list[Attempt]:
 def states(app: App) -> dict[str, int]:
     with app.store.read() as connection:
         counted: Counter[str] = Counter()
-        for state, _, count in messages.tally(connection):
+        for state, _, count in tallies.tally(connection):
             counted[state.value] += count
     return dict(counted)
 
@@ -387,7 +387,7 @@ def test_a_dead_workers_batch_is_reconstructed_from_its_journal(
             "worker_died": 1,
             None: untried + resent,
         }
-        assert messages.doubted(connection, [only_first(app).notification_id]) == 1
+        assert tallies.doubted(connection, [only_first(app).notification_id]) == 1
 
 
 def test_a_worker_that_died_before_the_first_hand_over_leaves_no_doubt(

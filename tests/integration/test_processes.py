@@ -18,7 +18,7 @@ from notify.app import App
 from notify.delivery import status
 from notify.dev.mailbox import Mailbox
 from notify.settings import Settings
-from notify.store import messages, presence
+from notify.store import presence, tallies
 from tests.kinds import make_kind
 from tests.mails import all_in
 from tests.processes import environment, notify_process, until
@@ -97,7 +97,7 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing_unnamed(
     ids = [mail["message-id"] for mail in all_in(mailbox.folder)]
     assert len(set(ids)) == 600  # nothing is lost
     with app.store.read() as connection:
-        named = messages.doubted(connection, [sent.id])
+        named = tallies.doubted(connection, [sent.id])
     assert len(ids) - 600 <= named <= 1  # what came twice is named, and at most one per connection
 
 

@@ -1,0 +1,54 @@
+"""Messages counted: by state and reason, in doubt, and put off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from notify.model import MessageState, Outcome
+from notify.store.engine import any_of
+from notify.store.messages import SCHEDULED
+from notify.store.tables import attempts, messages
+
+
+def tally(
+    connection: sa.Connection, notification_ids: Iterable[UUID] | None = None
+) -> list[tuple[MessageState, str | None, int]]:
+    """How many messages are in each state, for each reason; over all notifications, or over these."""
+    counted = sa.select(messages.c.state, messages.c.reason, sa.func.count()).group_by(
+        messages.c.state, messages.c.reason
+    )
+    if notification_ids is not None:
+        counted = counted.where(any_of(connection, messages.c.notification_id, list(notification_ids)))
+    return [(MessageState(state), reason, count) for state, reason, count in connection.execute(counted)]
+
+
+def doubted(connection: sa.Connection, notification_ids: Iterable[UUID]) -> int:
+    """How many messages of these notifications were ever in doubt."""
+    counted = (
+        sa.select(sa.func.count(attempts.c.message_id.distinct()))
+        .join(messages, messages.c.id == attempts.c.message_id)
+        .where(
+            attempts.c.outcome == Outcome.UNCERTAIN,
+            any_of(connection, messages.c.notification_id, list(notification_ids)),
+        )
+    )
+    return connection.scalar(counted) or 0
+
+
+def put_off(connection: sa.Connection) -> list[tuple[str, int, datetime]]:
+    """Messages that wait untried because their provider takes nothing: for each reason how many, and since when."""
+    rows = connection.execute(
+        sa.select(messages.c.reason, sa.func.count(), sa.func.min(messages.c.created_at))
+        .where(
+            messages.c.state == MessageState.QUEUED,
+            messages.c.attempts == 0,
+            messages.c.reason.is_not(None),
+            messages.c.reason != SCHEDULED,
+        )
+        .group_by(messages.c.reason)
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
