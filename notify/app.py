@@ -12,6 +12,7 @@ from typing import Protocol
 
 from redis import Redis, RedisError
 
+from notify import failpoints
 from notify.broker import Bell
 from notify.channels import Channels
 from notify.errors import InvalidSettings, Unreachable
@@ -62,6 +63,8 @@ def open_app(settings: Settings) -> App:
 
     Raises `InvalidSettings` or `InvalidProvider` for what could never work.
     """
+    if settings.failpoints is not None:
+        failpoints.arm(settings.failpoints)
     return App(
         settings=settings,
         store=open_store(settings.database),

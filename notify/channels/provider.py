@@ -1,16 +1,18 @@
-"""The provider contract: what every way of handing over a message looks like to the rooms above.
+"""The provider contract: what every way of handing over messages looks like to the rooms above.
 
-A provider opens a connection; a connection takes envelopes, one at a time, and answers each with a Receipt or
-raises one of the five `DeliveryError`s. Nothing above this room reads a status code.
+A provider opens a connection; a connection takes envelopes, and answers each with a Receipt or with one of the five
+`DeliveryError`s. Nothing above this room reads a status code.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 from uuid import UUID
 
+from notify.errors import DeliveryError
 from notify.model import Channel
 
 
@@ -36,11 +38,36 @@ class Receipt:
     provider_id: str | None = None
 
 
-class Connection(Protocol):
-    """An open line to a provider. After an error it can still be used: it reconnects by itself when it must."""
+Outcome = tuple[Envelope, Receipt | DeliveryError]
 
-    def send(self, envelope: Envelope) -> Receipt:
-        """Hand over one message. Raises a `DeliveryError`."""
+
+class Watch(Protocol):
+    """Stands before every hand-over: what may be in doubt is noted by it first, and it may stop the rest."""
+
+    def begin(self, envelope: Envelope, line: int) -> None:
+        """The hand-over of this envelope is about to begin on this line, of those numbered from 0. Never waits."""
+
+    def may_go_on(self) -> bool:
+        """Whether every beginning so far is safely noted, and messages may still be handed over."""
+
+
+class Connection(Protocol):
+    """An open way to a provider. After an error it can still be used: it reconnects by itself when it must."""
+
+    def send_all(self, envelopes: Iterator[Envelope], watch: Watch) -> Iterator[Outcome]:
+        """Hand over the envelopes; yields each with its Receipt or its error, not always in their order.
+
+        The promises by which a dead worker's batch is reconstructed:
+
+        - Before the first octet that could make the provider accept an envelope, `watch.begin()` was called for it and
+          after that `watch.may_go_on()` said yes. When it says no, nothing more is begun: what is under way is
+          answered, and the iteration ends.
+        - On one line, an envelope is begun only once the caller has seen the outcome of the one begun before it, and
+          asked for more. So per line at most one envelope is begun and not answered.
+        - An envelope that was taken and never yielded was not handed over.
+
+        Raises a `DeliveryError` when there is no line left and none can be opened: then nothing is under way.
+        """
 
 
 class Provider(Protocol):
@@ -51,3 +78,18 @@ class Provider(Protocol):
 
     def open(self) -> AbstractContextManager[Connection]:
         """Connect. Raises a `DeliveryError` when nobody answers."""
+
+
+def one_by_one(
+    send: Callable[[Envelope], Receipt], envelopes: Iterator[Envelope], watch: Watch
+) -> Iterator[Outcome]:
+    """`send_all` of a provider that takes one message at a time, and has one line."""
+    for envelope in envelopes:
+        watch.begin(envelope, 0)
+        if not watch.may_go_on():
+            return
+        try:
+            outcome: Receipt | DeliveryError = send(envelope)
+        except DeliveryError as error:
+            outcome = error
+        yield envelope, outcome

@@ -111,6 +111,9 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(LogFormat.CONSOLE, description="`console` or `json`.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged.")
     sentry_dsn: SecretStr | None = Field(None, description="Sentry project; errors are sent there without addresses.")
+    failpoints: str | None = Field(
+        None, description="For tests: where a process dies, hangs or fails. Refused in production."
+    )
 
     @field_validator("email_providers", "test_recipients", mode="before")
     @classmethod
@@ -119,7 +122,7 @@ class Settings(BaseSettings):
 
     _unset = field_validator(
         *("database_url", "redis_url", "broker_url", "beat_schedule", "flower_basic_auth", "sentry_dsn"),
-        *("email_reply_to", "email_domain"),
+        *("email_reply_to", "email_domain", "failpoints"),
         mode="before",
     )(rules.unless_blank)
     _redis = field_validator("redis_url")(rules.redis_url)
@@ -143,6 +146,8 @@ class Settings(BaseSettings):
             )
         if self.debug:
             raise ValueError("NOTIFY_DEBUG: debug is refused in production; unset it")
+        if self.failpoints is not None:
+            raise ValueError("NOTIFY_FAILPOINTS: failpoints kill processes and are refused in production; unset it")
         if self.database.startswith("sqlite") and not self.allow_sqlite:
             raise ValueError(
                 "NOTIFY_DATABASE_URL: production wants PostgreSQL (postgresql+psycopg://user:password@host/db); "

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
-from notify.channels.provider import Envelope, Receipt
+from notify.channels.provider import Envelope, Outcome, Receipt, Watch, one_by_one
 from notify.channels.url import ProviderUrl
 from notify.errors import DeliveryError, Misconfigured, Transient
 from notify.model import Channel
@@ -48,8 +48,11 @@ class EmlFolder:
             raise _failure(error) from error
         yield self
 
-    def send(self, envelope: Envelope) -> Receipt:
-        """Write one file. Raises `Misconfigured` or `Transient`; then no file was left behind."""
+    def send_all(self, envelopes: Iterator[Envelope], watch: Watch) -> Iterator[Outcome]:
+        """Write one file for each. After `Misconfigured` or `Transient` no file was left behind."""
+        return one_by_one(self._write, envelopes, watch)
+
+    def _write(self, envelope: Envelope) -> Receipt:
         target = self.folder / f"{envelope.message_id}.eml"
         try:
             _write(target, envelope.content)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from notify.channels.email.smtp_dialogue import Dialogue, Security, Terms
-from notify.channels.provider import Envelope, Receipt
+from notify.channels.provider import Envelope, Outcome, Receipt, Watch, one_by_one
 from notify.channels.url import ProviderUrl, existing_file, host_name, one_of, seconds
 from notify.model import Channel
 
@@ -126,6 +126,10 @@ class SmtpConnection:
         if self._dialogue is None or self._dialogue.over:
             self._dialogue = self._smtp.dial()
         return self._dialogue
+
+    def send_all(self, envelopes: Iterator[Envelope], watch: Watch) -> Iterator[Outcome]:
+        """Hand over one after the other; see `Connection`."""
+        return one_by_one(self.send, envelopes, watch)
 
     def send(self, envelope: Envelope) -> Receipt:
         """Hand over one message. Raises a `DeliveryError`; the next call can go on from there."""
