@@ -38,6 +38,7 @@ EVENTS: Mapping[str, int] = MappingProxyType(
         "batch.recovered": logging.WARNING,
         "batch.settled": logging.INFO,
         "batch.lost": logging.WARNING,
+        "batch.halved": logging.WARNING,
         "batch.handed_back": logging.WARNING,
         "message.sent": logging.DEBUG,
         "message.skipped": logging.INFO,
@@ -61,6 +62,11 @@ _ADDRESS = re.compile(r"[^\s<>\"'=:;,()\[\]]+@[^\s<>\"';,()\[\]]+")
 def scrub(text: str) -> str:
     """`text` without addresses and without credentials in URLs."""
     return _ADDRESS.sub("[address]", redact(text))
+
+
+def heard(event: str) -> bool:
+    """Whether anybody listens for this event: what is emitted for each message may cost nothing unless so."""
+    return len(_subscribers) > 1 or logging.getLogger("notify").isEnabledFor(EVENTS[event])
 
 
 def emit(event: str, **facts: Any) -> None:

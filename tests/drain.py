@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 
 from notify.app import App
-from notify.delivery import deliver
+from notify.delivery import Worker, deliver
 from notify.store import batches
 
 
@@ -17,7 +16,7 @@ def drain(app: App, worker: str = "test") -> int:
         now = app.clock.now()
         with app.store.begin() as connection:
             found = batches.due(connection, now, unclaimed_since=now + timedelta(days=1), limit=500)
-        delivered = [deliver(app, batch.id, worker=worker, stopping=threading.Event()) for batch in found]
+        delivered = [deliver(app, batch.id, Worker(worker)) for batch in found]
         if not any(result is not None for result in delivered):
             return done
         done += len(delivered)

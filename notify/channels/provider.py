@@ -80,9 +80,7 @@ class Provider(Protocol):
         """Connect. Raises a `DeliveryError` when nobody answers."""
 
 
-def one_by_one(
-    send: Callable[[Envelope], Receipt], envelopes: Iterator[Envelope], watch: Watch
-) -> Iterator[Outcome]:
+def one_by_one(send: Callable[[Envelope], Receipt], envelopes: Iterator[Envelope], watch: Watch) -> Iterator[Outcome]:
     """`send_all` of a provider that takes one message at a time, and has one line."""
     for envelope in envelopes:
         watch.begin(envelope, 0)

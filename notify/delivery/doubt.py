@@ -12,26 +12,24 @@ from notify.channels.email import letter
 from notify.delivery.journal import Journal
 from notify.errors import RequestError
 from notify.model import Attempt, Batch, MessageState, Mode, OnDoubt, Outcome
-from notify.store import Connection, messages
-from notify.store.messages import HalfWay
+from notify.store import Connection, attempts, messages, work
+from notify.store.work import HalfWay
 from notify.telemetry import emit
 
 
 def settle_half_way(app: App, connection: Connection, batch: Batch, now: datetime) -> None:
     """Reconstruct what the last holder of `batch` did, from its journal.
 
-    Not in the journal: never tried, stays with the batch. In it but not last: accepted, for its answer came before
-    the next began, and a refusal would have been recorded at once. The last: in doubt. When Redis has lost the
-    journal, all of them are in doubt.
+    Not in the journal: never tried, stays with the batch. In it but not last of its line: accepted, for its answer
+    came before the next began, and a refusal would have been recorded at once. The last of each line: in doubt. When
+    Redis has lost the journal, all of them are in doubt.
     """
-    left = [one for one in messages.half_way(connection, batch) if one.mode is not Mode.DRY_RUN]
+    left = [one for one in work.half_way(connection, batch) if one.mode is not Mode.DRY_RUN]
     if not left:
         return  # a dry run only writes files, the same again: it is simply repeated
     entries = Journal(app.redis, batch, batch.epoch - 1).seal()
-    begun = {one.id for one in left} if entries is None else set(entries)
-    doubtful = begun if entries is None else set(entries[-1:])
-    accepted = [one for one in left if one.id in begun - doubtful]
-    in_doubt = [one for one in left if one.id in doubtful]
+    accepted = [one for one in left if entries is not None and one.id in entries.answered]
+    in_doubt = [one for one in left if entries is None or one.id in entries.doubtful]
     emit(
         "batch.recovered",
         batch=batch.id,
@@ -54,8 +52,8 @@ def on_doubt(app: App, kind: str) -> OnDoubt:
 
 
 def _accept(app: App, connection: Connection, batch: Batch, rows: Sequence[HalfWay], now: datetime) -> None:
-    messages.accept(connection, [row.id for row in rows], now)
-    messages.record(connection, [_attempt(app, batch, row, Outcome.ACCEPTED, now) for row in rows])
+    work.accept(connection, [row.id for row in rows], now)
+    attempts.record(connection, [_attempt(app, batch, row, Outcome.ACCEPTED, now) for row in rows])
 
 
 def _doubt(app: App, connection: Connection, batch: Batch, rows: Sequence[HalfWay], now: datetime) -> None:
@@ -70,7 +68,7 @@ def _doubt(app: App, connection: Connection, batch: Batch, rows: Sequence[HalfWa
         reason="worker_died",
         rule="its hand-over had begun, and nobody knows how it ended",
     )
-    messages.record(connection, [_attempt(app, batch, row, Outcome.UNCERTAIN, now) for row in rows])
+    attempts.record(connection, [_attempt(app, batch, row, Outcome.UNCERTAIN, now) for row in rows])
     may = [row for row in rows if on_doubt(app, row.kind) is OnDoubt.RESEND]
     resend = [row.id for row in may if row.attempts + 1 < app.settings.retry_attempts]
     exhausted = [row.id for row in may if row.id not in resend]

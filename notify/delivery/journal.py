@@ -1,13 +1,15 @@
 """The Redis list by which a dead worker's batch is reconstructed: whom it had begun to write to, in order.
 
-A message is entered before its hand-over begins. So, once the worker is dead: what is not in the journal was never
-tried, all but the last entry had been answered, and only the last one is in doubt.
+A message is entered before its hand-over begins, with the line that it goes out on. So, once the worker is dead: what
+is not in the journal was never tried, the last entry of each line is in doubt, and all the others had been answered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from redis import Redis, RedisError
@@ -19,50 +21,108 @@ KEPT_SECONDS = 7 * 24 * 3600
 OPENED = b"opened"  # the first entry: tells an empty journal from one that Redis has lost
 
 
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Whom a journal holds: whose hand-over was answered, and whose may not have been, one for each line."""
+
+    answered: frozenset[UUID]
+    doubtful: frozenset[UUID]
+
+
 class Journal:
-    """The journal of one lease of one batch. Every call raises `Unreachable` when Redis does not answer."""
+    """The journal of one lease of one batch. Every call raises `Unreachable` when Redis does not answer.
+
+    Its holder enters without waiting, on a connection of the journal's own, and asks once before each hand-over whether
+    all that was entered is `safe()`; by then the answers have mostly come.
+    """
 
     def __init__(self, redis: Redis, batch: Batch, epoch: int) -> None:
         self._redis = redis
         self._key = f"notify:journal:{batch.id}:{epoch}"
         self._sealed = f"{self._key}:sealed"
+        self._line: Any = None
+        self._unanswered = 0
+        self._broken = False
 
     def open(self) -> None:
-        """Begin. Returns once Redis has it: without a journal nothing may be sent."""
+        """Begin. Returns once Redis has it: without a journal nothing may be sent.
+
+        A claim of this epoch that failed later may have opened it before: then it is opened twice.
+        """
         with _answering(), self._redis.pipeline() as pipe:
-            pipe.delete(self._key)  # a claim of this epoch may have failed after it had opened
             pipe.rpush(self._key, OPENED)
             pipe.expire(self._key, KEPT_SECONDS)
             pipe.execute()
 
-    def enter(self, message_id: UUID) -> bool:
-        """This message's hand-over begins now. False when the journal is gone: then it must not begin.
+    def enter(self, message_id: UUID, line: int = 0) -> None:
+        """This message's hand-over is about to begin, on this line. Does not wait for Redis: see `safe()`."""
+        with self._speaking() as redis:
+            redis.send_command("RPUSHX", self._key, message_id.bytes + line.to_bytes(2, "big"))
+            self._unanswered += 1
+
+    def safe(self) -> bool:
+        """Whether Redis has every entry so far. False when the journal is gone: then no hand-over may begin.
 
         Redis lost it, or whoever took the batch over has sealed it.
         """
-        with _answering():
-            return bool(self._redis.rpushx(self._key, message_id.bytes))  # type: ignore[arg-type]  # bytes will do
+        kept = not self._broken
+        with self._speaking() as redis:
+            while self._unanswered:
+                kept = bool(redis.read_response()) and kept
+                self._unanswered -= 1
+        return kept
 
-    def seal(self) -> list[UUID] | None:
-        """Close it against its writer, who may only be slow, and tell whom it holds, in order; None: Redis has lost it.
+    def seal(self) -> Entries | None:
+        """Close it against its writer, who may only be slow, and tell whom it holds; None: Redis has lost it.
 
         Can be asked again: a claim that fails after it is repeated.
         """
         with _answering(), self._redis.pipeline() as pipe:
-            pipe.lrange(self._key, 0, -1)
             pipe.lrange(self._sealed, 0, -1)
-            pipe.rename(self._key, self._sealed)  # fails without harm when it is sealed or lost
-            fresh, sealed, _ = pipe.execute(raise_on_error=False)
-        found = fresh or sealed
-        if isinstance(found, RedisError):
-            raise found
-        whole = bool(found) and found[0] == OPENED
-        return [UUID(bytes=entry) for entry in found if entry != OPENED] if whole else None
+            pipe.lrange(self._key, 0, -1)
+            pipe.renamenx(self._key, self._sealed)  # fails without harm when it is sealed or lost
+            sealed, fresh, _ = pipe.execute(raise_on_error=False)
+        for found in (sealed, fresh):
+            if isinstance(found, RedisError):
+                raise found
+        found = [*sealed, *fresh]
+        if not found or found[0] != OPENED:
+            return None
+        last: dict[bytes, UUID] = {}
+        answered: set[UUID] = set()
+        for entry in found:
+            if entry != OPENED:
+                message_id, line = UUID(bytes=entry[:16]), entry[16:]
+                answered |= {last[line]} if line in last else set()
+                last[line] = message_id
+        doubtful = frozenset(last.values())
+        return Entries(frozenset(answered) - doubtful, doubtful)
 
     def close(self) -> None:
         """The batch is settled: nobody will ask."""
+        self.leave()
         with _answering():
             self._redis.delete(self._key)
+
+    def leave(self) -> None:
+        """Give its connection back, and leave the entries to whoever comes."""
+        if self._line is not None:
+            if self._unanswered:
+                self._line.disconnect()  # else its next user would read our answers
+            self._redis.connection_pool.release(self._line)
+            self._line, self._unanswered = None, 0
+
+    @contextmanager
+    def _speaking(self) -> Iterator[Any]:
+        try:
+            if self._line is None:
+                self._line = self._redis.connection_pool.get_connection()
+            yield self._line
+        except (RedisError, OSError) as error:
+            self._broken, self._unanswered = True, 0
+            if self._line is not None:
+                self._line.disconnect()
+            raise _unreachable(error) from error
 
 
 @contextmanager
@@ -70,7 +130,11 @@ def _answering() -> Iterator[None]:
     try:
         yield
     except RedisError as error:
-        raise Unreachable(
-            f"Redis, which keeps the journal, does not answer: {error}\n"
-            "Next: check that it runs and that NOTIFY_REDIS_URL is right (notify config)."
-        ) from error
+        raise _unreachable(error) from error
+
+
+def _unreachable(error: Exception) -> Unreachable:
+    return Unreachable(
+        f"Redis, which keeps the journal, does not answer: {error}\n"
+        "Next: check that it runs and that NOTIFY_REDIS_URL is right (notify config)."
+    )

@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from notify.app import App
-from notify.delivery import doubt
+from notify import failpoints
+from notify.app import App, ring
+from notify.delivery import doubt, poison
 from notify.delivery.journal import Journal
-from notify.errors import Unreachable
-from notify.model import Batch
-from notify.store import batches, messages
-from notify.store.messages import Work
+from notify.model import Batch, Suppression
+from notify.store import Connection, batches, suppressions, work
+from notify.store.work import Work
 from notify.telemetry import emit
 
 CLOCK_SKEW = timedelta(seconds=2)
 """A batch whose bell rings is due: that our clock runs behind the planner's must not make us turn it away."""
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is to be done: the messages, and the suppressions of their addresses, by folded address."""
+
+    work: Sequence[Work]
+    forbidden: Mapping[str, Sequence[Suppression]]
+
+
 class Lease:
     """One worker's hold on one batch, until another takes it over."""
 
-    def __init__(self, batch: Batch, journal: Journal, work: Sequence[Work], until: datetime) -> None:
+    def __init__(self, batch: Batch, journal: Journal, load: Load, until: datetime) -> None:
         self.batch = batch
         self.journal = journal
-        self.work = work
+        self.work = load.work
+        self.forbidden = load.forbidden
+        self.moved_at = time.monotonic()
         self._until = until
         self._lost = threading.Event()
 
     def held(self, now: datetime) -> bool:
         """Whether this worker may still act on the batch. A process that was stopped finds out here."""
-        return not self._lost.is_set() and now < self._until
+        return now < self._until and not self._lost.is_set()
+
+    def moves(self) -> None:
+        """The batch makes progress: note the time."""
+        self.moved_at = time.monotonic()
 
     def renew(self, app: App) -> None:
         """Prolong the hold, or learn that it is lost."""
@@ -49,39 +64,32 @@ class Lease:
 def claim(app: App, batch_id: UUID, worker: str) -> Lease | None:
     """Lease a batch and load its work; None when it is not due, done, or in another worker's hands.
 
-    What an earlier holder left half-way is settled by its journal first, in the same transaction.
+    What an earlier holder left half-way is settled by its journal first, in the same transaction. A batch that was
+    claimed again and again without an outcome is halved instead.
     """
     now = app.clock.now()
-    until = now + app.settings.lease
+    until, due_by = now + app.settings.lease, now + CLOCK_SKEW
+    halves: Sequence[Batch] | None = None
     with app.store.begin() as connection:
-        due_by = now + CLOCK_SKEW
         batch = batches.claim(connection, batch_id, worker=worker, now=now, due_by=due_by, lease_until=until)
         if batch is None:
             return None
-        doubt.settle_half_way(app, connection, batch, now)
-        journal = Journal(app.redis, batch, batch.epoch)
-        journal.open()  # before the commit: whatever is in state sending has a journal
-        work = messages.take(connection, batch, due_by=due_by, at=now)
-    emit("batch.claimed", batch=batch.id, epoch=batch.epoch, messages=len(work))
-    return Lease(batch, journal, work, until)
+        if batch.epoch > 1:
+            doubt.settle_half_way(app, connection, batch, now)
+            halves = poison.isolate(connection, batch, due_by=due_by, now=now)
+        if halves is None:
+            journal = Journal(app.redis, batch, batch.epoch)
+            journal.open()  # before the commit: whatever is in state sending has a journal
+            load = _load(connection, batch, due_by, now)
+    if halves is not None:
+        ring(app, halves)
+        return None
+    failpoints.reach("claim.committed")
+    emit("batch.claimed", batch=batch.id, epoch=batch.epoch, messages=len(load.work))
+    return Lease(batch, journal, load, until)
 
 
-@contextmanager
-def renewing(app: App, lease: Lease) -> Iterator[None]:
-    """Renew the lease three times per term until the block ends."""
-    done = threading.Event()
-
-    def renew() -> None:
-        while not done.wait(app.settings.lease_seconds / 3):
-            try:
-                lease.renew(app)
-            except Unreachable:
-                continue  # the lease runs on by the clock; past it, held() says no
-
-    thread = threading.Thread(target=renew, name=f"lease-{lease.batch.id}", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+def _load(connection: Connection, batch: Batch, due_by: datetime, now: datetime) -> Load:
+    taken = work.take(connection, batch, due_by=due_by, at=now)
+    folded = [address.folded for one in taken for address in one.recipient.addresses.values()]
+    return Load(taken, suppressions.of_addresses(connection, batch.tenant_id, batch.channel, folded))

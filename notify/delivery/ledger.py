@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -26,9 +26,10 @@ from notify.errors import DeliveryError, Misconfigured, NotifyError, Rejected, T
 from notify.model import Attempt, Batch, MessageState, Mode, OnDoubt, Outcome, Skip
 from notify.policy import RetryPolicy, next_round, next_try
 from notify.policy.retry import costs_attempt
-from notify.store import Connection, batches, messages
-from notify.store.messages import Work
-from notify.telemetry import emit
+from notify.store import Connection, attempts, batches, messages
+from notify.store import work as works
+from notify.store.work import Work
+from notify.telemetry import emit, heard
 
 OUTCOMES: dict[type[DeliveryError], Outcome] = {
     Transient: Outcome.TRANSIENT,
@@ -68,16 +69,28 @@ class Failure:
     attempt: Attempt | None
 
 
+class Accepted(NamedTuple):
+    """One message that the provider took, or that was rendered for a dry run."""
+
+    work: Work
+    prepared: Prepared
+    receipt: Receipt
+    provider: str
+    at: datetime
+
+
 class Ledger:
     """Collects the outcomes of one lease."""
 
     def __init__(self, app: App, lease: Lease) -> None:
         self._app = app
         self._lease = lease
-        self._accepted: list[Attempt] = []
-        self._rendered: list[Attempt] = []
+        self._accepted: list[Accepted] = []
+        self._rendered: list[Accepted] = []
         self._skipped: dict[tuple[str, str], list[UUID]] = defaultdict(list)
         self._unwritten: list[Failure] = []
+        self._left = len(lease.work)
+        self._waiting = lease.batch.epoch > 1  # an earlier holder may have put messages of this batch off
         self._draw = random.random()  # noqa: S311 - one draw per lease: what fails together waits together
         settings = app.settings
         self._policy = RetryPolicy(
@@ -89,32 +102,29 @@ class Ledger:
 
     def accepted(self, work: Work, prepared: Prepared, receipt: Receipt, provider: str) -> None:
         """The provider took it; written when the batch is settled."""
-        dry = work.mode is Mode.DRY_RUN
-        attempt = replace(
-            self._attempt(work, Outcome.RENDERED if dry else Outcome.ACCEPTED, provider, prepared),
-            provider_id=receipt.provider_id,
-            response=receipt.response,
-        )
-        (self._rendered if dry else self._accepted).append(attempt)
-        emit("message.sent", **ids(work), provider=provider, dry_run=dry)
+        self._left -= 1
+        dry = work.occasion.mode is Mode.DRY_RUN
+        taken = Accepted(work, prepared, receipt, provider, self._app.clock.now())
+        (self._rendered if dry else self._accepted).append(taken)
+        if heard("message.sent"):
+            emit("message.sent", **ids(work), provider=provider, dry_run=dry)
 
     def skipped(self, work: Work, decision: Skip) -> None:
         """Policy said no after all; written when the batch is settled."""
-        self._skipped[decision.reason, decision.rule].append(work.message.id)
+        self._left -= 1
+        self._skipped[decision.reason, decision.rule].append(work.id)
         emit("message.skipped", **ids(work), reason=decision.reason)
 
     def unrenderable(self, work: Work, error: Exception) -> None:
         """Its kind, data or address does not work: dead at once, for no retry mends it. Written now."""
         reason = "unrenderable" if isinstance(error, NotifyError) else f"unrenderable_{type(error).__name__}"
-        attempt = replace(self._attempt(work, Outcome.UNRENDERABLE, None), reason=reason, response=str(error))
+        attempt = self._attempt(work, Outcome.UNRENDERABLE, None, reason=reason, response=str(error))
         self._write([Failure(work, Verdict(MessageState.DEAD, reason, str(error)), attempt)])
 
     def failed(self, work: Work, error: DeliveryError, provider: str, prepared: Prepared) -> None:
         """The provider did not take it: retried, held or dead. Written now."""
         outcome = next(word for kind, word in OUTCOMES.items() if isinstance(error, kind))
-        attempt = replace(
-            self._attempt(work, outcome, provider, prepared), reason=error.reason, response=error.response or None
-        )
+        attempt = self._attempt(work, outcome, provider, prepared, reason=error.reason, response=error.response or None)
         self._write([Failure(work, self._verdict(work, error), attempt)])
 
     def put_off(self, works: Sequence[Work], error: DeliveryError, provider: str) -> None:
@@ -132,25 +142,56 @@ class Ledger:
         Raises `LeaseLost` when another worker has taken over: then nothing is written.
         """
         batch, now = self._lease.batch, self._app.clock.now()
+        dry_run = {("dry_run", "mode = dry_run"): [one.work.id for one in self._rendered]}
+        untouched, rest = 0, list[Batch]()
         with self._app.store.begin() as connection:
             if not batches.finish(connection, batch, now):
                 raise LeaseLost
             self._write_failures(connection, now)
-            messages.accept(connection, [attempt.message_id for attempt in self._accepted], now)
-            dry_run = {("dry_run", "mode = dry_run"): [attempt.message_id for attempt in self._rendered]}
+            works.accept(connection, [one.work.id for one in self._accepted], now)
             for (reason, rule), skipped in {**self._skipped, **dry_run}.items():
                 to = MessageState.SKIPPED
                 messages.move(connection, skipped, MessageState.SENDING, to, at=now, reason=reason, rule=rule)
-            messages.record(connection, [*self._accepted, *self._rendered])
-            untouched = messages.release(connection, batch, now)
-            rest = messages.rebatch(connection, batch, now)
+            self._record(connection, Outcome.ACCEPTED, self._accepted)
+            self._record(connection, Outcome.RENDERED, self._rendered)
+            if self._left:
+                untouched = works.release(connection, batch, now)
+            if self._left or self._waiting:
+                rest = works.rebatch(connection, batch, now)
         self.counts.update(sent=len(self._accepted), dry_run=len(self._rendered), handed_back=untouched)
         self.counts.update(skipped=sum(len(ids) for ids in self._skipped.values()))
         return rest
 
+    def _record(self, connection: Connection, outcome: Outcome, taken: Sequence[Accepted]) -> None:
+        """Write the attempts of what was taken, column by column: this is done for every message there is."""
+        if not taken:
+            return
+        settings = self._app.settings
+        attempts.record_columns(
+            connection,
+            {
+                "id": [uuid7() for _ in taken],
+                "tenant_id": self._lease.batch.tenant_id,
+                "message_id": [one.work.id for one in taken],
+                "number": [one.work.attempts + 1 for one in taken],
+                "epoch": self._lease.batch.epoch,
+                "outcome": outcome,
+                "at": [one.at for one in taken],
+                "provider": [one.provider for one in taken],
+                "provider_id": [one.receipt.provider_id for one in taken],
+                "response": [one.receipt.response for one in taken],
+                "subject": [one.prepared.subject for one in taken],
+                "header_id": [letter.header_id(settings, one.work.id) for one in taken],
+                "template_version": [one.prepared.template_version for one in taken],
+                "rendered_at": [one.prepared.rendered_at for one in taken],
+            },
+        )
+
     def _write(self, failures: Sequence[Failure]) -> None:
         self._unwritten += failures
+        self._left -= len(failures)
         for failure in failures:
+            self._waiting |= failure.verdict.state is MessageState.QUEUED
             self.counts[failure.verdict.state] += 1
             if failure.attempt is not None:
                 _announce(failure, failure.attempt)
@@ -164,17 +205,17 @@ class Ledger:
     def _write_failures(self, connection: Connection, now: datetime) -> None:
         groups: dict[Verdict, list[UUID]] = defaultdict(list)
         for failure in self._unwritten:
-            groups[failure.verdict].append(failure.work.message.id)
+            groups[failure.verdict].append(failure.work.id)
         for verdict, ids in groups.items():
             values: dict[str, Any] = {"reason": verdict.reason, "rule": verdict.rule, "tried": verdict.tried}
             if verdict.due_at is not None:
                 values["due_at"] = verdict.due_at
             messages.move(connection, ids, MessageState.SENDING, verdict.state, at=now, **values)
-        messages.record(connection, [failure.attempt for failure in self._unwritten if failure.attempt is not None])
+        attempts.record(connection, [failure.attempt for failure in self._unwritten if failure.attempt is not None])
 
     def _verdict(self, work: Work, error: DeliveryError) -> Verdict:
-        tried, number = costs_attempt(error), work.message.attempts + 1
-        if isinstance(error, Uncertain) and doubt.on_doubt(self._app, work.kind) is OnDoubt.HOLD:
+        tried, number = costs_attempt(error), work.attempts + 1
+        if isinstance(error, Uncertain) and doubt.on_doubt(self._app, work.occasion.kind) is OnDoubt.HOLD:
             return Verdict(MessageState.IN_DOUBT, error.reason, "on_doubt = hold")
         due_at = next_try(error, number, self._app.clock.now(), self._policy, self._draw)
         if due_at is None:
@@ -186,18 +227,28 @@ class Ledger:
             MessageState.QUEUED, error.reason, f"{type(error).__name__}, {cost}", _whole_second(due_at), tried
         )
 
-    def _attempt(self, work: Work, outcome: Outcome, provider: str | None, prepared: Prepared | None = None) -> Attempt:
-        message = work.message
+    def _attempt(
+        self,
+        work: Work,
+        outcome: Outcome,
+        provider: str | None,
+        prepared: Prepared | None = None,
+        *,
+        reason: str,
+        response: str | None,
+    ) -> Attempt:
         return Attempt(
             id=uuid7(),
-            tenant_id=message.tenant_id,
-            message_id=message.id,
-            number=message.attempts + 1,
+            tenant_id=work.occasion.tenant_id,
+            message_id=work.id,
+            number=work.attempts + 1,
             epoch=self._lease.batch.epoch,
             outcome=outcome,
             at=self._app.clock.now(),
             provider=provider,
-            header_id=letter.header_id(self._app.settings, message.id),
+            reason=reason,
+            response=response,
+            header_id=letter.header_id(self._app.settings, work.id),
             subject=prepared.subject if prepared else None,
             template_version=prepared.template_version if prepared else None,
             rendered_at=prepared.rendered_at if prepared else None,
@@ -206,8 +257,9 @@ class Ledger:
 
 def ids(work: Work) -> dict[str, str | UUID]:
     """By what names log lines know this message."""
-    named: dict[str, str | UUID] = {"message": work.message.id, "notification": work.message.notification_id}
-    return {**named, "correlation": work.correlation_id} if work.correlation_id else named
+    occasion = work.occasion
+    named: dict[str, str | UUID] = {"message": work.id, "notification": occasion.notification_id}
+    return {**named, "correlation": occasion.correlation_id} if occasion.correlation_id else named
 
 
 def _whole_second(moment: datetime) -> datetime:

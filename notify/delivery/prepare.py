@@ -14,7 +14,7 @@ from notify.channels.provider import Envelope
 from notify.kinds import CompiledKind
 from notify.model import Attachment
 from notify.store import notifications
-from notify.store.messages import Work
+from notify.store.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,35 +44,37 @@ class Preparation:
     def __call__(self, work: Work) -> Prepared:
         """Render and compose. Raises a `RequestError` when the kind, the data or an address does not allow it."""
         shared = self._of(work)
-        message, person, settings = work.message, work.recipient, self._app.settings
-        assert message.address is not None, "policy lets no message without an address pass"
+        person, settings = work.recipient, self._app.settings
+        assert work.address is not None, "policy lets no message without an address pass"
         data = shared.data if work.data is None else shared.kind.typed(work.data)
         rendered = shared.kind.render(
-            message.channel,
-            {**data, "recipient": person.template_facts(message.address)},
+            work.occasion.channel,
+            {**data, "recipient": person.template_facts(work.address)},
             locale=person.locale or settings.default_locale,
             timezone=person.timezone or settings.default_timezone,
         )
         envelope = letter.envelope(
             settings,
-            message_id=message.id,
-            address=message.address,
+            message_id=work.id,
+            address=work.address,
             name=person.attributes.get("name"),
             subject=rendered.subject,
             html=rendered.html,
             text=rendered.text,
-            date=work.scheduled_at,
-            mode=work.mode,
+            date=work.occasion.scheduled_at,
+            mode=work.occasion.mode,
             attachments=shared.attachments,
         )
         return Prepared(envelope, rendered.subject, shared.kind.facts.version, self._app.clock.now())
 
     def _of(self, work: Work) -> _Shared:
-        notification_id = work.message.notification_id
-        if notification_id not in self._shared:
-            kind = self._app.kinds.get(work.kind)
-            with self._app.store.read() as connection:
-                files = notifications.attachments_of(connection, notification_id)
-            data = kind.typed(work.notification_data) if work.data is None else {}
-            self._shared[notification_id] = _Shared(kind, data, files)
-        return self._shared[notification_id]
+        occasion = work.occasion
+        if occasion.notification_id not in self._shared:
+            kind = self._app.kinds.get(occasion.kind)
+            files: tuple[Attachment, ...] = ()
+            if occasion.has_attachments:
+                with self._app.store.read() as connection:
+                    files = notifications.attachments_of(connection, occasion.notification_id)
+            data = kind.typed(occasion.data) if work.data is None else {}
+            self._shared[occasion.notification_id] = _Shared(kind, data, files)
+        return self._shared[occasion.notification_id]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+from notify import failpoints
 from notify.app import App, ring
 from notify.store import batches, presence
 
@@ -23,7 +24,9 @@ def relay(app: App) -> int:
         unclaimed_since = now - timedelta(seconds=app.settings.republish_seconds)
         with app.store.begin() as connection:
             found = batches.due(connection, now, unclaimed_since=unclaimed_since, limit=AT_ONCE)
+        failpoints.reach("relay.stamped")
         rung += (reached := ring(app, found))
+        failpoints.reach("relay.published")
         if len(found) < AT_ONCE or not reached:
             return rung
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from notify.app import App
 from notify.errors import NotFound
 from notify.model import Attempt, Message, MessageState, Notification
-from notify.store import messages, notifications
+from notify.store import attempts, messages, notifications
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +79,17 @@ def explain(app: App, message_id: UUID | str) -> Explanation:
         if message is None:
             raise NotFound(f"no message {wanted}; `notify messages list` shows them")
         notification = notifications.find(connection, message.tenant_id, message.notification_id)
-        attempts = tuple(messages.attempts_of(connection, message.id))
+        tried = tuple(attempts.of_message(connection, message.id))
     assert notification is not None
-    return Explanation(message, notification, attempts, _timeline(message, notification, attempts))
+    return Explanation(message, notification, tried, _timeline(message, notification, tried))
 
 
-def _timeline(message: Message, notification: Notification, attempts: tuple[Attempt, ...]) -> tuple[Moment, ...]:
+def _timeline(message: Message, notification: Notification, tried: tuple[Attempt, ...]) -> tuple[Moment, ...]:
     story = [Moment(notification.created_at, "accepted", f"{notification.kind}, mode {notification.mode}")]
     refused_at_once = message.state is MessageState.SKIPPED and message.updated_at == message.created_at
     if not refused_at_once:
         story.append(Moment(message.created_at, "decided", f"send by {message.channel}"))
-    for attempt in attempts:
+    for attempt in tried:
         said = " ".join(part for part in (attempt.provider, attempt.reason, attempt.response) if part)
         story.append(Moment(attempt.at, f"attempt {attempt.number} {attempt.outcome}", said))
     if message.state is MessageState.QUEUED:

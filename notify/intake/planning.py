@@ -11,6 +11,7 @@ from uuid import UUID
 from structlog.contextvars import get_contextvars
 from uuid_utils.compat import uuid7
 
+from notify import failpoints
 from notify.app import App, ring
 from notify.errors import IdempotencyConflict, InvalidRecipient, NotFound, did_you_mean
 from notify.intake.request import Request
@@ -75,6 +76,7 @@ def plan(app: App, request: Request, session: Session | None = None) -> Notifica
         if session is not None:
             sessions.after_commit(session, lambda: ring(app, planned.batches))
     if session is None:
+        failpoints.reach("plan.committed")
         ring(app, planned.batches)
     emit(
         "notification.planned",

@@ -101,6 +101,9 @@ class Settings(BaseSettings):
         3600.0, gt=0, le=7 * DAY, description="No retry waits longer, unless the provider asks for it."
     )
     worker_concurrency: int = Field(4, ge=1, le=1000, description="Threads per worker process.")
+    stuck_seconds: float = Field(
+        120.0, gt=0, le=DAY, description="A worker that one message keeps longer than this gives its batch up."
+    )
     stale_seconds: float = Field(
         60.0, gt=0, le=DAY, description="`notify status` calls beat, workers or due work stale after this."
     )

@@ -98,5 +98,5 @@ def _require_sound_kinds(app: App) -> None:
 
 
 def _run(arguments: list[str]) -> None:
-    assert process.stopping is not None, "the task modules are loaded"
+    assert process.worker is not None, "the task modules are loaded"
     sys.exit(celery.start(arguments))

@@ -8,7 +8,7 @@ from notify.app import current
 from notify.broker import DELIVER, celery
 from notify.delivery import deliver
 from notify.errors import Unreachable
-from notify.tasks.process import stopping, worker_name
+from notify.tasks.process import worker
 from notify.telemetry import emit
 
 
@@ -16,6 +16,6 @@ from notify.telemetry import emit
 def ring(batch_id: str) -> None:
     """Deliver this batch, if it is still to be delivered."""
     try:
-        deliver(current(), UUID(batch_id), worker=worker_name(), stopping=stopping)
+        deliver(current(), UUID(batch_id), worker)
     except Unreachable as error:  # the batch is safe in the database: the relay rings again
         emit("batch.handed_back", batch=batch_id, reason=str(error))

@@ -10,40 +10,36 @@ from typing import Any
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
 from notify.app import current
+from notify.delivery import Worker
 from notify.errors import NotifyError
 from notify.store import presence
 from notify.telemetry import emit
 
 HEARTBEAT_SECONDS = 5.0
 
-stopping = threading.Event()
+worker = Worker(f"{socket.gethostname()}:{os.getpid()}")
 _gone = threading.Event()
-
-
-def worker_name() -> str:
-    """This process, as leases and heartbeats name it."""
-    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 @worker_ready.connect
 def _begin(sender: Any, **_: Any) -> None:
     queues = ",".join(sorted(sender.app.amqp.queues.consume_from))
-    emit("worker.started", worker=worker_name(), queues=queues)
+    emit("worker.started", worker=worker.name, queues=queues)
     threading.Thread(target=_live, args=(queues,), name="heartbeat", daemon=True).start()
 
 
 @worker_shutting_down.connect
 def _stop(**_: Any) -> None:
-    stopping.set()
+    worker.stopping.set()
 
 
 @worker_shutdown.connect
 def _end(**_: Any) -> None:
     _gone.set()
-    emit("worker.stopped", worker=worker_name())
+    emit("worker.stopped", worker=worker.name)
     try:
         with current().store.begin() as connection:
-            presence.farewell(connection, worker_name())
+            presence.farewell(connection, worker.name)
     except NotifyError as error:
         emit("heartbeat.failed", error=str(error))
 
@@ -53,7 +49,7 @@ def _live(queues: str) -> None:
     while True:
         try:
             with app.store.begin() as connection:
-                presence.heartbeat(connection, worker_name(), queues, app.clock.now())
+                presence.heartbeat(connection, worker.name, queues, app.clock.now())
         except NotifyError as error:
             emit("heartbeat.failed", error=str(error))
         if _gone.wait(HEARTBEAT_SECONDS):

@@ -22,9 +22,10 @@ from notify.delivery.prepare import Preparation, Prepared
 from notify.errors import did_you_mean
 from notify.model import Batch, MessageState, Mode
 from notify.settings import Settings, load
-from notify.store import batches, messages, open_store, schema
-from notify.store.messages import Listed, Work
+from notify.store import batches, messages, open_store, schema, work
+from notify.store.messages import Listed
 from notify.store.tenants import DEFAULT_ID
+from notify.store.work import Work
 from notify.testing.clock import MovableClock
 
 LEASE = timedelta(days=1)
@@ -172,9 +173,9 @@ class Outbox(Sequence[Captured]):
         assert app is not None
         with app.store.begin() as connection:
             held = batches.claim(connection, batch.id, worker="capture", now=now, due_by=now, lease_until=now + LEASE)
-            work = messages.take(connection, held, due_by=now, at=now) if held else []
+            taken = work.take(connection, held, due_by=now, at=now) if held else []
         prepare = Preparation(app)
-        captured = [_captured(one, prepare(one), now) for one in work]
+        captured = [_captured(one, prepare(one), now) for one in taken]
         if held:
             with app.store.begin() as connection:
                 ids = [one.id for one in captured]
@@ -210,14 +211,14 @@ def capture(settings: Settings | None = None, *, at: datetime | None = None) -> 
 def _captured(work: Work, prepared: Prepared, at: datetime) -> Captured:
     content = prepared.envelope.content
     parsed = email.message_from_bytes(content, policy=email.policy.default)
-    data = work.notification_data if work.data is None else work.data
+    data = work.occasion.data if work.data is None else work.data
     return Captured(
-        id=work.message.id,
-        notification=work.message.notification_id,
-        kind=work.kind,
+        id=work.id,
+        notification=work.occasion.notification_id,
+        kind=work.occasion.kind,
         to=work.recipient.key,
         address=prepared.envelope.recipient,
-        mode=work.mode,
+        mode=work.occasion.mode,
         data=data,
         at=at,
         email=CapturedEmail(content, parsed),

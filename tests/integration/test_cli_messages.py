@@ -5,7 +5,6 @@ from __future__ import annotations
 import email
 import email.policy
 import json
-import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from notify.app import open_app
-from notify.delivery import deliver
+from notify.delivery import Worker, deliver
 from notify.dev.mailbox import Mailbox
 from notify.settings import load
 from notify.store import batches
@@ -57,7 +56,7 @@ def drain() -> None:
     with app.store.begin() as connection:
         found = batches.due(connection, now, unclaimed_since=now, limit=500)
     for batch in found:
-        deliver(app, batch.id, worker="test", stopping=threading.Event())
+        deliver(app, batch.id, Worker("test"))
     app.close()
 
 

@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
@@ -18,25 +18,26 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 import notify
-from notify.app import App, using
-from notify.delivery import deliver, relay
-from notify.delivery.deliver import GIVE_UP_AFTER
+from notify.app import App, SystemClock, using
+from notify.delivery import Worker, deliver, relay
+from notify.delivery.hand_over import GIVE_UP_AFTER
 from notify.delivery.journal import Journal
 from notify.delivery.lease import claim
 from notify.delivery.relay import tick
 from notify.dev.mailbox import Mailbox
 from notify.errors import Unreachable
 from notify.model import Attempt, Batch, Channel, Message, MessageState, Outcome, Suppression
-from notify.store import batches, messages, notifications, presence, suppressions, tables, tallies, tenants
+from notify.store import attempts as attempt_rows
+from notify.store import batches, messages, notifications, presence, suppressions, tables, tallies, tenants, work
 from notify.testing import MovableClock
 from tests.drain import drain
 from tests.kinds import make_kind
 from tests.mails import all_in, read
-from tests.providers import Hangup, Moody, free_port
+from tests.processes import until
+from tests.providers import Hangup, Moody, free_port, hand_over
 
 Server = TypeVar("Server", bound=Callable[..., Any])
 ADA = {"key": "ada", "email": "ada@example.org", "name": "Ada"}
-NEVER = threading.Event()
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +78,7 @@ def only(app: App) -> Message:
 
 def attempts(app: App, message: UUID | None = None) -> list[Attempt]:
     with app.store.read() as connection:
-        return messages.attempts_of(connection, message or only(app).id)
+        return attempt_rows.of_message(connection, message or only(app).id)
 
 
 def states(app: App) -> dict[str, int]:
@@ -264,7 +265,7 @@ def test_eml_files_and_what_smtp_carries_are_the_same_octets(app: App, mailbox: 
     envelope = Preparation(app)(lease.work[0]).envelope
     for url in (f"eml://{tmp_path}/written", f"smtp://127.0.0.1:{mailbox.port}"):
         with provider_for(url).open() as line:
-            line.send(envelope)
+            hand_over(line, envelope)
     [written], [caught] = (tmp_path / "written").glob("*.eml"), mailbox.folder.glob("*.eml")
     assert written.read_bytes() == caught.read_bytes() == envelope.content
 
@@ -359,8 +360,9 @@ def die_after(app: App, handed_over: int) -> Batch:
     """A worker that claims a batch, begins `handed_over` hand-overs and is gone."""
     lease = claim(app, only_batch(app).id, "doomed")
     assert lease is not None
-    for work in lease.work[:handed_over]:
-        lease.journal.enter(work.message.id)
+    for one in lease.work[:handed_over]:
+        lease.journal.enter(one.id)
+    assert lease.journal.safe()
     return lease.batch
 
 
@@ -371,7 +373,7 @@ def test_a_dead_workers_batch_is_reconstructed_from_its_journal(
     app = at()
     send(app, *people(5), kind=kind)
     batch = die_after(app, 3)
-    assert deliver(app, batch.id, worker="early", stopping=NEVER) is None  # the lease still runs
+    assert deliver(app, batch.id, Worker("early")) is None  # the lease still runs
     clock.move(timedelta(seconds=app.settings.lease_seconds + 1))
     drain(app)
     accepted_before, untried = 2, 2
@@ -435,10 +437,10 @@ def test_a_worker_that_lost_its_lease_changes_nothing(
 
 
 def test_a_stopping_worker_hands_back_what_it_has_not_begun(at: Callable[..., App], mailbox: Mailbox) -> None:
-    app, stopping = at(), threading.Event()
+    app, worker = at(), Worker("stopping")
     send(app, *people(3))
-    stopping.set()
-    counts = deliver(app, only_batch(app).id, worker="stopping", stopping=stopping)
+    worker.stopping.set()
+    counts = deliver(app, only_batch(app).id, worker)
     assert counts is not None
     assert counts["handed_back"] == 3
     assert mailbox.count == 0
@@ -457,7 +459,7 @@ def test_a_settled_batch_keeps_no_journal(app: App) -> None:
 def test_ringing_twice_delivers_once(app: App, mailbox: Mailbox) -> None:
     notify.send("hello", to=ADA)
     batch = only_batch(app)
-    results = [deliver(app, batch.id, worker="test", stopping=NEVER) for _ in range(3)]
+    results = [deliver(app, batch.id, Worker("test")) for _ in range(3)]
     assert [result is not None for result in results] == [True, False, False]
     assert mailbox.count == 1
 
@@ -521,7 +523,7 @@ def test_a_planner_whose_clock_runs_ahead_is_not_turned_away(at: Callable[..., A
         batch = connection.scalar(
             sa.select(tables.messages.c.batch_id).where(tables.messages.c.notification_id == sent.id)
         )
-    assert deliver(app, batch, worker="behind", stopping=NEVER) == {"sent": 1}  # type: ignore[arg-type]
+    assert deliver(app, batch, Worker("behind")) == {"sent": 1}  # type: ignore[arg-type]
 
 
 def test_when_the_journal_is_away_what_was_sent_is_settled_and_the_rest_waits(
@@ -532,15 +534,15 @@ def test_when_the_journal_is_away_what_was_sent_is_settled_and_the_rest_waits(
     enter = Journal.enter
     entered: list[UUID] = []
 
-    def until_redis_dies(journal: Journal, message_id: UUID) -> bool:
+    def until_redis_dies(journal: Journal, message_id: UUID, line: int) -> None:
         if len(entered) == 2:
             app.redis.connection_pool.disconnect()
             raise Unreachable("Redis, which keeps the journal, does not answer")
         entered.append(message_id)
-        return enter(journal, message_id)
+        enter(journal, message_id, line)
 
     monkeypatch.setattr(Journal, "enter", until_redis_dies)
-    counts = deliver(app, only_batch(app).id, worker="test", stopping=NEVER)
+    counts = deliver(app, only_batch(app).id, Worker("test"))
     assert counts == {"sent": 2, "handed_back": 3}
     monkeypatch.undo()
     drain(app)
@@ -553,13 +555,13 @@ def test_a_broker_emptied_in_the_middle_of_a_batch_doubles_nothing_unnamed(
     app, enter = at(), Journal.enter
     send(app, *people(6), kind="otp")
 
-    def emptied_after_three(journal: Journal, message_id: UUID) -> bool:
+    def emptied_after_three(journal: Journal, message_id: UUID, line: int) -> None:
         if mailbox.count == 3:
             app.redis.flushall()
-        return enter(journal, message_id)
+        enter(journal, message_id, line)
 
     monkeypatch.setattr(Journal, "enter", emptied_after_three)
-    counts = deliver(app, only_batch(app).id, worker="test", stopping=NEVER)
+    counts = deliver(app, only_batch(app).id, Worker("test"))
     assert counts == {"sent": 3, "handed_back": 3}  # without its journal it may not go on
     monkeypatch.undo()
     drain(app)
@@ -573,9 +575,11 @@ def test_a_worker_that_dies_after_the_broker_was_emptied_leaves_everything_in_do
     send(app, *people(3), kind="otp")
     lease = claim(app, only_batch(app).id, "doomed")
     assert lease is not None
-    assert lease.journal.enter(lease.work[0].message.id)
+    lease.journal.enter(lease.work[0].id)
+    assert lease.journal.safe()
     app.redis.flushall()
-    assert not lease.journal.enter(lease.work[1].message.id)
+    lease.journal.enter(lease.work[1].id)
+    assert not lease.journal.safe()
     clock.move(timedelta(seconds=31))
     drain(app)
     assert states(app) == {"in_doubt": 3}
@@ -588,16 +592,16 @@ def test_a_worker_paused_before_a_hand_over_sends_nothing_after_it_was_replaced(
     send(app, *people(3), kind="otp")
     batch, enter, paused = only_batch(app), Journal.enter, threading.Event()
 
-    def pause_at_the_second(journal: Journal, message_id: UUID) -> bool:
+    def pause_at_the_second(journal: Journal, message_id: UUID, line: int) -> None:
         if mailbox.count == 1 and not paused.is_set():
             paused.set()  # the process is stopped here; meanwhile its lease runs out and another takes over
             clock.move(timedelta(seconds=31))
-            successor = deliver(app, batch.id, worker="successor", stopping=NEVER)
+            successor = deliver(app, batch.id, Worker("successor"))
             assert successor == {"sent": 2}
-        return enter(journal, message_id)
+        enter(journal, message_id, line)
 
     monkeypatch.setattr(Journal, "enter", pause_at_the_second)
-    assert deliver(app, batch.id, worker="paused", stopping=NEVER) is None
+    assert deliver(app, batch.id, Worker("paused")) is None
     ids = [mail["message-id"] for mail in all_in(mailbox.folder)]
     assert len(ids) == len(set(ids)) == 3
     assert states(app) == {"sent": 2, "in_doubt": 1}  # the one that it had sent, but could not tell of
@@ -615,7 +619,7 @@ def test_a_claim_that_failed_after_it_had_opened_the_journal_is_simply_repeated(
 
     for _ in range(2):
         with monkeypatch.context() as patch:
-            patch.setattr(messages, "take", fail)
+            patch.setattr(work, "take", fail)
             with pytest.raises(Unreachable):
                 claim(app, batch.id, "unlucky")
     die_after(app, 2)
@@ -655,8 +659,9 @@ def test_a_message_that_kills_its_worker_every_time_dies_in_the_end(
     for _ in range(4):
         lease = claim(app, batch.id, "doomed")
         if lease is not None:
-            for work in lease.work:
-                lease.journal.enter(work.message.id)
+            for one in lease.work:
+                lease.journal.enter(one.id)
+            assert lease.journal.safe()
         clock.move(timedelta(seconds=31))
     drain(app)
     message = only(app)
@@ -677,7 +682,7 @@ def test_answers_that_cannot_be_written_at_once_are_written_when_the_database_is
             raise Unreachable("the database does not answer")
 
         monkeypatch.setattr(batches, "renew", away_once)
-        assert deliver(app, batch.id, worker="test", stopping=NEVER) == {"sent": 1, "dead": 1, "handed_back": 1}
+        assert deliver(app, batch.id, Worker("test")) == {"sent": 1, "dead": 1, "handed_back": 1}
         drain(app)
     assert states(app) == {"sent": 2, "dead": 1}
     assert server.tried["u1@example.org"] == 1
@@ -759,7 +764,7 @@ def test_a_deadlock_while_settling_is_tried_again_and_doubles_nothing(
         raise gives_up(sqlstate)
 
     monkeypatch.setattr(batches, "finish", once)
-    assert deliver(app, only_batch(app).id, worker="test", stopping=NEVER) == {"sent": 3}
+    assert deliver(app, only_batch(app).id, Worker("test")) == {"sent": 3}
     assert mailbox.count == 3
 
 
@@ -767,14 +772,14 @@ def test_a_database_that_gives_up_while_rendering_kills_nothing(
     at: Callable[..., App], mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = at()
-    send(app, *people(3))
+    send(app, *people(3), attachments=[notify.Attachment("a.txt", b"a")])
 
     def gave_up(*_: object) -> None:
         raise gives_up("57014")
 
     with monkeypatch.context() as patch:
         patch.setattr(notifications, "attachments_of", gave_up)
-        assert deliver(app, only_batch(app).id, worker="test", stopping=NEVER) == {"handed_back": 3}
+        assert deliver(app, only_batch(app).id, Worker("test")) == {"handed_back": 3}
     drain(app)
     assert (states(app), mailbox.count) == ({"sent": 3}, 3)
 
@@ -786,8 +791,8 @@ def test_what_is_handed_back_for_want_of_a_journal_is_not_rung_for_at_once(
     quiet = at()
     app = App(quiet.settings, quiet.store, quiet.channels, quiet.kinds, quiet.redis, quiet.clock, rung.append)
     send(quiet, *people(2))
-    monkeypatch.setattr(Journal, "enter", lambda *_: False)
-    assert deliver(app, only_batch(app).id, worker="test", stopping=NEVER) == {"handed_back": 2}
+    monkeypatch.setattr(Journal, "safe", lambda _: False)
+    assert deliver(app, only_batch(app).id, Worker("test")) == {"handed_back": 2}
     assert rung == []
 
 
@@ -799,7 +804,7 @@ def test_a_failure_whose_commit_got_no_answer_is_not_written_twice(
     with Moody(tmp_path / "moody", rcpt={"u0@example.org": "550 5.1.1 no such user"}) as server:
         app = at(f"smtp://127.0.0.1:{server.port}")
         send(app, *people(2))
-        batch, begin, take = only_batch(app), Store.begin, messages.take
+        batch, begin, take = only_batch(app), Store.begin, work.take
 
         @contextmanager
         def committed_but_lost(store: Store) -> Iterator[sa.Connection]:
@@ -812,8 +817,8 @@ def test_a_failure_whose_commit_got_no_answer_is_not_written_twice(
             monkeypatch.setattr(Store, "begin", committed_but_lost)  # from the next transaction on
             return take(*arguments, **times)
 
-        monkeypatch.setattr(messages, "take", then_lose)
-        assert deliver(app, batch.id, worker="test", stopping=NEVER) == {"dead": 1, "handed_back": 1}
+        monkeypatch.setattr(work, "take", then_lose)
+        assert deliver(app, batch.id, Worker("test")) == {"dead": 1, "handed_back": 1}
         drain(app)
     assert states(app) == {"dead": 1, "sent": 1}
     with app.store.read() as connection:
@@ -836,3 +841,70 @@ def test_status_tells_of_an_outage_and_of_work_that_a_dead_worker_left(
     assert claim(away, only_batch(away).id, "dies") is not None
     clock.move(timedelta(minutes=3))
     assert any("messages in email.normal wait" in problem for problem in status(away).problems)
+
+
+def crash_once(app: App, batch_id: UUID, clock: MovableClock) -> bool:
+    """A worker claims it, and dies before anything was handed over; False when there was nothing to claim."""
+    lease = claim(app, batch_id, "doomed")
+    clock.move(timedelta(seconds=31))
+    return lease is not None
+
+
+def waiting_batches(app: App) -> list[Batch]:
+    with app.store.begin() as connection:
+        return batches.due(connection, app.clock.now(), unclaimed_since=app.clock.now() + timedelta(days=1), limit=500)
+
+
+def test_poison_is_halved_out_until_only_it_is_dead(
+    at: Callable[..., App], clock: MovableClock, mailbox: Mailbox
+) -> None:
+    app = at()
+    send(app, *people(8))
+    while found := waiting_batches(app):
+        for batch in found:
+            with app.store.read() as connection:
+                keys = connection.scalars(
+                    sa.select(tables.recipients.c.key)
+                    .join(tables.messages, tables.messages.c.recipient_id == tables.recipients.c.id)
+                    .where(tables.messages.c.batch_id == batch.id)
+                ).all()
+            if "u5" in keys:
+                crash_once(app, batch.id, clock)
+            else:
+                deliver(app, batch.id, Worker("test"))
+    assert (states(app), mailbox.count) == ({"sent": 7, "dead": 1}, 7)
+    with app.store.read() as connection:
+        [dead] = messages.listing(connection, tenants.DEFAULT_ID, states=[MessageState.DEAD])
+    assert (dead.recipient, dead.message.reason) == ("u5", "poison")
+    [attempt] = attempts(app, dead.message.id)
+    assert (attempt.reason, attempt.number) == ("poison", 1)
+
+
+def test_three_unlucky_workers_do_not_condemn_a_batch(
+    at: Callable[..., App], clock: MovableClock, mailbox: Mailbox
+) -> None:
+    app = at()
+    send(app, *people(3))
+    batch = only_batch(app)
+    for _ in range(3):
+        assert crash_once(app, batch.id, clock)
+    assert deliver(app, batch.id, Worker("fourth")) is None, "the fourth halves it"
+    drain(app)
+    assert (states(app), mailbox.count) == ({"sent": 3}, 3)
+
+
+def test_a_lease_is_renewed_while_its_batch_moves_and_left_to_run_out_when_it_is_stuck(
+    at: Callable[..., App], mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, worker = at(lease_seconds=1.0, stuck_seconds=3.0), Worker("test")
+    app = App(app.settings, app.store, app.channels, app.kinds, app.redis, SystemClock(), app.publish)
+    send(app)
+    lease = claim(app, only_batch(app).id, worker.name)
+    assert lease is not None
+    with worker.holding(app, lease):
+        until(lambda: worker.stuck() == [lease], 10, "it is stuck")
+        assert lease.held(datetime.now(UTC)), "it was renewed until then"
+        until(lambda: not lease.held(datetime.now(UTC)), 10, "its lease has run out")
+        lease.moves()
+        assert worker.stuck() == []
+    assert worker.stuck() == []

@@ -16,7 +16,19 @@ import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from notify.model import Batch, Channel, Lane, MessageState
-from notify.store import Store, batches, messages, notifications, open_store, recipients, schema, suppressions, tables
+from notify.store import (
+    Store,
+    attempts,
+    batches,
+    messages,
+    notifications,
+    open_store,
+    recipients,
+    schema,
+    suppressions,
+    tables,
+    work,
+)
 from notify.store.tenants import DEFAULT_ID
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -187,14 +199,14 @@ HOT: dict[str, Callable[[Filled, sa.Connection], object]] = {
     "batches.due": lambda on, c: batches.due(c, NOW, unclaimed_since=PAST, limit=500),
     "batches.oldest_due": lambda on, c: batches.oldest_due(c),
     "batches.unattended": lambda on, c: batches.unattended(c, NOW),
-    "messages.half_way": lambda on, c: messages.half_way(c, on.batch),
-    "messages.take": lambda on, c: messages.take(c, on.batch, due_by=NOW, at=NOW),
-    "messages.release": lambda on, c: messages.release(c, on.batch, NOW),
-    "messages.rebatch": lambda on, c: messages.rebatch(c, on.batch, NOW),
+    "work.half_way": lambda on, c: work.half_way(c, on.batch),
+    "work.take": lambda on, c: work.take(c, on.batch, due_by=NOW, at=NOW),
+    "work.release": lambda on, c: work.release(c, on.batch, NOW),
+    "work.rebatch": lambda on, c: work.rebatch(c, on.batch, NOW),
     "messages.move": lambda on, c: messages.move(c, [on.message], MessageState.SENT, MessageState.DELIVERED, at=NOW),
     "messages.cancel": lambda on, c: messages.cancel(c, on.notification, NOW),
     "messages.find": lambda on, c: messages.find(c, on.message),
-    "messages.attempts_of": lambda on, c: messages.attempts_of(c, on.message),
+    "attempts.of_message": lambda on, c: attempts.of_message(c, on.message),
     "notifications.request_hash_of": lambda on, c: notifications.request_hash_of(c, DEFAULT_ID, "key-7"),
     "notifications.find by key": lambda on, c: notifications.find(c, DEFAULT_ID, "key-7"),
     "notifications.find by id": lambda on, c: notifications.find(c, DEFAULT_ID, on.notification),
@@ -221,7 +233,7 @@ def test_the_questions_found_what_they_asked_for(filled: Filled) -> None:
         assert len(recipients.by_keys(connection, DEFAULT_ID, KEYS)) == 500
         assert len(suppressions.of_addresses(connection, DEFAULT_ID, Channel.EMAIL, ADDRESSES)) == 500
         assert len(batches.due(connection, NOW, unclaimed_since=PAST, limit=500)) == WAITING
-        assert len(messages.take(connection, filled.batch, due_by=NOW, at=NOW)) == PER_BATCH
-        assert len(messages.attempts_of(connection, filled.message)) == 1
+        assert len(work.take(connection, filled.batch, due_by=NOW, at=NOW)) == PER_BATCH
+        assert len(attempts.of_message(connection, filled.message)) == 1
         assert batches.oldest_due(connection) == PAST
         connection.rollback()

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from notify.model import TRANSITIONS, Attempt, Batch, Channel, MessageState, Outcome
-from notify.store import Store, messages, open_store, tables
+from notify.store import Store, attempts, messages, open_store, tables, work
 from notify.store.tenants import DEFAULT_ID
 from tests.integration.test_store_batches import MINUTE, NOW, SECOND, plant
 
@@ -57,9 +57,9 @@ def test_only_messages_in_the_state_they_were_said_to_be_in_are_moved(store: Sto
         assert (
             messages.move(connection, ids, MessageState.SENDING, MessageState.DEAD, at=NOW, reason="x", tried=True) == 2
         )
-        attempts = [found.attempts for one in ids if (found := messages.find(connection, one))]
+        tried = [found.attempts for one in ids if (found := messages.find(connection, one))]
     assert states(store, ids) == [MessageState.DEAD, MessageState.SENT, MessageState.DEAD]
-    assert attempts == [1, 0, 1]
+    assert tried == [1, 0, 1]
 
 
 def test_taking_a_batch_marks_what_is_due_and_loads_it_in_the_order_of_planning(store: Store) -> None:
@@ -67,12 +67,13 @@ def test_taking_a_batch_marks_what_is_due_and_loads_it_in_the_order_of_planning(
     with store.begin() as connection:
         connection.execute(sa.update(tables.messages).where(tables.messages.c.id == ids[2]).values(due_at=NOW + SECOND))
     with store.begin() as connection:
-        work = messages.take(connection, batch, due_by=NOW, at=NOW)
-    assert [one.message.id for one in work] == [ids[0], ids[1], ids[3], ids[4]]
-    assert {one.message.state for one in work} == {MessageState.SENDING}
-    assert (work[2].recipient.key, work[2].recipient.addresses[Channel.EMAIL].value) == ("user-3", "user-3@example.org")
-    assert (work[2].kind, work[2].data, work[2].notification_data) == ("hello", {"nr": 3}, {"word": "hi"})
-    assert work[2].scheduled_at == NOW
+        taken = work.take(connection, batch, due_by=NOW, at=NOW)
+    assert [one.id for one in taken] == [ids[0], ids[1], ids[3], ids[4]]
+    assert set(states(store, [one.id for one in taken])) == {MessageState.SENDING}
+    third, occasion = taken[2], taken[2].occasion
+    assert (third.recipient.key, third.recipient.addresses[Channel.EMAIL].value) == ("user-3", "user-3@example.org")
+    assert (occasion.kind, third.data, occasion.data) == ("hello", {"nr": 3}, {"word": "hi"})
+    assert (occasion.scheduled_at, occasion.has_attachments) == (NOW, False)
     assert states(store, ids)[2] == MessageState.QUEUED
     assert states(store, ids)[5] == MessageState.CANCELLED
 
@@ -80,8 +81,8 @@ def test_taking_a_batch_marks_what_is_due_and_loads_it_in_the_order_of_planning(
 def test_what_a_worker_did_not_begin_is_given_back(store: Store) -> None:
     batch, ids = planted(store, MessageState.SENDING, MessageState.SENT, MessageState.SENDING)
     with store.begin() as connection:
-        assert [one.id for one in messages.half_way(connection, batch)] == [ids[0], ids[2]]
-        assert messages.release(connection, batch, NOW) == 2
+        assert [one.id for one in work.half_way(connection, batch)] == [ids[0], ids[2]]
+        assert work.release(connection, batch, NOW) == 2
     assert states(store, ids) == [MessageState.QUEUED, MessageState.SENT, MessageState.QUEUED]
 
 
@@ -90,7 +91,7 @@ def test_what_still_waits_moves_to_new_batches_one_per_due_time(store: Store) ->
     with store.begin() as connection:
         later = sa.update(tables.messages).where(tables.messages.c.id.in_(ids[1:3])).values(due_at=NOW + MINUTE)
         connection.execute(later)
-        fresh = {one.due_at: one for one in messages.rebatch(connection, batch, NOW)}
+        fresh = {one.due_at: one for one in work.rebatch(connection, batch, NOW)}
         homes = {one: found.batch_id for one in ids if (found := messages.find(connection, one))}
     assert {moment: one.size for moment, one in fresh.items()} == {NOW: 2, NOW + MINUTE: 2}
     assert [homes[one] for one in ids] == [
@@ -108,7 +109,7 @@ def test_what_still_waits_moves_to_new_batches_one_per_due_time(store: Store) ->
 def test_a_batch_with_nothing_left_has_no_successor(store: Store) -> None:
     batch, _ = planted(store, MessageState.SENT, MessageState.DEAD)
     with store.begin() as connection:
-        assert messages.rebatch(connection, batch, NOW) == []
+        assert work.rebatch(connection, batch, NOW) == []
 
 
 def test_attempts_are_listed_oldest_first_and_come_back_whole(store: Store) -> None:
@@ -123,6 +124,6 @@ def test_attempts_are_listed_oldest_first_and_come_back_whole(store: Store) -> N
         for number, outcome in enumerate(Outcome, start=1)
     ]
     with store.begin() as connection:
-        messages.record(connection, written[::-1])
-        messages.record(connection, [])
-        assert messages.attempts_of(connection, message) == written
+        attempts.record(connection, written[::-1])
+        attempts.record(connection, [])
+        assert attempts.of_message(connection, message) == written

@@ -1,0 +1,55 @@
+"""A batch that its workers do not survive is halved, down to the one message that is the cause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from uuid_utils.compat import uuid7
+
+from notify.model import Attempt, Batch, MessageState, Outcome
+from notify.store import Connection, attempts, batches, messages, work
+from notify.telemetry import emit
+
+CLAIMS = 3  # so many in vain: its workers died, or gave it up
+
+
+def isolate(connection: Connection, batch: Batch, *, due_by: datetime, now: datetime) -> Sequence[Batch] | None:
+    """Halve a batch that was claimed `CLAIMS` times without an outcome; returns its halves, None when it may go on.
+
+    A message that is alone in such a batch is dead: another worker more would not help it. The batch is done then.
+    """
+    if batch.epoch <= CLAIMS:
+        return None
+    left = work.take(connection, batch, due_by=due_by, at=now)
+    batches.finish(connection, batch, now)
+    if len(left) == 1:
+        (one,) = left
+        rule = f"{CLAIMS} workers in a row died of it or did not come to its end, and nothing else was in their hands"
+        messages.move(
+            connection,
+            [one.id],
+            MessageState.SENDING,
+            MessageState.DEAD,
+            at=now,
+            tried=True,
+            reason="poison",
+            rule=rule,
+        )
+        attempt = Attempt(
+            id=uuid7(),
+            tenant_id=batch.tenant_id,
+            message_id=one.id,
+            number=one.attempts + 1,
+            epoch=batch.epoch,
+            outcome=Outcome.UNRENDERABLE,
+            at=now,
+            reason="poison",
+            response=rule,
+        )
+        attempts.record(connection, [attempt])
+        emit("message.dead", message=one.id, notification=one.occasion.notification_id, reason="poison")
+    work.release(connection, batch, now)
+    halves = work.halve(connection, batch, now)
+    emit("batch.halved", batch=batch.id, epoch=batch.epoch, messages=len(left), batches=len(halves))
+    return halves

@@ -1,0 +1,73 @@
+"""One process that delivers: its name, the batches in its hands, and one thread that keeps their leases alive."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from notify.app import App
+from notify.delivery.lease import Lease
+from notify.errors import Unreachable
+
+RENEWALS = 3  # per term of a lease
+
+
+class Worker:
+    """Names itself in leases. When `stopping` is set, it hands back what it has not begun.
+
+    A lease is renewed as long as its batch makes progress: one whose message takes longer than `stuck_seconds` is left
+    to run out, so that another worker goes on with it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.stopping = threading.Event()
+        self._held: dict[Lease, App] = {}
+        self._lock = threading.Lock()
+        self._keeper: threading.Thread | None = None
+
+    @contextmanager
+    def holding(self, app: App, lease: Lease) -> Iterator[None]:
+        """Keep this lease alive until the block ends."""
+        with self._lock:
+            self._held[lease] = app
+            if self._keeper is None:
+                self._keeper = threading.Thread(target=self._keep, name="leases", daemon=True)
+                self._keeper.start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._held[lease]
+
+    def stuck(self) -> list[Lease]:
+        """The leases in hand whose present message takes too long."""
+        now = time.monotonic()
+        return [lease for lease, app in self._in_hand() if now - lease.moved_at > app.settings.stuck_seconds]
+
+    def _in_hand(self) -> list[tuple[Lease, App]]:
+        with self._lock:
+            return list(self._held.items())
+
+    def _keep(self) -> None:
+        """Renew until nothing is in hand any more; the next batch starts another thread."""
+        while True:
+            term = min((app.settings.lease_seconds for _, app in self._in_hand()), default=0.0)
+            time.sleep(term / RENEWALS)
+            with self._lock:
+                if not self._held:
+                    self._keeper = None
+                    return
+            stuck = self.stuck()
+            for lease, app in self._in_hand():
+                if lease not in stuck:
+                    _renew(app, lease)
+
+
+def _renew(app: App, lease: Lease) -> None:
+    try:
+        lease.renew(app)
+    except Unreachable:
+        return  # the lease runs on by the clock; past it, held() says no

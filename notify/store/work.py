@@ -1,0 +1,181 @@
+"""The messages of a leased batch: taken, accepted, given back, and what an earlier holder left half-way."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+from uuid_utils.compat import uuid7
+
+from notify.model import Batch, Channel, MessageState, Mode, Recipient
+from notify.model.recipient import Address
+from notify.store import batches
+from notify.store.engine import any_of
+from notify.store.messages import move
+from notify.store.tables import attachments, messages, notifications, recipients
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What the messages of one notification have in common. `data` is as it is stored."""
+
+    notification_id: UUID
+    tenant_id: UUID
+    channel: Channel
+    kind: str
+    mode: Mode
+    data: Mapping[str, Any]
+    correlation_id: str | None
+    has_attachments: bool
+    scheduled_at: datetime
+    """When it was meant to go out: the mail's Date, the same on every try."""
+
+
+class Work(NamedTuple):
+    """One message with what is needed to render it. `data` is its own part, over that of the occasion."""
+
+    id: UUID
+    address: str | None
+    attempts: int
+    data: Mapping[str, Any] | None
+    recipient: Recipient
+    occasion: Occasion
+
+
+@dataclass(frozen=True, slots=True)
+class HalfWay:
+    """A message that an earlier holder of its batch left in state sending."""
+
+    id: UUID
+    tenant_id: UUID
+    notification_id: UUID
+    kind: str
+    mode: Mode
+    attempts: int
+
+
+_OF_BATCH = messages.c.batch_id == sa.bindparam("batch")
+_HALF_WAY = (
+    sa.select(
+        *(messages.c[name] for name in ("id", "tenant_id", "notification_id", "attempts")),
+        notifications.c.kind,
+        notifications.c.mode,
+    )
+    .join(notifications, notifications.c.id == messages.c.notification_id)
+    .where(_OF_BATCH, messages.c.state == MessageState.SENDING)
+)
+_TAKE = (
+    sa.update(messages)
+    .where(_OF_BATCH, messages.c.state == MessageState.QUEUED, messages.c.due_at <= sa.bindparam("due_by"))
+    .values(state=MessageState.SENDING, updated_at=sa.bindparam("at"))
+)
+_LOAD = (
+    sa.select(
+        *(messages.c[name] for name in ("id", "address", "attempts", "data", "recipient_id", "notification_id")),
+        *(recipients.c[name] for name in ("key", "locale", "timezone", "attributes", "tags")),
+    )
+    .join(recipients, recipients.c.id == messages.c.recipient_id)
+    .where(_OF_BATCH, messages.c.state == MessageState.SENDING)
+    .order_by(messages.c.id)
+)
+_OCCASIONS = sa.select(
+    *(notifications.c[name] for name in ("id", "tenant_id", "kind", "mode", "data", "correlation_id")),
+    sa.func.coalesce(notifications.c.at, notifications.c.created_at).label("scheduled_at"),
+    # LIMIT keeps it a question for each row: as EXISTS, PostgreSQL may answer it by reading the whole table once
+    sa.select(sa.true())
+    .where(attachments.c.notification_id == notifications.c.id)
+    .limit(1)
+    .correlate(notifications)
+    .scalar_subquery()
+    .label("has_attachments"),
+).where(
+    notifications.c.id.in_(
+        sa.select(messages.c.notification_id).where(_OF_BATCH, messages.c.state == MessageState.SENDING)
+    )
+)
+
+
+def half_way(connection: sa.Connection, batch: Batch) -> list[HalfWay]:
+    """What an earlier holder of this batch left in state sending."""
+    rows = connection.execute(_HALF_WAY, {"batch": batch.id})
+    return [HalfWay(**{**row._mapping, "mode": Mode(row.mode)}) for row in rows]
+
+
+def take(connection: sa.Connection, batch: Batch, *, due_by: datetime, at: datetime) -> list[Work]:
+    """Mark what is due in this batch as sending, and load it in the order of planning."""
+    connection.execute(_TAKE, {"batch": batch.id, "due_by": due_by, "at": at})
+    rows = connection.execute(_LOAD, {"batch": batch.id}).all()
+    if not rows:
+        return []
+    channel = batch.channel
+    occasions = {
+        row.id: Occasion(
+            notification_id=row.id,
+            tenant_id=row.tenant_id,
+            channel=channel,
+            kind=row.kind,
+            mode=Mode(row.mode),
+            data=row.data,
+            correlation_id=row.correlation_id,
+            has_attachments=bool(row.has_attachments),
+            scheduled_at=row.scheduled_at,
+        )
+        for row in connection.execute(_OCCASIONS, {"batch": batch.id})
+    }
+    return [_work(row, channel, occasions[row.notification_id]) for row in rows]
+
+
+def _work(row: Any, channel: Channel, occasion: Occasion) -> Work:
+    message_id, address, tries, data, recipient_id, _, key, locale, timezone, attributes, tags = row
+    addresses = {channel: Address(channel, address)} if address else {}
+    person = Recipient(recipient_id, key, locale, timezone, attributes, tuple(tags), addresses)
+    return Work(message_id, address, tries, data, person, occasion)
+
+
+def accept(connection: sa.Connection, ids: Collection[UUID], at: datetime) -> None:
+    """A provider took these: sent, with nothing left to explain."""
+    sent = MessageState.SENT
+    move(connection, ids, MessageState.SENDING, sent, at=at, tried=True, sent_at=at, reason=None, rule=None)
+
+
+def release(connection: sa.Connection, batch: Batch, at: datetime) -> int:
+    """Give back what this batch's holder did not begin; returns how many."""
+    given_back = connection.execute(
+        sa.update(messages)
+        .where(messages.c.batch_id == batch.id, messages.c.state == MessageState.SENDING)
+        .values(state=MessageState.QUEUED, updated_at=at)
+    )
+    return given_back.rowcount
+
+
+def rebatch(connection: sa.Connection, batch: Batch, now: datetime) -> list[Batch]:
+    """Move what still waits in a finished batch into new ones, one per time it is due; returns those."""
+    waiting = (messages.c.batch_id == batch.id, messages.c.state == MessageState.QUEUED)
+    groups = connection.execute(
+        sa.select(messages.c.due_at, sa.func.count()).where(*waiting).group_by(messages.c.due_at)
+    ).all()
+    fresh = [Batch(uuid7(), batch.tenant_id, batch.channel, batch.lane, due_at, size=count) for due_at, count in groups]
+    batches.insert(connection, fresh, now)
+    for new in fresh:
+        connection.execute(sa.update(messages).where(*waiting, messages.c.due_at == new.due_at).values(batch_id=new.id))
+    return fresh
+
+
+def halve(connection: sa.Connection, batch: Batch, now: datetime) -> list[Batch]:
+    """Move what waits in a finished batch into two new ones, due now; returns those, or one when it is one message."""
+    waiting = connection.scalars(
+        sa.select(messages.c.id)
+        .where(messages.c.batch_id == batch.id, messages.c.state == MessageState.QUEUED)
+        .order_by(messages.c.id)
+    ).all()
+    middle = (len(waiting) + 1) // 2
+    halves = [half for half in (waiting[:middle], waiting[middle:]) if half]
+    fresh = [Batch(uuid7(), batch.tenant_id, batch.channel, batch.lane, now, size=len(half)) for half in halves]
+    batches.insert(connection, fresh, now)
+    for new, half in zip(fresh, halves, strict=True):
+        connection.execute(sa.update(messages).where(any_of(connection, messages.c.id, half)).values(batch_id=new.id))
+    return fresh
