@@ -85,10 +85,9 @@ _LOAD = (
 _OCCASIONS = sa.select(
     *(notifications.c[name] for name in ("id", "tenant_id", "kind", "mode", "data", "correlation_id")),
     sa.func.coalesce(notifications.c.at, notifications.c.created_at).label("scheduled_at"),
-    # LIMIT keeps it a question for each row: as EXISTS, PostgreSQL may answer it by reading the whole table once
+    # of the first, by its unique index: for EXISTS of any, PostgreSQL may read the whole table
     sa.select(sa.true())
-    .where(attachments.c.notification_id == notifications.c.id)
-    .limit(1)
+    .where(attachments.c.notification_id == notifications.c.id, attachments.c.position == 0)
     .correlate(notifications)
     .scalar_subquery()
     .label("has_attachments"),
