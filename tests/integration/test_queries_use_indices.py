@@ -70,6 +70,7 @@ def fill(store: Store) -> Filled:
             tables.notifications,
             (_notification(common, one, number) for number, one in enumerate(ids["notifications"])),
         )
+        put(tables.attachments, (_attachment(one) for one in ids["notifications"]))
         put(tables.batches, (_batch(email, one, number) for number, one in enumerate(made)))
         put(
             tables.messages,
@@ -112,6 +113,11 @@ def _suppression(email: dict[str, Any], number: int) -> dict[str, Any]:
 def _notification(common: dict[str, Any], one: UUID, number: int) -> dict[str, Any]:
     known = {"kind": "hello", "mode": "live", "request_hash": "-", "data": {}}
     return {**common, **known, "id": one, "idempotency_key": f"key-{number}"}
+
+
+def _attachment(notification: UUID) -> dict[str, Any]:
+    file = {"position": 0, "name": "a.txt", "content_type": "text/plain", "content": b"a"}
+    return {**file, "id": uuid7(), "tenant_id": DEFAULT_ID, "notification_id": notification}
 
 
 def _batch(email: dict[str, Any], one: UUID, number: int) -> dict[str, Any]:
