@@ -25,6 +25,35 @@ _FIELDS = (
 )
 
 
+_CLAIM = (
+    sa.update(batches)
+    .where(
+        batches.c.id == sa.bindparam("batch"),
+        batches.c.due_at <= sa.bindparam("due_by"),
+        sa.or_(
+            batches.c.state == BatchState.READY,
+            sa.and_(batches.c.state == BatchState.LEASED, batches.c.lease_until < sa.bindparam("now")),
+        ),
+    )
+    .values(
+        state=BatchState.LEASED,
+        epoch=batches.c.epoch + 1,
+        lease_until=sa.bindparam("until"),
+        worker=sa.bindparam("by"),
+    )
+    .returning(*_FIELDS)
+)
+_HELD = (
+    batches.c.id == sa.bindparam("batch"),
+    batches.c.epoch == sa.bindparam("held"),
+    batches.c.state == BatchState.LEASED,
+)
+_RENEW = sa.update(batches).where(*_HELD).values(lease_until=sa.bindparam("until"))
+_FINISH = (
+    sa.update(batches).where(*_HELD).values(state=BatchState.DONE, lease_until=None, finished_at=sa.bindparam("now"))
+)
+
+
 def insert(connection: sa.Connection, rows: Sequence[Batch], now: datetime) -> None:
     """Store new batches. Those due count as published: who planned them rings next, and the relay finds them if not."""
     if not rows:
@@ -53,30 +82,20 @@ def claim(
     connection: sa.Connection, batch_id: UUID, *, worker: str, now: datetime, due_by: datetime, lease_until: datetime
 ) -> Batch | None:
     """Lease a batch that is due and free, or whose lease ran out; None when it is neither. Its epoch grows by one."""
-    free = sa.or_(
-        batches.c.state == BatchState.READY,
-        sa.and_(batches.c.state == BatchState.LEASED, batches.c.lease_until < now),
-    )
-    row = connection.execute(
-        sa.update(batches)
-        .where(batches.c.id == batch_id, batches.c.due_at <= due_by, free)
-        .values(state=BatchState.LEASED, epoch=batches.c.epoch + 1, lease_until=lease_until, worker=worker)
-        .returning(*_FIELDS)
-    ).one_or_none()
+    times = {"due_by": due_by, "now": now, "until": lease_until}
+    row = connection.execute(_CLAIM, {"batch": batch_id, "by": worker, **times}).one_or_none()
     return None if row is None else _batch(row)
 
 
 def renew(connection: sa.Connection, batch: Batch, lease_until: datetime) -> bool:
     """Prolong the lease; False when another worker has taken the batch over. Locks the row until the commit."""
-    renewed = connection.execute(sa.update(batches).where(*_held(batch)).values(lease_until=lease_until))
+    renewed = connection.execute(_RENEW, {"batch": batch.id, "held": batch.epoch, "until": lease_until})
     return renewed.rowcount == 1
 
 
 def finish(connection: sa.Connection, batch: Batch, now: datetime) -> bool:
     """Close the batch; False when another worker has taken it over."""
-    done = connection.execute(
-        sa.update(batches).where(*_held(batch)).values(state=BatchState.DONE, lease_until=None, finished_at=now)
-    )
+    done = connection.execute(_FINISH, {"batch": batch.id, "held": batch.epoch, "now": now})
     return done.rowcount == 1
 
 
@@ -145,10 +164,6 @@ def unattended(connection: sa.Connection, now: datetime) -> dict[str, datetime]:
                 name = f"{row.channel}.{row.lane}"
                 oldest[name] = min(row.at, oldest.get(name, row.at))
     return oldest
-
-
-def _held(batch: Batch) -> tuple[sa.ColumnElement[bool], ...]:
-    return (batches.c.id == batch.id, batches.c.epoch == batch.epoch, batches.c.state == BatchState.LEASED)
 
 
 def _batch(row: Any) -> Batch:
