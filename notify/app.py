@@ -52,6 +52,7 @@ class App:
 
     def close(self) -> None:
         """Return every connection."""
+        self.channels.close()
         self.store.close()
         self.redis.close()
         if isinstance(self.publish, Bell):

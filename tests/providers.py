@@ -1,20 +1,53 @@
-"""An SMTP server that answers as it is told, for tests of failure."""
+"""SMTP servers that answer as they are told, for tests of failure, and a way to send to any provider."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from notify.channels.provider import Connection, Receipt
-from notify.channels.provider import Envelope as Handed
+from notify.channels import provider, provider_for
 from notify.dev.mailbox import Mailbox
 from notify.errors import DeliveryError
+
+
+class Agreed:
+    """A Watch that always says yes, and keeps what was begun on which line."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[provider.Envelope, int]] = []
+
+    def begin(self, envelope: provider.Envelope, line: int) -> None:
+        self.begun.append((envelope, line))
+
+    def may_go_on(self) -> bool:
+        return True
+
+
+def send(connection: provider.Connection, envelope: provider.Envelope) -> provider.Receipt:
+    """Hand over this one envelope; raises its error."""
+    ((answered, outcome),) = connection.send_all(iter([envelope]), Agreed())
+    assert answered is envelope
+    if isinstance(outcome, DeliveryError):
+        raise outcome
+    return outcome
+
+
+@contextmanager
+def sending(url: str) -> Iterator[Callable[[provider.Envelope], provider.Receipt]]:
+    """An open connection as a function that hands over one envelope, or raises its error."""
+    opened = provider_for(url)
+    try:
+        with opened.open() as connection:
+            yield lambda envelope: send(connection, envelope)
+    finally:
+        opened.close()
 
 
 class Moody(Mailbox):
@@ -64,24 +97,6 @@ class Hangup:
                 break
             writer.write(b"250 ok\r\n")
         writer.close()
-
-
-class Yes:
-    """A `Watch` that never says no."""
-
-    def begin(self, envelope: Handed, line: int) -> None:
-        pass
-
-    def may_go_on(self) -> bool:
-        return True
-
-
-def hand_over(connection: Connection, envelope: Handed) -> Receipt:
-    """Hand over one message; raises the error that it came to."""
-    [(_, outcome)] = connection.send_all(iter([envelope]), Yes())
-    if isinstance(outcome, DeliveryError):
-        raise outcome
-    return outcome
 
 
 def free_port() -> int:

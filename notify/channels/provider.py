@@ -79,6 +79,9 @@ class Provider(Protocol):
     def open(self) -> AbstractContextManager[Connection]:
         """Connect. Raises a `DeliveryError` when nobody answers."""
 
+    def close(self) -> None:
+        """Let go of what is kept open between connections. Called once, when nothing more is to be sent."""
+
 
 def one_by_one(send: Callable[[Envelope], Receipt], envelopes: Iterator[Envelope], watch: Watch) -> Iterator[Outcome]:
     """`send_all` of a provider that takes one message at a time, and has one line."""

@@ -51,6 +51,12 @@ class Channels:
         """The first is used; the others, in order, are its failover. Empty when the channel is not configured."""
         return self.by_channel.get(channel, ())
 
+    def close(self) -> None:
+        """Let go of whatever the providers keep open."""
+        for providers in self.by_channel.values():
+            for provider in providers:
+                provider.close()
+
 
 def _providers(channel: Channel, urls: Sequence[str]) -> tuple[Provider, ...]:
     providers = tuple(provider_for(url) for url in urls)

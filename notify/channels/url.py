@@ -100,6 +100,14 @@ def seconds(text: str) -> float:
     return value
 
 
+def at_least_one(text: str) -> int:
+    """A whole number above zero."""
+    value = int(text) if text.isascii() and text.isdecimal() else 0
+    if value < 1:
+        raise ValueError("must be a whole number above 0, such as 8")
+    return value
+
+
 def one_of(*words: str) -> Read:
     """One of `words`."""
 

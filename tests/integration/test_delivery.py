@@ -34,7 +34,7 @@ from tests.drain import drain
 from tests.kinds import make_kind
 from tests.mails import all_in, read
 from tests.processes import until
-from tests.providers import Hangup, Moody, free_port, hand_over
+from tests.providers import Hangup, Moody, free_port, sending
 
 Server = TypeVar("Server", bound=Callable[..., Any])
 ADA = {"key": "ada", "email": "ada@example.org", "name": "Ada"}
@@ -256,7 +256,6 @@ def test_a_dry_run_writes_what_smtp_would_carry_and_opens_no_connection(
 
 
 def test_eml_files_and_what_smtp_carries_are_the_same_octets(app: App, mailbox: Mailbox, tmp_path: Path) -> None:
-    from notify.channels import provider_for
     from notify.delivery.prepare import Preparation
 
     notify.send("hello", to=ADA, data={"word": "žluťoučký"})
@@ -264,8 +263,8 @@ def test_eml_files_and_what_smtp_carries_are_the_same_octets(app: App, mailbox: 
     assert lease is not None
     envelope = Preparation(app)(lease.work[0]).envelope
     for url in (f"eml://{tmp_path}/written", f"smtp://127.0.0.1:{mailbox.port}"):
-        with provider_for(url).open() as line:
-            hand_over(line, envelope)
+        with sending(url) as send_one:
+            send_one(envelope)
     [written], [caught] = (tmp_path / "written").glob("*.eml"), mailbox.folder.glob("*.eml")
     assert written.read_bytes() == caught.read_bytes() == envelope.content
 

@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from notify.channels import provider_for
 from notify.channels.email.mime import Mail, compose
 from notify.channels.provider import Envelope
 from notify.errors import Misconfigured, Rejected
+from tests.providers import sending
 
 ID = UUID("0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee")
 MAIL = Mail(
@@ -141,8 +141,8 @@ Serve = Callable[..., str]
 
 
 def send(url: str, message: Envelope = MESSAGE) -> str | None:
-    with provider_for(url).open() as connection:
-        return connection.send(message).provider_id
+    with sending(url) as hand_over:
+        return hand_over(message).provider_id
 
 
 def test_the_server_receives_the_octets_of_the_eml_file(serve: Serve, mailbox: Mailbox, tmp_path: Path) -> None:
@@ -155,11 +155,11 @@ def test_the_server_receives_the_octets_of_the_eml_file(serve: Serve, mailbox: M
 
 def test_one_connection_carries_many_messages_and_survives_a_refusal(serve: Serve, mailbox: Mailbox) -> None:
     nobody = Envelope(ID, "nobody@example.org", "bounces@example.org", MESSAGE.content)
-    with provider_for(f"smtp://{serve()}").open() as connection:
-        connection.send(MESSAGE)
+    with sending(f"smtp://{serve()}") as hand_over:
+        hand_over(MESSAGE)
         with pytest.raises(Rejected) as raised:
-            connection.send(nobody)
-        connection.send(MESSAGE)
+            hand_over(nobody)
+        hand_over(MESSAGE)
     assert (raised.value.reason, raised.value.scope) == ("mailbox_unknown", "address")
     assert [envelope.rcpt_tos for envelope in mailbox.received] == [["zoe@example.org"]] * 2
 

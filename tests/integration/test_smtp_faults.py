@@ -11,9 +11,9 @@ from uuid import UUID
 
 import pytest
 
-from notify.channels import provider_for
 from notify.channels.provider import Envelope
 from notify.errors import DeliveryError, Misconfigured, Rejected, Transient, Uncertain
+from tests.providers import sending
 
 SILENCE, CLOSE, RESET = "silence", "close", "reset"
 POLITE = {
@@ -110,8 +110,8 @@ Serve = Callable[..., ScriptedServer]
 
 
 def outcome(url: str) -> DeliveryError:
-    with pytest.raises(DeliveryError) as raised, provider_for(url).open() as connection:
-        connection.send(MESSAGE)
+    with pytest.raises(DeliveryError) as raised, sending(url) as send:
+        send(MESSAGE)
     return raised.value
 
 
@@ -137,14 +137,25 @@ def test_a_message_is_in_doubt_only_after_its_final_dot(
 
 
 @pytest.mark.parametrize("fault", [SILENCE, CLOSE, RESET, "421 going down", "gibberish"])
-@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA", "BODY"])
-def test_after_a_lost_connection_the_next_message_finds_a_new_one(serve: Serve, step: str, fault: str) -> None:
-    server = serve({step: fault}, {})
-    with provider_for(server.url).open() as connection:
+def test_after_a_lost_connection_the_next_message_finds_a_new_one(serve: Serve, fault: str) -> None:
+    server = serve({"BODY": fault}, {})
+    with sending(server.url) as send:
         with pytest.raises((Transient, Uncertain)):
-            connection.send(MESSAGE)
-        assert connection.send(MESSAGE).provider_id == "7E57"
+            send(MESSAGE)
+        assert send(MESSAGE).provider_id == "7E57"
     assert len(server.heard) == 2
+
+
+@pytest.mark.parametrize("fault", [SILENCE, CLOSE, RESET, "421 going down", "gibberish"])
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
+def test_a_message_whose_body_was_not_begun_moves_once_to_a_new_connection(serve: Serve, step: str, fault: str) -> None:
+    lucky, unlucky = serve({step: fault}, {}), serve({step: fault})
+    with sending(lucky.url) as send:
+        assert send(MESSAGE).provider_id == "7E57"
+    with sending(unlucky.url) as send, pytest.raises(Transient) as raised:
+        send(MESSAGE)
+    assert raised.value.line_lost
+    assert [len(server.heard) for server in (lucky, unlucky)] == [2, 2]
 
 
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA", "BODY"])
@@ -153,10 +164,10 @@ def test_after_a_refusal_the_same_connection_takes_the_next_message(
     serve: Serve, step: str, reply: str, kind: type[DeliveryError]
 ) -> None:
     server = serve({step: [reply, POLITE[step]]})
-    with provider_for(server.url).open() as connection:
+    with sending(server.url) as send:
         with pytest.raises(kind) as raised:
-            connection.send(MESSAGE)
-        assert connection.send(MESSAGE).response == "250 2.0.0 queued as 7E57"
+            send(MESSAGE)
+        assert send(MESSAGE).response == "250 2.0.0 queued as 7E57"
     assert raised.value.response == reply
     (heard,) = server.heard
     assert ("RSET" in heard) is (step != "BODY")
@@ -165,10 +176,10 @@ def test_after_a_refusal_the_same_connection_takes_the_next_message(
 
 def test_a_server_that_refuses_to_forget_is_left(serve: Serve) -> None:
     server = serve({"RCPT": "550 5.1.1 unknown", "RSET": "502 no such thing"}, {})
-    with provider_for(server.url).open() as connection:
+    with sending(server.url) as send:
         with pytest.raises(Rejected) as raised:
-            connection.send(MESSAGE)
-        connection.send(MESSAGE)
+            send(MESSAGE)
+        send(MESSAGE)
     assert (raised.value.reason, raised.value.scope) == ("mailbox_unknown", "address")
     assert len(server.heard) == 2
 
@@ -212,8 +223,8 @@ def test_a_network_that_swallows_packets_is_unreachable_after_connect_timeout() 
 
 def test_a_server_from_before_ehlo_still_gets_the_message(serve: Serve) -> None:
     server = serve({"EHLO": "502 what", "HELO": "250 hello"})
-    with provider_for(server.url).open() as connection:
-        assert connection.send(MESSAGE).provider_id == "7E57"
+    with sending(server.url) as send:
+        assert send(MESSAGE).provider_id == "7E57"
     assert "MAIL FROM:<bounces@example.org>" in server.heard[0]
 
 
@@ -222,9 +233,9 @@ def test_only_what_the_server_offers_is_used(serve: Serve) -> None:
     eight_bit = Envelope(UUID(int=8), "ada@example.org", "", b"Subject: x\r\n\r\n\xc3\xa9\r\n")
     wide = Envelope(UUID(int=9), "j\u00f6rg@ex\u00e4mple.org", "b@example.org", b"To: <j\xc3\xb6rg@x.org>\r\n\r\nx\r\n")
     idn = Envelope(UUID(int=9), "ada@ex\u00e4mple.org", "b@example.org", b"Subject: x\r\n\r\nx\r\n")
-    with provider_for(able.url).open() as connection:
+    with sending(able.url) as send:
         for envelope in (eight_bit, wide, idn):
-            connection.send(envelope)
+            send(envelope)
     assert [line for line in able.heard[0] if line.startswith(("MAIL", "RCPT"))] == [
         "MAIL FROM:<> SIZE=18 BODY=8BITMIME",
         "RCPT TO:<ada@example.org>",
@@ -233,12 +244,12 @@ def test_only_what_the_server_offers_is_used(serve: Serve) -> None:
         "MAIL FROM:<b@example.org> SIZE=17",
         "RCPT TO:<ada@xn--exmple-cua.org>",
     ]
-    with provider_for(bare.url).open() as connection:
+    with sending(bare.url) as send:
         with pytest.raises(Rejected) as no_eight_bit:
-            connection.send(eight_bit)
+            send(eight_bit)
         with pytest.raises(Rejected) as no_utf8:
-            connection.send(wide)
-        connection.send(idn)
+            send(wide)
+        send(idn)
     assert (no_eight_bit.value.reason, no_eight_bit.value.scope) == ("8bitmime_unsupported", "message")
     assert (no_utf8.value.reason, no_utf8.value.scope) == ("smtputf8_unsupported", "address")
     assert [line for line in bare.heard[0] if line.startswith("MAIL")] == ["MAIL FROM:<b@example.org>"]
@@ -246,10 +257,10 @@ def test_only_what_the_server_offers_is_used(serve: Serve) -> None:
 
 def test_what_exceeds_the_announced_size_is_never_offered(serve: Serve) -> None:
     server = serve({"EHLO": "250-server\n250 SIZE 30"})
-    with provider_for(server.url).open() as connection:
+    with sending(server.url) as send:
         with pytest.raises(Rejected) as raised:
-            connection.send(Envelope(UUID(int=8), "ada@example.org", "", b"x" * 31))
-        connection.send(Envelope(UUID(int=8), "ada@example.org", "", b"x" * 30))
+            send(Envelope(UUID(int=8), "ada@example.org", "", b"x" * 31))
+        send(Envelope(UUID(int=8), "ada@example.org", "", b"x" * 30))
     assert (raised.value.reason, raised.value.scope) == ("too_large", "message")
     assert [line for line in server.heard[0] if line.startswith("MAIL")] == ["MAIL FROM:<> SIZE=30"]
 
@@ -257,8 +268,8 @@ def test_what_exceeds_the_announced_size_is_never_offered(serve: Serve) -> None:
 @pytest.mark.parametrize("address", ["a@b.org\r\nRSET", "a@b.org> SIZE=1", "a b@c.org", "a@\u2603\u200d.org"])
 def test_an_address_cannot_smuggle_a_command(serve: Serve, address: str) -> None:
     server = serve({})
-    with provider_for(server.url).open() as connection, pytest.raises(Rejected) as raised:
-        connection.send(Envelope(UUID(int=8), address, "b@example.org", b"x\r\n"))
+    with sending(server.url) as send, pytest.raises(Rejected) as raised:
+        send(Envelope(UUID(int=8), address, "b@example.org", b"x\r\n"))
     assert (raised.value.reason, raised.value.scope, raised.value.response) == ("recipient_invalid", "address", "")
 
 
@@ -309,6 +320,6 @@ def test_starttls_that_is_offered_but_refused_is_never_skipped(
 
 
 def test_a_silent_farewell_does_not_undo_what_was_accepted(serve: Serve) -> None:
-    with provider_for(serve({"QUIT": CLOSE}).url).open() as connection:
-        receipt = connection.send(MESSAGE)
+    with sending(serve({"QUIT": CLOSE}).url) as send:
+        receipt = send(MESSAGE)
     assert receipt.response == "250 2.0.0 queued as 7E57"

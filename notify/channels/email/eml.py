@@ -48,6 +48,9 @@ class EmlFolder:
             raise _failure(error) from error
         yield self
 
+    def close(self) -> None:
+        """Nothing is kept open."""
+
     def send_all(self, envelopes: Iterator[Envelope], watch: Watch) -> Iterator[Outcome]:
         """Write one file for each. After `Misconfigured` or `Transient` no file was left behind."""
         return one_by_one(self._write, envelopes, watch)

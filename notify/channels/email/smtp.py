@@ -15,9 +15,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Self
 
-from notify.channels.email.smtp_dialogue import Dialogue, Security, Terms
-from notify.channels.provider import Envelope, Outcome, Receipt, Watch, one_by_one
-from notify.channels.url import ProviderUrl, existing_file, host_name, one_of, seconds
+from notify.channels.email.smtp_line import Line, Security, Terms, dial
+from notify.channels.email.smtp_pool import Pool
+from notify.channels.email.smtp_traffic import Traffic
+from notify.channels.provider import Envelope, Outcome, Watch
+from notify.channels.url import ProviderUrl, at_least_one, existing_file, host_name, one_of, seconds
 from notify.model import Channel
 
 SMTP_PORT, SMTPS_PORT = 25, 465
@@ -30,6 +32,8 @@ class Smtp:
     `tls` of smtp:// is `auto` (STARTTLS when the server offers it; required when a password is to be sent to
     another machine), `starttls` (required) or `none`. `timeout` and `connect_timeout` are seconds per socket
     operation; `ca` is a file of certificates to trust instead of the system's; `helo` is our own name.
+    `connections` bounds the open connections of this process to the server, all threads together; after `messages`
+    messages a connection is closed.
     """
 
     name: ClassVar[str] = "smtp"
@@ -43,6 +47,14 @@ class Smtp:
     connect_timeout: float = 10.0
     ca: Path | None = None
     helo: str | None = None
+    connections: int = 64
+    messages: int = 1000
+    pool: Pool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the pool that all threads of this process share."""
+        pool = Pool(lambda: dial(self.terms()), connections=self.connections, messages=self.messages)
+        object.__setattr__(self, "pool", pool)  # the one attribute of a frozen dataclass that is not given
 
     @classmethod
     def from_url(cls, url: ProviderUrl) -> Self:
@@ -53,7 +65,14 @@ class Smtp:
             raise url.wrong("path", "is not expected; percent-encode a '/' in the password as %2F")
         if (url.user is None) is not (url.password is None):
             raise url.wrong("password", "user and password are given together, user:password@host, or not at all")
-        known = {"timeout": seconds, "connect_timeout": seconds, "ca": existing_file, "helo": host_name}
+        known = {
+            "timeout": seconds,
+            "connect_timeout": seconds,
+            "ca": existing_file,
+            "helo": host_name,
+            "connections": at_least_one,
+            "messages": at_least_one,
+        }
         credentials = (url.user, url.password) if url.user is not None and url.password is not None else None
         if url.scheme == "smtps":
             smtp = cls(url.host, url.port or SMTPS_PORT, "implicit", credentials, **url.options(known))
@@ -69,13 +88,16 @@ class Smtp:
 
     @contextmanager
     def open(self) -> Iterator[SmtpConnection]:
-        """Connect, secure and authenticate. Raises `Transient` or `Misconfigured`."""
+        """Borrow a kept line, or connect, secure and authenticate. Raises `Transient` or `Misconfigured`."""
         connection = SmtpConnection(self)
-        connection.connect()
         try:
             yield connection
         finally:
             connection.close()
+
+    def close(self) -> None:
+        """Take leave of the server on every line that is kept."""
+        self.pool.close()
 
     @cached_property
     def trust(self) -> ssl.SSLContext:
@@ -98,47 +120,37 @@ class Smtp:
             return Security.REQUIRED if guarded else Security.WHEN_OFFERED
         return {"implicit": Security.IMPLICIT, "starttls": Security.REQUIRED, "none": Security.NONE}[self.tls]
 
-    def dial(self) -> Dialogue:
-        """A new connection, ready for its first message. Raises `Transient` or `Misconfigured`."""
-        return Dialogue(
-            Terms(
-                host=self.host,
-                port=self.port,
-                greeting=self.greeting,
-                security=self.security,
-                trust=lambda: self.trust,
-                connect_timeout=self.connect_timeout,
-                timeout=self.timeout,
-                credentials=self.credentials,
-            )
+    def terms(self) -> Terms:
+        """How to dial; reads the greeting and the certificates when they are first needed."""
+        return Terms(
+            host=self.host,
+            port=self.port,
+            greeting=self.greeting,
+            security=self.security,
+            trust=lambda: self.trust,
+            connect_timeout=self.connect_timeout,
+            timeout=self.timeout,
+            credentials=self.credentials,
         )
 
 
 class SmtpConnection:
-    """A line to the server that is dialled again for the next message after it broke."""
+    """A line from the pool to begin with; a batch takes more from there when they are of use."""
 
     def __init__(self, smtp: Smtp) -> None:
         self._smtp = smtp
-        self._dialogue: Dialogue | None = None
-
-    def connect(self) -> Dialogue:
-        """The dialogue to go on with; dials when there is none."""
-        if self._dialogue is None or self._dialogue.over:
-            self._dialogue = self._smtp.dial()
-        return self._dialogue
+        self._line: Line | None = smtp.pool.borrow()
 
     def send_all(self, envelopes: Iterator[Envelope], watch: Watch) -> Iterator[Outcome]:
-        """Hand over one after the other; see `Connection`."""
-        return one_by_one(self.send, envelopes, watch)
-
-    def send(self, envelope: Envelope) -> Receipt:
-        """Hand over one message. Raises a `DeliveryError`; the next call can go on from there."""
-        return self.connect().deliver(envelope)
+        """Hand over on as many lines as are sensible; see `Connection`."""
+        first, self._line = self._line, None
+        yield from Traffic(self._smtp.pool, self._smtp.timeout, envelopes, watch).run(first)
 
     def close(self) -> None:
-        """Take leave, without waiting long for an answer."""
-        if self._dialogue is not None:
-            self._dialogue.quit()
+        """Give back a line that was not used."""
+        if self._line is not None:
+            self._smtp.pool.give_back(self._line, sound=True)
+            self._line = None
 
 
 def _is_loopback(host: str) -> bool:

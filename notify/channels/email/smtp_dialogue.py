@@ -1,230 +1,180 @@
-"""One SMTP connection, from greeting to QUIT: whatever goes wrong is raised as a `DeliveryError`.
+"""What is said on one line and what the answers mean, without I/O: no reply is ever taken for another message's.
 
-Where the answer to a command cannot be known the connection is closed: no reply is ever taken for another's.
+MAIL, RCPT and DATA go out together, and those of the next message behind the final dot of the one before, where the
+server offers PIPELINING (RFC 2920); else command by command. Where the answer to a command cannot be known the
+dialogue is `over`, and the line must be closed.
 """
 
 from __future__ import annotations
 
-import re
-import smtplib
-import socket
-import ssl
-from base64 import b64encode
-from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from collections import deque
 
-from notify.channels.email.address import ascii_form, needs_smtputf8
-from notify.channels.email.smtp_replies import Refused, Step, failure, receipt
+from notify.channels.email import smtp_wire as wire
+from notify.channels.email.smtp_replies import COMPLETED, GO_AHEAD, Refused, Step, failure, receipt
 from notify.channels.provider import Envelope, Receipt
-from notify.errors import InvalidAddress, Misconfigured, Rejected
+from notify.errors import DeliveryError
 
-GOODBYE_SECONDS = 2.0
-COMPLETED = range(200, 300)
-READY, AUTHENTICATED, CHALLENGE, GO_AHEAD = 220, 235, 334, 354
-
-_UNSAFE = re.compile(r"[\0-\x20\x7f<>]")
+ENVELOPE = frozenset({Step.MAIL, Step.RCPT, Step.DATA})
 
 
-class Security(Enum):
-    """When the conversation is encrypted."""
+class Letter:
+    """An envelope on its way to a line. `astray` says that a line was lost under it before its body was begun."""
 
-    IMPLICIT = auto()  # from the first octet (RFC 8314 §3.3)
-    REQUIRED = auto()  # by STARTTLS, or there is no conversation (RFC 3207)
-    WHEN_OFFERED = auto()
-    NONE = auto()
+    __slots__ = ("astray", "envelope")
 
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """How to reach the server, and on what terms. Times are in seconds per socket operation."""
-
-    host: str
-    port: int
-    greeting: str
-    security: Security
-    trust: Callable[[], ssl.SSLContext]
-    connect_timeout: float
-    timeout: float
-    credentials: tuple[str, str] | None = field(repr=False)
-
-
-class _Line(smtplib.SMTP):
-    """smtplib's framing, EHLO and STARTTLS; a limit of its own for connecting; TLS before the greeting."""
-
-    def __init__(self, terms: Terms) -> None:
-        super().__init__(local_hostname=terms.greeting, timeout=terms.timeout)
-        self.command_encoding = "utf-8"  # for addresses under SMTPUTF8 (RFC 6531 §3.3)
-        self._terms = terms
-        self._host = terms.host  # the name that STARTTLS verifies
-
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        line = socket.create_connection((host, port), self._terms.connect_timeout)
-        try:
-            if self._terms.security is Security.IMPLICIT:
-                line = self._terms.trust().wrap_socket(line, server_hostname=host)
-        except BaseException:
-            line.close()
-            raise
-        line.settimeout(timeout)
-        return line
+    def __init__(self, envelope: Envelope) -> None:
+        self.envelope = envelope
+        self.astray = False
 
 
 class Dialogue:
-    """Commands and their replies, in order."""
+    """At most one letter is `begun`: its body is being written, or unanswered; the one behind it is `ahead`.
 
-    def __init__(self, terms: Terms) -> None:
-        """Connect, secure and authenticate. Raises `Transient` or `Misconfigured`."""
-        self._line = _Line(terms)
-        self._step = Step.CONNECT
-        with self._judged():
-            self._greet(terms)
-            if terms.security is Security.REQUIRED or terms.security is Security.WHEN_OFFERED:
-                self._encrypt(terms)
-            if terms.credentials is not None:
-                self._authenticate(*terms.credentials)
+    The caller writes `unwritten`, tells by `wrote()` how much of it is gone, and hands what it reads to `hear()`.
+    What became known stands in `outcomes`, for the caller to take out.
+    """
+
+    def __init__(self, offers: wire.Offers) -> None:
+        self.offers = offers
+        self.begun: Letter | None = None
+        self.ahead: Letter | None = None
+        self.open = False  # the server waits for the body of the letter ahead
+        self.over = False
+        self.stray: tuple[Letter, DeliveryError] | None = None  # was not tried when the line was lost, and why it was
+        self.outcomes: list[tuple[Envelope, Receipt | DeliveryError]] = []
+        self.unwritten: bytes | memoryview = b""
+        self._replies = wire.Replies()
+        self._unsaid: deque[tuple[Step, bytes]] = deque()
+        self._awaited: deque[Step] = deque()
+        self._body_left = 0  # octets of the begun body that are not written yet
+        self._body_touched = False
+        self._verdict: DeliveryError | None = None  # the first refusal of the letter ahead
+        self._addressed = False  # its RCPT was accepted
 
     @property
-    def over(self) -> bool:
-        """Whether the connection is closed."""
-        return self._line.sock is None
+    def waiting(self) -> bool:
+        """Whether replies are due; until they are there, nothing more can be said."""
+        return bool(self._awaited) and not self.over
 
-    def deliver(self, envelope: Envelope) -> Receipt:
-        """Hand over one message. Raises a `DeliveryError`; unless then `over`, the next message can follow."""
-        sender = _mailbox(envelope.sender, Rejected("sender_invalid"))
-        recipient = _mailbox(envelope.recipient, Rejected("recipient_invalid", scope="address"))
-        parameters = self._parameters(envelope)
-        with self._judged():
-            self._ask(Step.MAIL, f"MAIL FROM:<{sender}>{parameters}", COMPLETED)
-            self._ask(Step.RCPT, f"RCPT TO:<{recipient}>", COMPLETED)
-            self._ask(Step.DATA, "DATA", (GO_AHEAD,))
-            self._line.send(_transparent(envelope.content))
-            self._step = Step.BODY
-            return receipt(*self._expect(self._line.getreply(), COMPLETED))
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to say and nothing to hear: a new letter can be proposed, or the line kept."""
+        return not (self._awaited or self._unsaid or self.ahead or self.over)
 
-    def quit(self) -> None:
-        """Take leave, and wait only briefly for the answer, on which nothing depends."""
-        if self._line.sock is not None:
-            self._line.sock.settimeout(GOODBYE_SECONDS)
-            with suppress(OSError):
-                self._line.docmd("QUIT")
-            self._line.close()
+    def hand_over(self) -> None:
+        """Say the body of the letter ahead, for which the server waits."""
+        assert self.open
+        assert self.ahead is not None
+        body = wire.body(self.ahead.envelope.content)
+        self.begun, self.ahead, self.open = self.ahead, None, False
+        self._body_left, self._body_touched = len(body), False
+        self._unsaid.append((Step.BODY, body))
 
-    def _greet(self, terms: Terms) -> None:
-        self._expect(self._line.connect(terms.host, terms.port), (READY,))
-        self._step = Step.HELO
-        self._line.ehlo_or_helo_if_needed()
+    def propose(self, letter: Letter, mail: bytes, rcpt: bytes) -> None:
+        """Say this letter's commands behind whatever is to be said before."""
+        assert self.ahead is None
+        self.ahead, self._verdict, self._addressed = letter, None, False
+        self._unsaid.extend(((Step.MAIL, mail), (Step.RCPT, rcpt), (Step.DATA, wire.DATA)))
 
-    def _encrypt(self, terms: Terms) -> None:
-        self._step = Step.STARTTLS
-        if self._line.has_extn("starttls"):
-            self._line.starttls(context=terms.trust())
-            self._step = Step.HELO
-            self._line.ehlo_or_helo_if_needed()
-        elif terms.security is Security.REQUIRED:
-            raise Misconfigured("starttls_absent", "the server does not offer STARTTLS, which tls= or a password needs")
-
-    def _authenticate(self, user: str, password: str) -> None:
-        """PLAIN (RFC 4616) or LOGIN, both in UTF-8."""
-        offered = self._line.esmtp_features.get("auth", "").upper().split()
-        if "PLAIN" in offered:
-            commands = ["AUTH PLAIN " + _base64(f"\0{user}\0{password}")]
-        elif "LOGIN" in offered:
-            commands = ["AUTH LOGIN", _base64(user), _base64(password)]
+    def speak(self) -> None:
+        """Put into `unwritten` what can be said now, if there is anything."""
+        if not self._unsaid:
+            return
+        if self.offers.pipelining:
+            self._awaited.extend([step for step, _ in self._unsaid])
+            self.unwritten = b"".join([octets for _, octets in self._unsaid])
+            self._unsaid.clear()
         else:
-            raise Misconfigured("auth_unsupported", f"the server offers {', '.join(offered) or 'no AUTH'}")
-        self._step = Step.AUTH
-        code, text = CHALLENGE, b""
-        for command in commands:
-            self._expect((code, text), (CHALLENGE,))
-            code, text = self._line.docmd(command)
-            for secret in filter(None, (command.split(" ")[-1], user, password)):
-                text = text.replace(secret.encode(), b"***")  # some servers quote what they refuse
-        self._expect((code, text), (AUTHENTICATED,))
+            step, self.unwritten = self._unsaid.popleft()
+            self._awaited.append(step)
 
-    def _parameters(self, envelope: Envelope) -> str:
-        """What MAIL must announce of this message; raises `Rejected` when the server cannot take it."""
-        content, line = envelope.content, self._line
-        parameters = ""
-        if line.has_extn("size"):
-            limit = line.esmtp_features["size"]
-            if limit.isdecimal() and 0 < int(limit) < len(content):  # RFC 1870 §4: 0 is no limit
-                raise Rejected("too_large", f"{len(content)} octets; the server takes {limit}")
-            parameters += f" SIZE={len(content)}"
-        if needs_smtputf8(envelope.recipient) and not line.has_extn("smtputf8"):
-            raise Rejected("smtputf8_unsupported", scope="address")
-        eight_bit = not content.isascii()
-        if eight_bit and not line.has_extn("8bitmime"):
-            raise Rejected("8bitmime_unsupported")
-        if eight_bit:
-            parameters += " BODY=8BITMIME"
-        if _needs_smtputf8(envelope):
-            if not line.has_extn("smtputf8"):
-                raise Rejected("smtputf8_unsupported")
-            parameters += " SMTPUTF8"
-        return parameters
+    def wrote(self, count: int) -> None:
+        """So many octets of `unwritten` are on their way."""
+        if self._body_left:
+            self._body_left = max(0, self._body_left - count)
+            self._body_touched |= count > 0
+        left = len(self.unwritten) - count
+        self.unwritten = memoryview(self.unwritten)[count:] if left else b""
 
-    def _ask(self, step: Step, command: str, wanted: Container[int]) -> None:
-        self._step = step
-        self._expect(self._line.docmd(command), wanted)
+    def hear(self, octets: bytes) -> None:
+        """These came from the server."""
+        replies = self._replies
+        replies.feed(octets)
+        while not self.over and self._awaited:
+            reply = replies.take()
+            if reply is None:
+                return
+            self._answer(self._awaited.popleft(), *reply)
+        if replies and not self.over:  # an answer to nothing: it may have taken the place of another
+            self.break_off(ConnectionAbortedError("the server answered what it was not asked"))
 
-    def _expect(self, reply: tuple[int, bytes], wanted: Container[int]) -> tuple[int, bytes]:
-        if reply[0] not in wanted:
-            raise Refused(*reply)
-        return reply
+    def break_off(self, error: Exception) -> None:
+        """The line is lost: say of each letter on it what that means."""
+        if self.over:
+            return
+        self.over = True
+        if self.begun is not None:
+            step = Step.BODY if self._body_touched else Step.DATA
+            self.outcomes.append((self.begun.envelope, failure(step, error)))
+            self.begun = None
+        asked = Step.DATA if self.open else next((step for step in self._awaited if step in ENVELOPE), Step.MAIL)
+        self._let_go(failure(asked, error))
 
-    @contextmanager
-    def _judged(self) -> Iterator[None]:
-        """Leave the connection closed or ready for the next message, and say what happened as a `DeliveryError`."""
-        try:
-            yield
-        except Refused as refused:
-            self._recover(refused)
-            raise failure(self._step, refused) from None
-        except Exception as error:
-            self._line.close()
-            raise failure(self._step, error) from error
-        except BaseException:
-            self._line.close()
-            raise
+    def _answer(self, step: Step, code: int, text: bytes) -> None:
+        if step is Step.BODY:
+            self._body_answered(code, text)
+        elif step in ENVELOPE:
+            self._ahead_answered(step, code, text)
+        elif step is Step.RESET and code not in COMPLETED:
+            self.break_off(ConnectionAbortedError("the server does not forget a refused message"))
+        elif Refused(code, text).out_of_step and code not in COMPLETED:
+            self.break_off(ConnectionAbortedError("the server is out of step"))
 
-    def _recover(self, refused: Refused) -> None:
-        if refused.out_of_step or self._step not in (Step.MAIL, Step.RCPT, Step.DATA, Step.BODY):
-            self._line.close()
-        elif self._step is not Step.BODY:  # after the body the server has forgotten the transaction by itself
-            with suppress(OSError):
-                if self._line.docmd("RSET")[0] in COMPLETED:
-                    return
-            self._line.close()
+    def _body_answered(self, code: int, text: bytes) -> None:
+        assert self.begun is not None
+        envelope, self.begun = self.begun.envelope, None
+        if code in COMPLETED and not self._body_left:
+            self.outcomes.append((envelope, receipt(code, text)))
+            return
+        refused = Refused(code, text)
+        self.outcomes.append((envelope, failure(Step.BODY, refused)))
+        if refused.out_of_step or self._body_left:
+            self.break_off(ConnectionAbortedError("the server ended the conversation at another message"))
 
+    def _ahead_answered(self, step: Step, code: int, text: bytes) -> None:
+        if step is Step.DATA and code == GO_AHEAD:
+            if self._verdict is None:
+                self.open = True
+            elif self._addressed:  # somebody would get an empty mail
+                self.break_off(ConnectionAbortedError("the server waits for the body of a refused message"))
+            else:
+                self._refuse(Step.EMPTY, wire.DOT)  # RFC 2920 §3.1
+            return
+        if step is not Step.DATA and code in COMPLETED:
+            self._addressed = step is Step.RCPT
+            return
+        refused = Refused(code, text)
+        if refused.out_of_step:
+            self.over = True
+            self._let_go(failure(step, refused))
+            return
+        self._verdict = self._verdict or failure(step, refused)
+        if not self._awaited:
+            self._refuse(Step.RESET, wire.RSET)
 
-def _mailbox(address: str, otherwise: Rejected) -> str:
-    """The address as it stands between angle brackets; empty is the null return path."""
-    try:
-        address = ascii_form(address)
-    except InvalidAddress:
-        raise otherwise from None
-    if _UNSAFE.search(address):
-        raise otherwise
-    return address
+    def _refuse(self, step: Step, octets: bytes) -> None:
+        """The letter ahead is refused; say this before the next."""
+        assert self._verdict is not None
+        self._let_go(self._verdict)
+        self._unsaid.clear()
+        self._unsaid.append((step, octets))
 
-
-def _needs_smtputf8(envelope: Envelope) -> bool:
-    if needs_smtputf8(envelope.recipient) or needs_smtputf8(envelope.sender):
-        return True
-    return not envelope.content.isascii() and not envelope.content.partition(b"\r\n\r\n")[0].isascii()
-
-
-def _transparent(content: bytes) -> bytes:
-    """The body as it is transmitted, its end included (RFC 5321 §4.5.2)."""
-    stuffed = content.replace(b"\n.", b"\n..")
-    return b"%b%b%b.\r\n" % (
-        b"." if content.startswith(b".") else b"",
-        stuffed,
-        b"" if content.endswith(b"\r\n") else b"\r\n",
-    )
-
-
-def _base64(text: str) -> str:
-    return b64encode(text.encode()).decode("ascii")
+    def _let_go(self, error: DeliveryError) -> None:
+        """The letter ahead, if there is one, leaves this line: refused if it was, else untried because of `error`."""
+        if self.ahead is None:
+            return
+        if self._verdict is not None:
+            self.outcomes.append((self.ahead.envelope, self._verdict))
+        else:
+            self.stray = self.ahead, error
+        self.ahead, self.open, self._verdict = None, False, None

@@ -14,7 +14,8 @@ from enum import StrEnum
 from notify.channels.provider import Receipt
 from notify.errors import DeliveryError, Misconfigured, Rejected, Transient, Uncertain
 
-CLOSING = 421
+COMPLETED = range(200, 300)
+READY, AUTHENTICATED, CHALLENGE, GO_AHEAD, CLOSING = 220, 235, 334, 354, 421
 AUTHENTICATION_REQUIRED = 530  # RFC 4954 §6; RFC 3207 §4 uses it for "STARTTLS first"
 
 
@@ -29,6 +30,8 @@ class Step(StrEnum):
     RCPT = "recipient"
     DATA = "data"  # up to and including the writing of the body
     BODY = "body"  # the final dot is written, its answer awaited
+    RESET = "reset"  # RSET, after a refusal
+    EMPTY = "empty"  # the lone dot, after a refusal that came too late to keep the server from waiting for a body
 
 
 HANDSHAKE = frozenset({Step.CONNECT, Step.HELO, Step.STARTTLS, Step.AUTH})

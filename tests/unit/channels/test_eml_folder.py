@@ -10,6 +10,7 @@ import pytest
 from notify.channels import provider_for
 from notify.channels.provider import Envelope
 from notify.errors import Misconfigured
+from tests.providers import sending
 
 ID = UUID("0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee")
 CONTENT = b"Subject: x\r\n\r\n.dot\r\n"
@@ -20,16 +21,16 @@ def envelope(content: bytes = CONTENT) -> Envelope:
 
 
 def test_the_file_holds_exactly_the_content(tmp_path: Path) -> None:
-    with provider_for(f"eml://{tmp_path}/new%20folder").open() as connection:
-        connection.send(envelope())
+    with sending(f"eml://{tmp_path}/new%20folder") as send:
+        send(envelope())
     assert [path.name for path in (tmp_path / "new folder").iterdir()] == [f"{ID}.eml"]
     assert (tmp_path / "new folder" / f"{ID}.eml").read_bytes() == CONTENT
 
 
 def test_a_message_sent_again_replaces_its_own_file(tmp_path: Path) -> None:
-    with provider_for(f"eml://{tmp_path}").open() as connection:
-        connection.send(envelope(b"old\r\n"))
-        connection.send(envelope())
+    with sending(f"eml://{tmp_path}") as send:
+        send(envelope(b"old\r\n"))
+        send(envelope())
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [CONTENT]
 
 
@@ -41,6 +42,6 @@ def test_a_folder_that_is_a_file_is_misconfigured(tmp_path: Path) -> None:
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / f"{ID}.eml").mkdir()
-    with provider_for(f"eml://{tmp_path}").open() as connection, pytest.raises(Misconfigured):
-        connection.send(envelope())
+    with sending(f"eml://{tmp_path}") as send, pytest.raises(Misconfigured):
+        send(envelope())
     assert [path.name for path in tmp_path.iterdir()] == [f"{ID}.eml"]

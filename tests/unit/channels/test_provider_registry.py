@@ -11,7 +11,7 @@ import pytest
 from notify.channels import Channels, provider_for
 from notify.channels.email.eml import EmlFolder
 from notify.channels.email.smtp import Smtp
-from notify.channels.email.smtp_dialogue import Security
+from notify.channels.email.smtp_line import Security
 from notify.channels.registry import PROVIDERS
 from notify.errors import InvalidProvider
 from notify.model import Channel
@@ -47,6 +47,9 @@ def test_every_part_of_an_smtp_url_is_read() -> None:
     assert provider.credentials == ("ada@example.org", "p/w?é")
     assert provider.greeting == "me.test"
     assert smtp("smtp://[::1]:2525").host == "::1"
+    assert (provider.connections, provider.messages) == (64, 1000)
+    bounded = smtp("smtps://localhost?connections=2&messages=50")
+    assert (bounded.connections, bounded.messages) == (2, 50)
 
 
 def test_ports_default_to_those_of_the_protocol() -> None:
@@ -81,13 +84,15 @@ def test_a_password_never_goes_to_another_machine_in_the_clear_unless_told(url: 
         ("smtp://localhost:0", "port: must be a number"),
         ("smtp://localhost:70000", "port: must be a number"),
         ("smtp://localhost?timeuot=3", "did you mean 'timeout'"),
-        ("smtp://localhost?verify=no", "known are: ca, connect_timeout, helo, timeout, tls"),
+        ("smtp://localhost?verify=no", "known are: ca, connect_timeout, connections, helo, messages, timeout, tls"),
         ("smtps://localhost?tls=none", "'tls' is unknown"),
         ("smtp://localhost?tls=startls", "did you mean 'starttls'"),
         ("smtp://localhost?timeout=soon", "number of seconds"),
         ("smtp://localhost?timeout=-1", "number of seconds"),
         ("smtp://localhost?timeout=nan", "number of seconds"),
         ("smtp://localhost?timeout=1&timeout=2", "given twice"),
+        ("smtp://localhost?connections=0", "whole number above 0"),
+        ("smtp://localhost?messages=many", "whole number above 0"),
         ("smtp://localhost?timeout", "?name=value"),
         ("smtp://localhost?ca=/no/such/file", "does not exist"),
         ("smtp://localhost?helo=a%0d%0aQUIT", "host name"),
