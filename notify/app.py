@@ -68,7 +68,7 @@ def open_app(settings: Settings) -> App:
         failpoints.arm(settings.failpoints)
     return App(
         settings=settings,
-        store=open_store(settings.database),
+        store=open_store(settings.database, connections=connections(settings)),
         channels=Channels.from_urls(
             email=[url.get_secret_value() for url in settings.email_providers],
         ),
@@ -81,6 +81,14 @@ def open_app(settings: Settings) -> App:
         clock=SystemClock(),
         publish=Bell(settings),
     )
+
+
+def connections(settings: Settings) -> int:
+    """How many connections to the database a process has at most.
+
+    A worker's threads hold one each, and one more while a lease is renewed; heartbeat and farewell take two.
+    """
+    return 2 * settings.worker_concurrency + 2
 
 
 def _redis(url: str) -> Redis:

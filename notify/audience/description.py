@@ -66,7 +66,9 @@ def _change(key: str, to: Mapping[str, Any], allow_test: bool) -> Change:
     addresses = {}
     if to.get("email") is not None:
         try:
-            addresses[Channel.EMAIL] = parse(to["email"], allow_test=allow_test)
+            given = to["email"]
+            parsed = _parse if isinstance(given, str) else parse  # what is no text may not be hashable either
+            addresses[Channel.EMAIL] = parsed(given, allow_test=allow_test)
         except InvalidAddress as error:
             raise InvalidAddress(f"recipient {key!r}: {error}") from None
     return Change(
@@ -139,6 +141,9 @@ def timezone(key: str, name: Any) -> str:
             "Write it like 'Europe/Amsterdam'."
         )
     return name
+
+
+_parse = lru_cache(maxsize=1024)(parse)  # the same people are written to again and again
 
 
 @lru_cache(maxsize=256)  # a roster may hold one mistake in every row

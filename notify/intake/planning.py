@@ -51,7 +51,7 @@ def plan(app: App, request: Request, session: Session | None = None) -> Notifica
     session = sessions.resolve(session) if session is not None else None
     with app.store.join(session) as connection:
         tenant_id = tenants.tenant_id(connection, request.tenant)
-        _require_known(connection, tenant_id, request)
+        known = _known(connection, tenant_id, request)
         notification = Notification(
             id=uuid7(),
             tenant_id=tenant_id,
@@ -63,14 +63,14 @@ def plan(app: App, request: Request, session: Session | None = None) -> Notifica
         if not notifications.insert(
             connection,
             notification,
-            request_hash=request.digest,
+            request_hash=request.digest if notification.key is not None else "",
             data=request.data,
             at=request.at,
             correlation_id=get_contextvars().get("correlation"),
         ):
             return _repeated(connection, notification, request)
         notifications.attach(connection, notification, request.attachments)
-        planned = _Planned.of(app, connection, request, notification)
+        planned = _Planned.of(app, connection, request, notification, known)
         batches.insert(connection, planned.batches, now)
         messages.insert(connection, planned.rows)
         if session is not None:
@@ -78,14 +78,15 @@ def plan(app: App, request: Request, session: Session | None = None) -> Notifica
     if session is None:
         failpoints.reach("plan.committed")
         ring(app, planned.batches)
+    counts = planned.counts
     emit(
         "notification.planned",
         notification=notification.id,
         kind=notification.kind,
         mode=notification.mode,
-        **planned.counts,
+        **counts,
     )
-    return replace(notification, messages=planned.counts)
+    return replace(notification, messages=counts)
 
 
 def cancel(app: App, id_or_key: UUID | str, *, actor: str, tenant: str | None = None) -> int:
@@ -118,12 +119,10 @@ def _as_id(id_or_key: UUID | str) -> UUID | str:
         return id_or_key
 
 
-def _require_known(connection: Connection, tenant_id: UUID, request: Request) -> None:
-    """Fail before anything is written: the transaction may be the application's own."""
+def _known(connection: Connection, tenant_id: UUID, request: Request) -> dict[str, Recipient]:
+    """Those named by key alone. Fails before anything is written: the transaction may be the application's own."""
     named = [one.key for one in request.recipients if one.change is None]
-    if not named:
-        return
-    known = recipients.ids_by_key(connection, tenant_id, named)
+    known = recipients.by_keys(connection, tenant_id, named)
     unknown = [key for key in named if key not in known]
     if unknown:
         shown = ", ".join(repr(key) for key in unknown[:SHOWN_KEYS])
@@ -134,6 +133,7 @@ def _require_known(connection: Connection, tenant_id: UUID, request: Request) ->
             f"no recipient {shown}{more}{did_you_mean(key, known) or '.'} "
             f"Describe a new one: to={described!r}, or import a roster: notify recipients import FILE"
         )
+    return known
 
 
 def _repeated(connection: Connection, notification: Notification, request: Request) -> Notification:
@@ -161,11 +161,18 @@ class _Planned:
         self._notification = notification
 
     @classmethod
-    def of(cls, app: App, connection: Connection, request: Request, notification: Notification) -> _Planned:
+    def of(
+        cls,
+        app: App,
+        connection: Connection,
+        request: Request,
+        notification: Notification,
+        known: Mapping[str, Recipient],
+    ) -> _Planned:
         """Bring the recipients up to date, ask policy about each, and plan."""
         planned, now, tenant_id = cls(app, request, notification), notification.created_at, notification.tenant_id
-        recipients.apply(connection, tenant_id, [one.change for one in request.recipients if one.change], now)
-        people = recipients.by_keys(connection, tenant_id, [one.key for one in request.recipients])
+        described = [one.change for one in request.recipients if one.change]
+        people = {**known, **recipients.apply(connection, tenant_id, described, now).people}
         for channel in request.channels:
             forbidden = suppressions.of_addresses(connection, tenant_id, channel, _folded(people.values(), channel))
             due: dict[datetime, list[tuple[Recipient, Mapping[str, Any] | None]]] = {}

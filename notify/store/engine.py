@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -17,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from notify.errors import InvalidSession, InvalidSettings, MigrationNeeded, Unreachable
 from notify.settings import redact
+from notify.store import pool
 
 BUSY_SECONDS = 30  # a SQLite writer waits this long for the others
 STATEMENT_SECONDS = 60  # backstop against a query that hangs
@@ -25,6 +27,8 @@ READ_ONLY = "notify_read_only"
 GIVEN_UP = frozenset({"40001", "40P01", "55P03", "57014", "25P03", "25006"})  # deadlock, time-outs, a standby
 AWAY = ("08", "53", "57P")  # connection trouble, no resources, shutting down; a deadlock or a time-out is an answer
 UNDEFINED_TABLE, UNDEFINED_COLUMN = "42P01", "42703"  # PostgreSQL, appendix A: error codes
+
+Upsert = sqlite.Insert | postgresql.Insert
 
 
 class Store:
@@ -43,6 +47,8 @@ class Store:
         try:
             with self.engine.begin() as connection:
                 yield connection
+        except sa.exc.TimeoutError:
+            raise _crowded() from None
         except DBAPIError as error:
             raise _given_up(error) or explained(error, self.engine.url) from error
 
@@ -52,6 +58,8 @@ class Store:
         try:
             with self.engine.connect() as connection:
                 yield connection.execution_options(**{READ_ONLY: True})
+        except sa.exc.TimeoutError:
+            raise _crowded() from None
         except DBAPIError as error:
             raise _given_up(error) or explained(error, self.engine.url) from error
 
@@ -74,8 +82,11 @@ class Store:
         self.engine.dispose()
 
 
-def open_store(url: str, *, joins_sessions: bool = True) -> Store:
-    """A Store for a SQLAlchemy URL: `sqlite:///file` or `postgresql+psycopg://…`."""
+def open_store(url: str, *, joins_sessions: bool = True, connections: int = pool.CONNECTIONS) -> Store:
+    """A Store for a SQLAlchemy URL: `sqlite:///file` or `postgresql+psycopg://…`.
+
+    It has never more than so many connections, opened when first needed and kept; who finds all in use waits.
+    """
     try:
         parsed = sa.make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url))
     except (sa.exc.ArgumentError, ValueError):  # what cannot be read cannot be shown without its password
@@ -85,13 +96,20 @@ def open_store(url: str, *, joins_sessions: bool = True) -> Store:
         ) from None
     match parsed.get_backend_name():
         case "sqlite":
-            return Store(_sqlite(parsed), joins_sessions=joins_sessions)
+            return Store(_sqlite(parsed, connections), joins_sessions=joins_sessions)
         case "postgresql":
-            return Store(_postgresql(parsed), joins_sessions=joins_sessions)
+            return Store(_postgresql(parsed, connections), joins_sessions=joins_sessions)
         case other:
             raise InvalidSettings(
                 f"NOTIFY_DATABASE_URL: {other} is not supported; use postgresql+psycopg:// or sqlite:///"
             )
+
+
+def _crowded() -> Unreachable:
+    return Unreachable(
+        f"No connection to the database came free within {pool.WAIT_SECONDS} s.\n"
+        "Next: look for long transactions; raise NOTIFY_WORKER_CONCURRENCY, which sizes the pool."
+    )
 
 
 def _given_up(error: DBAPIError) -> Unreachable | None:
@@ -124,21 +142,49 @@ def explained(error: DBAPIError, url: sa.URL) -> Exception:
     )
 
 
-def upsert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+def upsert(connection: sa.Connection, table: sa.Table) -> Upsert:
     """`INSERT` with `on_conflict_…` in the connection's dialect."""
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    return upsert_on(connection.dialect.name, table)
+
+
+def upsert_on(dialect: str, table: sa.Table) -> Upsert:
+    """The same for a statement that is built once and kept: building costs as much as executing."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 def any_of(connection: sa.Connection, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
     """`column` is one of `values`: one bound parameter however many there are, so that the statement is cached."""
-    if connection.dialect.name == "sqlite":
-        plain = [value.hex if isinstance(column.type, sa.Uuid) else value for value in values]
-        listed = sa.func.json_each(sa.bindparam(None, plain, type_=sa.JSON)).table_valued("value")
-        return column.in_(sa.select(listed.c.value))
-    return column == sa.any_(sa.bindparam(None, list(values), type_=postgresql.ARRAY(column.type)))
+    dialect = connection.dialect.name
+    return _any(dialect, column, sa.bindparam(None, list(values), type_=_list_type(dialect, column)))
 
 
-def _sqlite(url: sa.URL) -> sa.Engine:
+def any_bound(dialect: str, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
+    """The same for a statement that is built once and kept: the list is bound to `name` when it is executed."""
+    return _any(dialect, column, sa.bindparam(name, type_=_list_type(dialect, column)))
+
+
+class _JsonArray(sa.types.TypeDecorator[list[Any]]):
+    """A list as SQLite's json_each reads it, with ids as the tables hold them."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: list[Any] | None, dialect: sa.Dialect) -> list[Any]:
+        """To the database."""
+        return [one.hex if isinstance(one, UUID) else one for one in value or ()]
+
+
+def _list_type(dialect: str, column: sa.ColumnElement[Any]) -> sa.types.TypeEngine[Any]:
+    return _JsonArray() if dialect == "sqlite" else postgresql.ARRAY(column.type)
+
+
+def _any(dialect: str, column: sa.ColumnElement[Any], values: sa.BindParameter[Any]) -> sa.ColumnElement[bool]:
+    if dialect == "sqlite":
+        return column.in_(sa.select(sa.func.json_each(values).table_valued("value").c.value))
+    return column == sa.any_(values)
+
+
+def _sqlite(url: sa.URL, connections: int) -> sa.Engine:
     if not url.database or url.database == ":memory:":
         raise InvalidSettings("NOTIFY_DATABASE_URL: a database in memory forgets; write sqlite:///file")
     try:
@@ -152,6 +198,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         url,
         hide_parameters=True,  # they hold addresses and data, and errors are logged
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        **pool.of(connections),
     )
 
     @sa.event.listens_for(engine, "connect")
@@ -183,15 +230,16 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
 
 
-def _postgresql(url: sa.URL) -> sa.Engine:
-    return sa.create_engine(
+def _postgresql(url: sa.URL, connections: int) -> sa.Engine:
+    engine = sa.create_engine(
         url,
         hide_parameters=True,
-        pool_pre_ping=True,
-        pool_size=5,
-        max_overflow=15,
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
             "options": f"-c statement_timeout={STATEMENT_SECONDS * 1000} -c timezone=UTC",
         },
+        **pool.of(connections),
     )
+
+    pool.ask_the_rested(engine)
+    return engine

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from notify.model import Attachment, Mode, Notification
-from notify.store.engine import upsert
+from notify.store.engine import Upsert, upsert_on
 from notify.store.tables import attachments, messages, notifications
 
 
@@ -24,14 +25,12 @@ def insert(
     at: datetime | None,
     correlation_id: str | None,
 ) -> bool:
-    """Store it; False when its idempotency key is taken. Waits for a transaction that is just taking the key."""
-    statement = (
-        upsert(connection, notifications)
-        .on_conflict_do_nothing(index_elements=["tenant_id", "idempotency_key"])
-        .returning(notifications.c.id)
-    )
+    """Store it; False when its idempotency key is taken. Waits for a transaction that is just taking the key.
+
+    `request_hash` tells whether a later request with the same key is the same; without a key nobody asks.
+    """
     inserted = connection.execute(
-        statement,
+        _inserting(connection.dialect.name),
         {
             "id": notification.id,
             "tenant_id": notification.tenant_id,
@@ -46,6 +45,13 @@ def insert(
         },
     )
     return inserted.first() is not None
+
+
+@cache
+def _inserting(dialect: str) -> sa.Executable:
+    insert: Upsert = upsert_on(dialect, notifications)
+    taken = insert.on_conflict_do_nothing(index_elements=["tenant_id", "idempotency_key"])
+    return taken.returning(notifications.c.id)
 
 
 def request_hash_of(connection: sa.Connection, tenant_id: UUID, key: str) -> tuple[Notification, str] | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from notify.model import Address, Channel, Recipient
-from notify.store.engine import any_of, upsert
-from notify.store.tables import addresses, recipients
+from notify.store.engine import Upsert, any_bound, upsert_on
+from notify.store.tables import Json, addresses, recipients
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,62 +32,83 @@ class Change:
 def by_keys(
     connection: sa.Connection, tenant_id: UUID, keys: Collection[str], *, lock: bool = False
 ) -> dict[str, Recipient]:
-    """The recipients with these keys that exist, with their addresses: two statements.
+    """The recipients with these keys that exist, with their addresses: one statement.
 
     With `lock`, nobody else changes them until the transaction ends; they are locked in the order of their keys.
     """
     if not keys:
         return {}
-    wanted = sa.and_(recipients.c.tenant_id == tenant_id, any_of(connection, recipients.c.key, list(keys)))
-    chosen = sa.select(recipients).where(wanted).order_by(recipients.c.key)
-    found = connection.execute(chosen.with_for_update(key_share=True) if lock else chosen).all()
-    reached = connection.execute(
-        sa.select(addresses.c.recipient_id, addresses.c.channel, addresses.c.value, addresses.c.verified).where(
-            any_of(connection, addresses.c.recipient_id, [row.id for row in found])
-        )
-    )
-    by_recipient: dict[UUID, dict[Channel, Address]] = defaultdict(dict)
-    for row in reached:
-        channel = Channel(row.channel)
-        by_recipient[row.recipient_id][channel] = Address(channel, row.value, row.verified)
+    if lock:
+        # by a statement of its own: what was waited for has changed, and only a later statement sees all of it
+        connection.execute(_locking(connection.dialect.name), {"tenant": tenant_id, "keys": list(keys)})
+    rows = connection.execute(_reading(connection.dialect.name), {"tenant": tenant_id, "keys": list(keys)})
     return {
-        row.key: Recipient(
-            id=row.id,
-            key=row.key,
-            locale=row.locale,
-            timezone=row.timezone,
-            attributes=row.attributes,
-            tags=tuple(row.tags),
-            addresses=by_recipient.get(row.id, {}),
+        key: Recipient(
+            id_, key, locale, timezone, attributes, tuple(tags), {one.channel: one for one in _reached(listed)}
         )
-        for row in found
+        for id_, key, locale, timezone, attributes, tags, listed in rows
     }
+
+
+def _reached(listed: Sequence[tuple[str, str, bool]] | None) -> Iterator[Address]:
+    for channel, value, verified in listed or ():
+        yield Address(Channel(channel), value, bool(verified))
+
+
+@cache
+def _reading(dialect: str) -> sa.Select[Any]:
+    fields = (recipients.c[name] for name in ("id", "key", "locale", "timezone", "attributes", "tags"))
+    # as a subquery: of a join PostgreSQL would read the whole table of addresses for a few hundred recipients
+    agg, array = (
+        (sa.func.json_group_array, sa.func.json_array)
+        if dialect == "sqlite"
+        else (sa.func.jsonb_agg, sa.func.jsonb_build_array)
+    )
+    each = array(addresses.c.channel, addresses.c.value, addresses.c.verified)
+    listed = sa.select(agg(each, type_=Json)).where(addresses.c.recipient_id == recipients.c.id).scalar_subquery()
+    return sa.select(*fields, listed).where(*_with_these_keys(dialect))
+
+
+@cache
+def _locking(dialect: str) -> sa.Select[Any]:
+    chosen = sa.select(recipients.c.id).where(*_with_these_keys(dialect)).order_by(recipients.c.key)
+    return chosen.with_for_update(key_share=True)
+
+
+def _with_these_keys(dialect: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return recipients.c.tenant_id == sa.bindparam("tenant"), any_bound(dialect, recipients.c.key, "keys")
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How many recipients a bulk change made, changed and left as they were."""
+    """How many recipients a bulk change made, changed and left as they were; all of them as they are now, by key."""
 
     inserted: int
     updated: int
     unchanged: int
+    people: Mapping[str, Recipient] = field(default_factory=dict, compare=False, repr=False)
 
 
 def apply(connection: sa.Connection, tenant_id: UUID, changes: Sequence[Change], now: datetime) -> Written:
     """Make or change these recipients (distinct keys), in a number of statements that does not grow with theirs."""
-    seen = by_keys(connection, tenant_id, [change.key for change in changes])
+    people = by_keys(connection, tenant_id, [change.key for change in changes])
     # in one order everywhere: two callers who write the same recipients must not wait for each other in a circle
     ordered = sorted(changes, key=lambda change: change.key)
-    news = [change for change in ordered if _merge(change, seen.get(change.key)) != seen.get(change.key)]
+    merged = {change.key: _merge(change, people.get(change.key)) for change in ordered}
+    news = [change for change in ordered if merged[change.key] != people.get(change.key)]
     if not news:
-        return Written(0, 0, len(changes))  # and nothing is locked: who says nothing new keeps nobody waiting
-    present = by_keys(connection, tenant_id, [change.key for change in news if change.key in seen], lock=True)
-    merged = [_merge(change, present.get(change.key)) for change in news]
-    _write(connection, tenant_id, [row for row in merged if row.key in present], now)
-    _write(connection, tenant_id, [row for row in merged if row.key not in present], now, unseen=True)
-    _write_addresses(connection, tenant_id, merged, present, now)
-    inserted = sum(row.key not in present for row in merged)
-    return Written(inserted, len(merged) - inserted, len(changes) - len(merged))
+        return Written(0, 0, len(changes), people)  # and nothing is locked: nothing new keeps nobody waiting
+    present = by_keys(connection, tenant_id, [change.key for change in news if change.key in people], lock=True)
+    known = [_merge(change, present[change.key]) for change in news if change.key in present]
+    unseen = [merged[change.key] for change in news if change.key not in present]
+    _write_known(connection, tenant_id, known, now)
+    ids = _write_unseen(connection, tenant_id, unseen, now)
+    made = [replace(one, id=ids[one.key]) for one in unseen]
+    _write_addresses(connection, tenant_id, sorted([*known, *made], key=lambda one: one.key), present, now)
+    people.update({one.key: one for one in (*known, *unseen)})
+    shared = [one.key for one in unseen if ids[one.key] != one.id]  # another caller made them meanwhile, and said more
+    people.update(by_keys(connection, tenant_id, shared))
+    return Written(len(unseen), len(known), len(changes) - len(news), people)
 
 
 def _merge(change: Change, before: Recipient | None) -> Recipient:
@@ -109,39 +130,66 @@ def _merge(change: Change, before: Recipient | None) -> Recipient:
     )
 
 
-def _write(
-    connection: sa.Connection, tenant_id: UUID, rows: Sequence[Recipient], now: datetime, *, unseen: bool = False
-) -> None:
-    """Write merged rows. What was `unseen` another caller may have made meanwhile: it keeps what ours do not say."""
+def _write_known(connection: sa.Connection, tenant_id: UUID, rows: Sequence[Recipient], now: datetime) -> None:
+    if rows:
+        connection.execute(_changing(connection.dialect.name), [_row(tenant_id, row, now) for row in rows])
+
+
+def _write_unseen(
+    connection: sa.Connection, tenant_id: UUID, rows: Sequence[Recipient], now: datetime
+) -> dict[str, UUID]:
+    """Write those that nobody knew of; returns their ids by key. One that another caller made meanwhile has its own."""
     if not rows:
-        return
-    insert = upsert(connection, recipients)
+        return {}
+    dialect = connection.dialect.name
+    if len(rows) == 1:
+        made = connection.execute(_making_one(dialect), _row(tenant_id, rows[0], now))
+        return {rows[0].key: made.scalar_one()}
+    connection.execute(_making(dialect), [_row(tenant_id, row, now) for row in rows])
+    return ids_by_key(connection, tenant_id, [row.key for row in rows])
+
+
+@cache
+def _changing(dialect: str) -> Upsert:
+    insert = upsert_on(dialect, recipients)
+    kept = {name: insert.excluded[name] for name in ("locale", "timezone", "attributes", "tags", "updated_at")}
+    return insert.on_conflict_do_update(index_elements=["tenant_id", "key"], set_=kept)
+
+
+@cache
+def _making(dialect: str) -> Upsert:
+    """What another caller made meanwhile keeps what ours do not say."""
+    if dialect == "sqlite":
+        return _changing(dialect)  # it has one writer at a time: nothing is made meanwhile
+    insert = upsert_on(dialect, recipients)
     said, known = insert.excluded, recipients.c
-    kept: dict[str, Any] = {name: said[name] for name in ("locale", "timezone", "attributes", "tags", "updated_at")}
-    if unseen and connection.dialect.name == "postgresql":  # SQLite has one writer at a time: nothing is unseen there
-        kept |= {
-            "locale": sa.func.coalesce(said.locale, known.locale),
-            "timezone": sa.func.coalesce(said.timezone, known.timezone),
-            "attributes": known.attributes.op("||")(said.attributes),
-            "tags": sa.case((sa.cast(said.tags, sa.Text) == "[]", known.tags), else_=said.tags),
-        }
-    connection.execute(
-        insert.on_conflict_do_update(index_elements=["tenant_id", "key"], set_=kept),
-        [
-            {
-                "id": row.id,
-                "tenant_id": tenant_id,
-                "key": row.key,
-                "locale": row.locale,
-                "timezone": row.timezone,
-                "attributes": dict(row.attributes),
-                "tags": list(row.tags),
-                "created_at": now,
-                "updated_at": now,
-            }
-            for row in rows
-        ],
-    )
+    kept = {
+        "locale": sa.func.coalesce(said.locale, known.locale),
+        "timezone": sa.func.coalesce(said.timezone, known.timezone),
+        "attributes": known.attributes.op("||")(said.attributes),
+        "tags": sa.case((sa.cast(said.tags, sa.Text) == "[]", known.tags), else_=said.tags),
+        "updated_at": said.updated_at,
+    }
+    return insert.on_conflict_do_update(index_elements=["tenant_id", "key"], set_=kept)
+
+
+@cache
+def _making_one(dialect: str) -> sa.Executable:
+    return _making(dialect).returning(recipients.c.id)
+
+
+def _row(tenant_id: UUID, row: Recipient, now: datetime) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "tenant_id": tenant_id,
+        "key": row.key,
+        "locale": row.locale,
+        "timezone": row.timezone,
+        "attributes": dict(row.attributes),
+        "tags": list(row.tags),
+        "created_at": now,
+        "updated_at": now,
+    }
 
 
 def _write_addresses(
@@ -151,12 +199,11 @@ def _write_addresses(
     before: Mapping[str, Recipient],
     now: datetime,
 ) -> None:
-    ids = ids_by_key(connection, tenant_id, [row.key for row in rows])
     changed = [
         {
             "id": uuid7(),
             "tenant_id": tenant_id,
-            "recipient_id": ids[row.key],  # another caller may have made the recipient meanwhile: then its id holds
+            "recipient_id": row.id,
             "channel": address.channel,
             "value": address.value,
             "folded": address.folded,
@@ -167,22 +214,26 @@ def _write_addresses(
         for address in row.addresses.values()
         if row.key not in before or before[row.key].addresses.get(address.channel) != address
     ]
-    if not changed:
-        return
-    insert = upsert(connection, addresses)
-    kept = ("value", "folded", "verified")
-    connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=["recipient_id", "channel"], set_={name: insert.excluded[name] for name in kept}
-        ),
-        changed,
-    )
+    if changed:
+        connection.execute(_reaching(connection.dialect.name), changed)
+
+
+@cache
+def _reaching(dialect: str) -> Upsert:
+    insert = upsert_on(dialect, addresses)
+    kept = {name: insert.excluded[name] for name in ("value", "folded", "verified")}
+    return insert.on_conflict_do_update(index_elements=["recipient_id", "channel"], set_=kept)
 
 
 def ids_by_key(connection: sa.Connection, tenant_id: UUID, keys: Sequence[str]) -> dict[str, UUID]:
     """The ids of the recipients with these keys."""
-    wanted = sa.and_(recipients.c.tenant_id == tenant_id, any_of(connection, recipients.c.key, keys))
-    return {row.key: row.id for row in connection.execute(sa.select(recipients.c.key, recipients.c.id).where(wanted))}
+    found = connection.execute(_naming(connection.dialect.name), {"tenant": tenant_id, "keys": list(keys)})
+    return {row.key: row.id for row in found}
+
+
+@cache
+def _naming(dialect: str) -> sa.Select[Any]:
+    return sa.select(recipients.c.key, recipients.c.id).where(*_with_these_keys(dialect))
 
 
 def all_keys(connection: sa.Connection, tenant_id: UUID) -> list[str]:

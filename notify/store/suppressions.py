@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from notify.model import Channel, Suppression
-from notify.store.engine import any_of, upsert
+from notify.store.engine import any_bound, upsert
 from notify.store.tables import suppressions
 
 
@@ -44,16 +46,24 @@ def of_addresses(
     connection: sa.Connection, tenant_id: UUID, channel: Channel, folded: Collection[str]
 ) -> dict[str, list[Suppression]]:
     """The suppressions of these folded addresses, by address; one statement."""
+    if not folded:
+        return {}
     found: dict[str, list[Suppression]] = defaultdict(list)
     rows = connection.execute(
-        sa.select(suppressions).where(
-            suppressions.c.tenant_id == tenant_id,
-            suppressions.c.channel == channel,
-            any_of(connection, suppressions.c.address, list(folded)),
-        )
+        _reading(connection.dialect.name), {"tenant": tenant_id, "channel": channel, "addresses": list(folded)}
     )
     for row in rows:
         found[row.address].append(
             Suppression(Channel(row.channel), row.address, row.reason, row.source, row.scope, row.expires_at)
         )
     return found
+
+
+@cache
+def _reading(dialect: str) -> sa.Select[Any]:
+    fields = (suppressions.c[name] for name in ("channel", "address", "reason", "source", "scope", "expires_at"))
+    return sa.select(*fields).where(
+        suppressions.c.tenant_id == sa.bindparam("tenant"),
+        suppressions.c.channel == sa.bindparam("channel"),
+        any_bound(dialect, suppressions.c.address, "addresses"),
+    )

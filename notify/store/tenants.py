@@ -15,18 +15,26 @@ from notify.store.text import line
 
 DEFAULT_KEY = "default"
 DEFAULT_ID = UUID("00000000-0000-7000-8000-000000000000")  # written by the first migration
+KNOWN, MADE = "notify.tenants.known", "notify.tenants.made"
+_BY_KEY = sa.select(tenants.c.id).where(tenants.c.key == sa.bindparam("key"))
 
 
 def tenant_id(connection: sa.Connection, key: str | None) -> UUID:
     """The id of the tenant with this key; without a key, the default one. Unknown, or no key: `InvalidRecipient`."""
     if key is None or key == DEFAULT_KEY:
         return DEFAULT_ID
+    # no tenant is ever renamed or deleted: its id is asked for once per connection
+    known: dict[str, UUID] = connection.info.setdefault(KNOWN, {})
+    if isinstance(key, str) and key in known:
+        return known[key]
     line("a tenant's key", key, InvalidRecipient)
-    found: UUID | None = connection.scalar(sa.select(tenants.c.id).where(tenants.c.key == key))
+    found: UUID | None = connection.scalar(_BY_KEY, {"key": key})
     if found is None:
         raise InvalidRecipient(
             f"no tenant {key!r}{did_you_mean(key, keys(connection))}\nNext: notify tenants add {key}"
         )
+    if key not in connection.info.get(MADE, ()):
+        known[key] = found
     return found
 
 
@@ -34,6 +42,7 @@ def add(connection: sa.Connection, key: str, now: datetime) -> bool:
     """Make a tenant; False when it was there already."""
     row = {"id": uuid7(), "key": key, "created_at": now}
     made = upsert(connection, tenants).values(row).on_conflict_do_nothing().returning(tenants.c.id)
+    connection.info.setdefault(MADE, set()).add(key)  # what is rolled back must not be remembered
     return connection.execute(made).first() is not None
 
 
