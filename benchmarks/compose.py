@@ -75,8 +75,8 @@ def _kind(kind: CompiledKind, settings: Settings, repeats: int) -> dict[str, Any
                     address=ADDRESS,
                     name=person.attributes["name"],
                     subject=words.subject,
-                    html=words.html,
-                    text=words.text,
+                    html=words.html_part,
+                    text=words.text_part,
                     date=now,
                     mode=Mode.LIVE,
                 ).content

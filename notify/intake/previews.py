@@ -65,8 +65,8 @@ def preview(
         address=address.value,
         name=person.attributes.get("name"),
         subject=rendered.subject,
-        html=rendered.html,
-        text=rendered.text,
+        html=rendered.html_part,
+        text=rendered.text_part,
         date=app.clock.now(),
         mode=Mode.LIVE,
     )

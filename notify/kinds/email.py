@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from notify.errors import InvalidHeader
 from notify.kinds import formats, locales, mjml, plaintext
@@ -17,20 +17,30 @@ from notify.kinds.program import Program, Render
 from notify.kinds.sources import Template, flatten, read_pieces
 from notify.kinds.tokens import Tokens, whole
 from notify.kinds.translations import Shelf
+from notify.passages import Passage
 
 SOURCE_LOCALE = "en"  # the language that messages are written in, before any catalogue
 _LINE_BREAKS = frozenset("\r\n\0")
 _Part = TypeVar("_Part")
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """One mail's words. `locale` is the language they are in."""
+class Rendered(NamedTuple):
+    """One mail's words, its parts ready to be quoted. `locale` is the language they are in."""
 
     subject: str
-    html: str
-    text: str
+    html_part: Passage
+    text_part: Passage
     locale: str
+
+    @property
+    def html(self) -> str:
+        """The HTML as one string."""
+        return str(self.html_part)
+
+    @property
+    def text(self) -> str:
+        """The text as one string."""
+        return str(self.text_part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +96,13 @@ class EmailTemplates:
             "timezone": str(zone),
             formats.ZONE: zone,
         }
-        subject = bound.subject(variables).strip()
+        subject = "".join(bound.subject(variables)).strip()
         if not _LINE_BREAKS.isdisjoint(subject):
             raise InvalidHeader(f"{self._folder.name}: the subject holds CR, LF or NUL")
         variables["subject"] = subject
-        variables["preheader"] = bound.preheader(variables).strip() if bound.preheader else ""
-        return Rendered(subject, bound.html(variables), plaintext.tidy(bound.text(variables)) + "\n", bound.words)
+        variables["preheader"] = "".join(bound.preheader(variables)).strip() if bound.preheader else ""
+        html, text = Passage(bound.html(variables)), Passage(bound.text(variables), tidy=True)
+        return Rendered(subject, html, text, bound.words)
 
     @property
     def locales(self) -> frozenset[str]:
@@ -123,13 +134,14 @@ class EmailTemplates:
         escaped, plain = (self._environment(words, ending, form) for ending in (HTML, TEXT))
         markup_at, (html, derived) = _nearest(self._markup, order)
         text = next((self._texts[near] for near in order[: markup_at + 1] if near in self._texts), derived)
+        settled = {"locale": words, "direction": locales.parse(words).text_direction}
         return _Bound(
             words=words,
-            direction=locales.parse(words).text_direction,
-            subject=_nearest(self._subjects, order)[1].bind(plain),
-            preheader=_nearest(self._preheaders, order)[1].bind(plain) if self._preheaders else None,
-            html=html.bind(escaped),
-            text=text.bind(plain),
+            direction=settled["direction"],
+            subject=_nearest(self._subjects, order)[1].bind(plain, settled),
+            preheader=_nearest(self._preheaders, order)[1].bind(plain, settled) if self._preheaders else None,
+            html=html.bind(escaped, settled),
+            text=text.bind(plain, settled),
         )
 
     def _environment(self, words: str, ending: str, form: str | None = None) -> Sandbox:

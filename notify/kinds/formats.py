@@ -71,7 +71,7 @@ def _with_zone(write: Callable[..., str], kind: type, default: str) -> Callable[
     @pass_context
     def in_zone(context: Context, value: Any, form: str = default) -> str:
         _require(isinstance(value, kind), value, kind.__name__)
-        return write(value, context.resolve(ZONE), form)
+        return write(value, context.parent[ZONE], form)
 
     return in_zone
 
@@ -79,7 +79,7 @@ def _with_zone(write: Callable[..., str], kind: type, default: str) -> Callable[
 def _number(write: Callable[..., str]) -> Callable[..., str]:
     @pass_context  # or Jinja would format a constant once, in the locale that compiles
     def checked(_: Context, value: Any, *arguments: Any) -> str:
-        _require(isinstance(value, int | float) and not isinstance(value, bool), value, "number")
+        _require(isinstance(value, (int, float)) and not isinstance(value, bool), value, "number")
         return write(value, *arguments)
 
     return checked

@@ -11,13 +11,13 @@ from inscriptis.model.config import ParserConfig
 from inscriptis.model.html_element import HtmlElement
 
 from notify.kinds.tokens import Tokens
+from notify.passages import tidy
 
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _TABLE_TAG = re.compile(
     r"<(?P<close>/?)(?P<name>table|thead|tbody|tfoot|tr|td|th)\b(?P<attributes>[^>]*)>", re.IGNORECASE
 )
 _LINK = re.compile(r"\[(?P<text>[^\[\]\n]+)\]\((?P<url>[^()\s]+)\)")
-_BLANK_LINES = re.compile(r"\n\s*\n\s*\n")
 _PARAGRAPH = "section"  # stands for a cell of a layout table
 _CONFIG = ParserConfig(
     css={
@@ -34,11 +34,6 @@ def from_html(html: str, tokens: Tokens) -> str:
     text = get_text(_unfold(visible), _CONFIG).replace("\N{NO-BREAK SPACE}", " ")
     lines = "\n".join(_links(line.rstrip(), tokens) for line in text.splitlines())
     return tokens.close_up(tidy(lines) + "\n")
-
-
-def tidy(text: str) -> str:
-    """At most one blank line in a row, none at either end."""
-    return _BLANK_LINES.sub("\n\n", text).strip()
 
 
 def _links(line: str, tokens: Tokens) -> str:

@@ -1,47 +1,54 @@
-"""One template compiled to Python, proven to use only declared names; what goes wrong in it names file and line."""
+"""One template, proven to compile and to use only declared names; what goes wrong in it names file and line."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Set
-from types import CodeType, TracebackType
+from types import TracebackType
 from typing import Any
 
 from jinja2 import Environment, Template, TemplateSyntaxError, UndefinedError, meta, nodes
+from jinja2.compiler import generate
 from jinja2.ext import extract_from_ast
 
 from notify.errors import did_you_mean
 from notify.kinds.declaration import RESERVED
+from notify.kinds.pieces import Pieces
 from notify.kinds.places import Fault, MissingValue, Place
 from notify.kinds.tokens import Source
 
-Render = Callable[[Mapping[str, Any]], str]
+Render = Callable[[Mapping[str, Any]], list[str]]
+"""From variables to what is printed, in pieces: see `Passage`."""
+
 _EVERYTHING = "*"
 
 
 class Program:
-    """Compiled code that runs in any locale's environment."""
+    """A template that any locale's environment can compile."""
 
     def __init__(self, source: Source, compiler: Environment, declared: Set[str], *, ending: str) -> None:
         self.source = source
         self._name = f"{source.origin.file}{ending}"
         try:
             self._ast = compiler.parse(source.text, name=self._name)
-            self._code: CodeType = compiler.compile(source.text, name=self._name, filename=self._name)
+            generate(compiler.parse(source.text, name=self._name), compiler, self._name, self._name)
         except TemplateSyntaxError as error:
             raise Fault(source.place(error.lineno), _syntax(error, compiler)) from None
         self._refuse_undeclared(declared, set(compiler.globals))
 
-    def bind(self, environment: Environment) -> Render:
-        """A function from variables to text. It raises InvalidKind or InvalidData naming file and line."""
-        template = Template.from_code(environment, self._code, dict(environment.globals))
-        root, new_context, source = template.root_render_func, template.new_context, self.source
+    def bind(self, environment: Environment, settled: Mapping[str, str]) -> Render:
+        """A function from variables to pieces, in which the variables `settled` are constants.
 
-        def render(variables: Mapping[str, Any]) -> str:
+        It raises InvalidKind or InvalidData naming file and line.
+        """
+        tree = environment.parse(self.source.text, name=self._name)
+        pieces, source = Pieces(tree, environment, self._name, settled), self.source
+
+        def render(variables: Mapping[str, Any]) -> list[str]:
             try:
-                return "".join(root(new_context(dict(variables))))
+                return list(pieces(variables))
             except Exception as error:
-                raise _explained(error, source, _line(error.__traceback__, template)) from error
+                raise _explained(error, source, _line(error.__traceback__, pieces.template)) from error
 
         return render
 

@@ -1,23 +1,16 @@
-"""MIME entities: any text as quoted-printable, any file as base64, each within 76 columns and 7-bit (RFC 2045 §6).
-
-What a text becomes on the wire: every line end is CRLF, the last line has one, and NUL and lone surrogates, which
-mail cannot carry, are U+FFFD.
-"""
+"""MIME entities: any text as quoted-printable, any file as base64, each within 76 columns and 7-bit (RFC 2045 §6)."""
 
 from __future__ import annotations
 
 import re
-from binascii import b2a_base64, b2a_qp
+from binascii import b2a_base64
 from collections.abc import Sequence
 from functools import lru_cache
 
-from notify.channels.email.headers import disposition_header, extra_header, without_surrogates
+from notify.channels.email.headers import disposition_header, extra_header
 from notify.errors import InvalidAttachment, InvalidHeader
 from notify.model import Attachment
-
-COLUMNS = 76
-LONGEST_KEPT = 500
-"""Longer lines are encoded anew each time, so that what is kept stays small. In octets."""
+from notify.passages import COLUMNS, Passage
 
 _NAME = r"[A-Za-z0-9!#$&^_.+-]+"
 CONTENT_TYPE = re.compile(rf'({_NAME})/{_NAME}(?:\s*;\s*{_NAME}=(?:{_NAME}|"[ !#-\[\]-~]*"))*')
@@ -27,11 +20,11 @@ CONTENT_ID = re.compile(r"[!-;=?-~]{1,200}")
 """What stands between the angle brackets of a Content-ID (RFC 2392); to be matched in full."""
 
 
-def text_part(subtype: str, text: str) -> bytes:
+def text_part(subtype: str, text: str | Passage) -> bytes:
     """The entity `text/<subtype>`: headers, blank line, body."""
     return (b"Content-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n%b") % (
         subtype.encode("ascii"),
-        quoted_printable(_wire_text(text)),
+        (Passage((text,)) if isinstance(text, str) else text).octets(),
     )
 
 
@@ -64,30 +57,6 @@ def file_part(attachment: Attachment, *, inline: bool) -> bytes:
             _base64(attachment.content),
         )
     )
-
-
-def quoted_printable(data: bytes) -> bytes:
-    """`data`, whose line ends are CRLF, in lines of at most 76 columns (RFC 2045 §6.7)."""
-    return b"\r\n".join(
-        [_recurring_line(line) if len(line) <= LONGEST_KEPT else _line(line) for line in data.split(b"\r\n")]
-    )
-
-
-def _line(line: bytes) -> bytes:
-    return b2a_qp(line).replace(b"=\n", b"=\r\n")
-
-
-_recurring_line = lru_cache(maxsize=4096)(_line)  # most lines of a template are the same in every mail
-
-
-def _wire_text(text: str) -> bytes:
-    if "\0" in text:
-        text = text.replace("\0", "\ufffd")
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if not text.endswith("\n"):
-        text += "\n"
-    return without_surrogates(text.replace("\n", "\r\n")).encode()
 
 
 def _base64(content: bytes) -> bytes:

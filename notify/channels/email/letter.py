@@ -10,6 +10,7 @@ from notify.channels.email import mime
 from notify.channels.email.mime import Mail, compose
 from notify.channels.provider import Envelope
 from notify.model import Attachment, Mode
+from notify.passages import Passage
 from notify.settings import Settings
 
 TEST_MARK = "[TEST] "
@@ -27,8 +28,8 @@ def envelope(
     address: str,
     name: str | None,
     subject: str,
-    html: str | None,
-    text: str,
+    html: str | Passage | None,
+    text: str | Passage,
     date: datetime,
     mode: Mode,
     attachments: Sequence[Attachment] = (),

@@ -18,6 +18,7 @@ from notify.channels.email.bodies import file_part, multipart, text_part
 from notify.channels.email.headers import address_header, extra_header, mailbox_header, text_header
 from notify.errors import InvalidHeader
 from notify.model import Attachment
+from notify.passages import Passage
 
 OURS = frozenset(
     {
@@ -47,8 +48,8 @@ class Mail:
     subject: str
     recipient_name: str | None = None
     reply_to: str | None = None
-    text: str | None = None
-    html: str | None = None
+    text: str | Passage | None = None
+    html: str | Passage | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     attachments: Sequence[Attachment] = ()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import re
+from binascii import a2b_qp
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from email.header import decode_header, make_header
@@ -16,10 +17,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notify.channels.email.bodies import quoted_printable
 from notify.channels.email.mime import Mail, compose
 from notify.errors import InvalidAddress, InvalidAttachment, InvalidHeader
 from notify.model import Attachment
+from notify.passages import quoted_printable
 
 MAIL = Mail(
     message_id=UUID("0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee"),
@@ -52,6 +53,7 @@ def assert_fit_for_the_wire(content: bytes) -> None:
     assert content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r")
     assert b"\0" not in content
     assert max(map(len, content.split(b"\r\n"))) <= 998
+    assert b"\n." not in content
 
 
 def on_the_wire(text: str) -> str:
@@ -140,9 +142,16 @@ def test_any_attachment_is_read_back(name: str, content: bytes) -> None:
 
 @given(st.binary(max_size=400) | mostly_ascii.map(str.encode))
 @example(b"a" * 75 + b" ")
-def test_no_quoted_printable_line_is_over_76_columns(data: bytes) -> None:
-    data = re.sub(rb"[\r\n]+", b"\r\n", data)
-    assert max(map(len, quoted_printable(data).split(b"\r\n"))) <= 76
+@example(b"." * 75)
+@example(b"." * 200)
+@example(b"a" * 75 + b"." * 80)
+@example(b".=" * 80)
+def test_no_quoted_printable_line_is_over_76_columns_or_begins_with_a_dot(data: bytes) -> None:
+    data = re.sub(rb"[\r\n]+", b"\r\n", data) + b"\r\n"
+    lines = quoted_printable(data).split(b"\r\n")
+    assert max(map(len, lines)) <= 76
+    assert not any(line.startswith(b".") for line in lines)
+    assert a2b_qp(b"\r\n".join(lines)) == data
 
 
 def test_the_headers_are_those_of_a_serious_sender() -> None:
