@@ -50,7 +50,9 @@ EVENTS: Mapping[str, int] = MappingProxyType(
         "recipients.imported": logging.INFO,
         "kind.invalid": logging.WARNING,
         "worker.started": logging.INFO,
+        "worker.recycled": logging.WARNING,
         "worker.stopped": logging.INFO,
+        "worker.cut_short": logging.WARNING,
         "heartbeat.failed": logging.WARNING,
     }
 )

@@ -18,8 +18,10 @@ from notify.dev.mailbox import Mailbox
 from notify.dev.valkey import embedded_valkey
 from notify.settings import Settings, load
 from notify.store import open_store, schema
+from tests.rabbitmq import RabbitMQ, find_server
 
 TEST_DSN = os.environ.pop("NOTIFY_TEST_DSN", None)
+TEST_RABBITMQ = os.environ.pop("NOTIFY_TEST_RABBITMQ", None)
 for _name in [name for name in os.environ if name.startswith("NOTIFY_")]:
     del os.environ[_name]  # a developer's own settings are not the tests' business
 os.environ.pop("COLUMNS", None)  # nor is the width of their terminal
@@ -31,6 +33,18 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("valkey")
     with embedded_valkey(folder / "valkey.sock", folder):
         yield f"unix://{folder / 'valkey.sock'}"
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real RabbitMQ: NOTIFY_TEST_RABBITMQ, or a node of the installed server that belongs to this test process."""
+    if TEST_RABBITMQ:
+        yield TEST_RABBITMQ
+        return
+    if find_server() is None:
+        pytest.skip("no rabbitmq-server is installed, and NOTIFY_TEST_RABBITMQ names none")
+    with RabbitMQ(tmp_path_factory.mktemp("rabbitmq")) as node:
+        yield node.url
 
 
 @pytest.fixture(scope="session")

@@ -104,6 +104,11 @@ class Settings(BaseSettings):
     stuck_seconds: float = Field(
         120.0, gt=0, le=DAY, description="A worker that one message keeps longer than this gives its batch up."
     )
+    worker_memory_mb: int | None = Field(
+        None,
+        ge=64,
+        description="A worker that holds more memory (MiB) stops as on SIGTERM, to be started again; unset: no bound.",
+    )
     stale_seconds: float = Field(
         60.0, gt=0, le=DAY, description="`notify status` calls beat, workers or due work stale after this."
     )
@@ -125,7 +130,7 @@ class Settings(BaseSettings):
 
     _unset = field_validator(
         *("database_url", "redis_url", "broker_url", "beat_schedule", "flower_basic_auth", "sentry_dsn"),
-        *("email_reply_to", "email_domain", "failpoints"),
+        *("email_reply_to", "email_domain", "failpoints", "worker_memory_mb"),
         mode="before",
     )(rules.unless_blank)
     _redis = field_validator("redis_url")(rules.redis_url)

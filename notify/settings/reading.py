@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from notify.errors import InvalidSettings, did_you_mean
 from notify.settings.fields import PREFIX, Settings
 
-OTHER_NAMES = frozenset({"NOTIFY_TEST_DSN", "NOTIFY_BENCH_DSN"})  # read by the test suite and the benchmarks
+OTHER_NAMES = frozenset({"NOTIFY_TEST_DSN", "NOTIFY_TEST_RABBITMQ", "NOTIFY_BENCH_DSN"})
+"""Read by the test suite and the benchmarks."""
 
 
 def load(env_file: Path | None = Path(".env"), **overrides: Any) -> Settings:

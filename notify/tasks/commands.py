@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
 from notify import telemetry
 from notify.app import App, current
-from notify.broker import SYSTEM, celery, queues
-from notify.errors import InvalidKind, InvalidSettings
+from notify.broker import SYSTEM, celery, declare, queues
+from notify.errors import InvalidKind, InvalidSettings, Unreachable
 from notify.model import Lane
 from notify.settings import Environment
 from notify.store import schema
 from notify.tasks import process, ticks
 
 LANES = (*Lane, SYSTEM)
+BULK_NICENESS = 10  # a mailout may take all the CPU time that nobody else wants
 
 
 def _lanes(_context: click.Context, _option: click.Parameter, given: str) -> tuple[str, ...]:
@@ -41,9 +43,12 @@ def _lanes(_context: click.Context, _option: click.Parameter, given: str) -> tup
 )
 @click.option("--concurrency", type=click.IntRange(min=1), help="Threads. [default: NOTIFY_WORKER_CONCURRENCY]")
 def worker(lanes: Sequence[str], concurrency: int | None) -> None:
-    """Work: deliver batches, run ticks."""
+    """Work: deliver batches, run ticks. A worker for bulk alone gives way to others on the same machine (nice)."""
     app = _started()
     _require_sound_kinds(app)
+    _require_our_queues(app)
+    if set(lanes) == {Lane.BULK}:
+        os.nice(BULK_NICENESS)
     threads = concurrency or app.settings.worker_concurrency
     _run(
         [
@@ -58,6 +63,7 @@ def worker(lanes: Sequence[str], concurrency: int | None) -> None:
 def beat() -> None:
     """Tick: beat's timetable, as beat_schedule.py writes it down."""
     app = _started()
+    _require_our_queues(app)
     celery.conf.beat_schedule = ticks.timetable(app.settings.beat_schedule)
     _run(["beat", "--loglevel", "WARNING"])
 
@@ -95,6 +101,12 @@ def _require_sound_kinds(app: App) -> None:
         raise InvalidKind(
             f"these kinds fail their check, so this worker does not start:\n{listed}\nNext: notify kinds check"
         )
+
+
+def _require_our_queues(app: App) -> None:
+    """What no waiting would mend stops the process; for a broker that is away it waits, as Celery does."""
+    with suppress(Unreachable):
+        declare(app.settings)
 
 
 def _run(arguments: list[str]) -> None:

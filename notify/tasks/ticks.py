@@ -49,5 +49,5 @@ def _entry(source: Path, name: str, entry: Any) -> dict[str, Any]:
         "task": task,
         "schedule": timedelta(seconds=every),
         "args": (float(every),),
-        "options": {"queue": SYSTEM, "expires": float(every), "retry": False},
+        "options": {"queue": SYSTEM, "expires": float(every)},
     }

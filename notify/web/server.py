@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse
 from redis import RedisError
 
 from notify.app import App
+from notify.broker import reach
 from notify.errors import NotifyError
 from notify.store import schema
 
@@ -22,8 +23,9 @@ def make(app: App) -> FastAPI:
 
     @server.get("/ready")
     def ready() -> JSONResponse:
-        """200 when database and Redis answer, else 503 naming those that do not."""
-        failing = {name: problem for name, problem in (("database", _database(app)), ("redis", _redis(app))) if problem}
+        """200 when database, Redis and a broker of its own answer, else 503 naming those that do not."""
+        asked = {"database": _database(app), "redis": _redis(app), "broker": _broker(app)}
+        failing = {name: problem for name, problem in asked.items() if problem}
         return JSONResponse(
             {"status": "unready", "failing": failing} if failing else {"status": "ready"}, 503 if failing else 200
         )
@@ -43,5 +45,15 @@ def _redis(app: App) -> str | None:
     try:
         app.redis.ping()
     except RedisError as error:
+        return type(error).__name__
+    return None
+
+
+def _broker(app: App) -> str | None:
+    if app.settings.broker_url in (None, app.settings.redis_url):
+        return None  # it is that Redis
+    try:
+        reach(app.settings)
+    except NotifyError as error:
         return type(error).__name__
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +53,26 @@ def test_everything_that_does_not_answer_is_named_without_hosts_or_secrets(nothi
 def test_only_what_fails_is_named(settings: Settings, make_app: Callable[..., App]) -> None:
     status, body = ask(make_app(settings, redis_url=SecretStr("redis://127.0.0.1:1/0")), "/ready")
     assert (status, body) == (503, {"status": "unready", "failing": {"redis": "ConnectionError"}})
+
+
+def test_a_broker_of_its_own_is_asked_too(settings: Settings, make_app: Callable[..., App], rabbitmq_url: str) -> None:
+    assert ask(make_app(settings, broker_url=SecretStr(rabbitmq_url)), "/ready") == (200, {"status": "ready"})
+
+
+@pytest.mark.parametrize("url", ["redis://:hunter2@127.0.0.1:1/0", "amqp://u:hunter2@127.0.0.1:1//"])
+def test_a_broker_of_its_own_that_is_away_is_named(settings: Settings, make_app: Callable[..., App], url: str) -> None:
+    status, body = ask(make_app(settings, broker_url=SecretStr(url)), "/ready")
+    assert (status, body) == (503, {"status": "unready", "failing": {"broker": "Unreachable"}})
+
+
+@pytest.mark.parametrize("scheme", ["redis", "amqp"])
+def test_a_broker_that_accepts_and_says_nothing_is_not_waited_for(
+    settings: Settings, make_app: Callable[..., App], scheme: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"{scheme}://127.0.0.1:{mute.getsockname()[1]}/"
+        status, body = ask(make_app(settings, broker_url=SecretStr(url)), "/ready")
+    assert (status, body) == (503, {"status": "unready", "failing": {"broker": "Unreachable"}})
 
 
 def test_a_database_at_another_revision_is_not_ready(app: App) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -82,9 +82,29 @@ def test_a_lane_that_does_not_exist_is_refused() -> None:
         queues(["express"])
 
 
-def test_celery_knows_every_queue_that_a_batch_can_name_and_makes_up_no_other() -> None:
+@pytest.fixture
+def pointed() -> Iterator[Callable[[Settings], None]]:
+    """Points the Celery instance at a broker, until the test ends."""
+    names = ("broker_url", "broker_transport_options", "task_queues", "task_publish_retry", "task_publish_retry_policy")
+    before = {name: celery.conf[name] for name in names}
+    yield broker.connect
+    celery.conf.update(before)
+
+
+@pytest.mark.parametrize(
+    ("url", "arguments"),
+    [
+        ("redis://one:6379/0", None),
+        ("amqp://u:p@rabbit//", {"x-queue-type": "quorum", "x-delivery-limit": 5}),
+    ],
+)
+def test_celery_knows_every_queue_that_a_batch_can_name_and_makes_up_no_other(
+    pointed: Callable[[Settings], None], tmp_path: Path, url: str, arguments: dict[str, Any] | None
+) -> None:
+    pointed(load(None, data_dir=tmp_path, broker_url=url))
     declared = {queue.name for queue in celery.conf.task_queues}
     assert declared == {batch(1, channel, lane).queue for channel in Channel for lane in Lane} | {SYSTEM}
+    assert all(queue.durable and queue.queue_arguments == arguments for queue in celery.conf.task_queues)
     assert celery.conf.task_create_missing_queues is False
 
 
@@ -145,19 +165,20 @@ def test_a_unix_socket_is_named_as_kombu_wants_it(settings: Settings, redis_url:
     assert settings.broker == redis_url.replace("unix://", "redis+socket://")
 
 
-def test_the_celery_instance_is_pointed_at_the_broker_in_force(tmp_path: Path) -> None:
-    before = celery.conf.broker_url, celery.conf.broker_transport_options
-    try:
-        broker.connect(load(None, data_dir=tmp_path, broker_url="redis://one:6379/0"))
-        assert celery.conf.broker_url == "redis://one:6379/0"
-        assert celery.conf.broker_transport_options["socket_keepalive"] is True
-        broker.connect(load(None, data_dir=tmp_path))
-        assert celery.conf.broker_url == f"redis+socket://{tmp_path / 'valkey.sock'}"
-        assert "socket_keepalive" not in celery.conf.broker_transport_options, "an option of TCP alone"
-        broker.connect(load(None, data_dir=tmp_path, broker_url="amqp://u:p@rabbit//"))
-        assert celery.conf.broker_transport_options == {"confirm_publish": True}
-    finally:
-        celery.conf.update(broker_url=before[0], broker_transport_options=before[1])
+def test_the_celery_instance_is_pointed_at_the_broker_in_force(
+    pointed: Callable[[Settings], None], tmp_path: Path
+) -> None:
+    pointed(load(None, data_dir=tmp_path, broker_url="redis://one:6379/0"))
+    assert celery.conf.broker_url == "redis://one:6379/0"
+    assert celery.conf.broker_transport_options["socket_keepalive"] is True
+    assert celery.conf.task_publish_retry is False
+    pointed(load(None, data_dir=tmp_path))
+    assert celery.conf.broker_url == f"redis+socket://{tmp_path / 'valkey.sock'}"
+    assert "socket_keepalive" not in celery.conf.broker_transport_options, "an option of TCP alone"
+    pointed(load(None, data_dir=tmp_path, broker_url="amqp://u:p@rabbit//"))
+    assert celery.conf.broker_transport_options == {"confirm_publish": True}
+    assert celery.conf.task_publish_retry is True, "beat's line to it does not reconnect by itself"
+    assert celery.conf.task_publish_retry_policy["max_retries"] == 1
 
 
 @pytest.fixture

@@ -19,20 +19,23 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from notify.settings import PREFIX, Settings
+from notify.settings import PREFIX, Settings, load
 
 ROOT = Path(__file__).parents[2]
 COMPOSE_TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
+RABBITMQ: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.rabbitmq.yml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service.get("build")}
 SCHEMA = json.loads((ROOT / "tests/schemas/compose.schema.json").read_text(encoding="utf-8"))
 ONE_SHOT = {"migrate"}
+BROKER = "NOTIFY_BROKER_URL"
 SECRETS = {
     "NOTIFY_SECRET_KEY": "k" * 40,
     "POSTGRES_PASSWORD": "p4ssw0rd",
     "NOTIFY_FLOWER_BASIC_AUTH": "operator:p4ssw0rd",
 }
+RABBITMQ_SECRETS = {"RABBITMQ_PASSWORD": "p4ssw0rd"}
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -69,6 +72,32 @@ def test_the_compose_file_fits_the_schema() -> None:
     assert complaints(COMPOSE) == []
 
 
+def merged(below: Any, above: Any) -> Any:
+    """Two files as Compose joins them: mappings by their keys, anything else by the last."""
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+    return {**below, **{key: merged(below.get(key), value) for key, value in above.items()}}
+
+
+def test_with_rabbitmq_it_fits_the_schema_and_every_process_rings_there() -> None:
+    whole = merged(COMPOSE, RABBITMQ)
+    assert complaints(whole) == []
+    assert set(whole["services"]) == set(SERVICES) | {"rabbitmq"}
+    url = re.sub(
+        r"\$\{(\w+):\?[^}]*\}", lambda match: RABBITMQ_SECRETS[match[1]], RABBITMQ["x-rung"]["environment"][BROKER]
+    )
+    assert load(None, broker_url=url).broker == "amqp://notify:p4ssw0rd@rabbitmq//"
+    for name in OURS.keys() - ONE_SHOT:
+        service = whole["services"][name]
+        assert service["environment"].keys() > SERVICES[name]["environment"].keys()
+        assert BROKER in service["environment"], name
+        assert service["depends_on"]["rabbitmq"] == {"condition": "service_healthy"}
+        assert service["depends_on"].keys() > SERVICES[name]["depends_on"].keys()
+    broker = whole["services"]["rabbitmq"]
+    assert (broker["restart"], broker["user"], "ports" in broker) == ("unless-stopped", "rabbitmq", False)
+    assert set(whole["volumes"]) == set(COMPOSE["volumes"]) | {"rabbitmq"}
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -93,9 +122,12 @@ def test_the_docker_client_accepts_the_file() -> None:
         pytest.skip("no docker client here; the schema test above is the one that always runs")
     if version.returncode != 0:
         pytest.skip("the docker client here lacks compose; the schema test above is the one that always runs")
-    config = ["docker", "compose", "--env-file", os.devnull, "config", "--quiet"]
-    done = subprocess.run(config, cwd=ROOT, env=os.environ | SECRETS, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    environment = os.environ | SECRETS | RABBITMQ_SECRETS
+    for files in (["docker-compose.yml"], ["docker-compose.yml", "docker-compose.rabbitmq.yml"]):
+        chosen = [option for file in files for option in ("--file", file)]
+        config = ["docker", "compose", "--env-file", os.devnull, *chosen, "config", "--quiet"]
+        done = subprocess.run(config, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 def test_every_dependency_is_a_service_whose_condition_can_come_true() -> None:
@@ -162,6 +194,14 @@ def test_every_long_running_service_is_checked_and_restarted() -> None:
     for name in SERVICES.keys() - ONE_SHOT:
         assert SERVICES[name]["restart"] == "unless-stopped", name
         assert name in checked_by_the_image or "test" in SERVICES[name]["healthcheck"], name
+
+
+def test_every_worker_has_a_bound_on_its_memory_and_is_started_again_when_it_stopped_there() -> None:
+    workers = [service for service in OURS.values() if service["command"][0] == "worker"]
+    assert len(workers) == 3
+    for service in workers:
+        assert int(service["environment"]["NOTIFY_WORKER_MEMORY_MB"]) >= 256
+        assert service["restart"] == "unless-stopped"
 
 
 def test_a_worker_has_ninety_seconds_to_finish_its_batch() -> None:
