@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from itertools import groupby
 from urllib.parse import quote
-from uuid import UUID
 
 from notify import failpoints
 from notify.app import App
@@ -54,7 +53,8 @@ class _HandOver:
         self._ledger = ledger
         self._stopping = stopping
         self._prepare = Preparation(app)
-        self._out: dict[UUID, tuple[Work, Prepared]] = {}
+        self._out: dict[int, tuple[Work, Prepared]] = {}  # by the envelope's id(): hashing a UUID is slow
+        self._known: set[int] = set()  # the id() of every work that has an outcome
         self._trouble: Exception | None = None
         self._over = False
         self._lines_lost = 0
@@ -70,19 +70,18 @@ class _HandOver:
         """Hand these over to one provider; it puts off those it cannot be reached for."""
         if self._ended():
             return
-        waiting = {work.id: work for work in group}
         out_of_reach: DeliveryError | None = None
         try:
             with provider.open() as connection:
-                for envelope, outcome in connection.send_all(self._envelopes(group, waiting), self):
-                    waiting.pop(envelope.message_id)
+                for envelope, outcome in connection.send_all(self._envelopes(group), self):
                     out_of_reach = self._answered(envelope, outcome, provider.name) or out_of_reach
         except DeliveryError as error:
             out_of_reach = error
         if self._trouble is not None:
             raise self._trouble
         if out_of_reach is not None:
-            self._ledger.put_off(list(waiting.values()), out_of_reach, provider.name)
+            waiting = [work for work in group if id(work) not in self._known]
+            self._ledger.put_off(waiting, out_of_reach, provider.name)
 
     def begin(self, envelope: Envelope, line: int) -> None:
         """See `Watch`: the journal knows of it first."""
@@ -109,7 +108,7 @@ class _HandOver:
         self._over = True
         self._trouble = self._trouble or trouble
 
-    def _envelopes(self, group: list[Work], waiting: dict[UUID, Work]) -> Iterator[Envelope]:
+    def _envelopes(self, group: list[Work]) -> Iterator[Envelope]:
         for work in group:
             if self._ended():
                 return
@@ -119,9 +118,9 @@ class _HandOver:
                 self._end(error)
                 return
             if prepared is None:
-                del waiting[work.id]
+                self._known.add(id(work))
                 continue
-            self._out[work.id] = (work, prepared)
+            self._out[id(prepared.envelope)] = (work, prepared)
             yield prepared.envelope
 
     def _prepared(self, work: Work) -> Prepared | None:
@@ -157,7 +156,8 @@ class _HandOver:
     def _answered(self, envelope: Envelope, outcome: Receipt | DeliveryError, provider: str) -> DeliveryError | None:
         """Note the outcome; returns the error after which it makes no sense to try the rest of the batch now."""
         self._lease.moves()
-        work, prepared = self._out.pop(envelope.message_id)
+        work, prepared = self._out.pop(id(envelope))
+        self._known.add(id(work))
         if isinstance(outcome, Receipt):
             failpoints.reach("provider.accepted")
             self._lines_lost = 0

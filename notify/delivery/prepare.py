@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from notify.app import App
 from notify.channels.email import letter
@@ -14,7 +13,7 @@ from notify.channels.provider import Envelope
 from notify.kinds import CompiledKind
 from notify.model import Attachment
 from notify.store import notifications
-from notify.store.work import Work
+from notify.store.work import Occasion, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +38,11 @@ class Preparation:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._shared: dict[UUID, _Shared] = {}
+        self._shared: dict[int, tuple[Occasion, _Shared]] = {}  # by id(): hashing a UUID for each message is slow
 
     def __call__(self, work: Work) -> Prepared:
         """Render and compose. Raises a `RequestError` when the kind, the data or an address does not allow it."""
-        shared = self._of(work)
+        shared = self._of(work.occasion)
         person, settings = work.recipient, self._app.settings
         assert work.address is not None, "policy lets no message without an address pass"
         data = shared.data if work.data is None else shared.kind.typed(work.data)
@@ -67,14 +66,16 @@ class Preparation:
         )
         return Prepared(envelope, rendered.subject, shared.kind.facts.version, self._app.clock.now())
 
-    def _of(self, work: Work) -> _Shared:
-        occasion = work.occasion
-        if occasion.notification_id not in self._shared:
-            kind = self._app.kinds.get(occasion.kind)
-            files: tuple[Attachment, ...] = ()
-            if occasion.has_attachments:
-                with self._app.store.read() as connection:
-                    files = notifications.attachments_of(connection, occasion.notification_id)
-            data = kind.typed(occasion.data) if work.data is None else {}
-            self._shared[occasion.notification_id] = _Shared(kind, data, files)
-        return self._shared[occasion.notification_id]
+    def _of(self, occasion: Occasion) -> _Shared:
+        known = self._shared.get(id(occasion))
+        if known is None:
+            known = self._shared[id(occasion)] = occasion, self._load(occasion)
+        return known[1]
+
+    def _load(self, occasion: Occasion) -> _Shared:
+        kind = self._app.kinds.get(occasion.kind)
+        files: tuple[Attachment, ...] = ()
+        if occasion.has_attachments:
+            with self._app.store.read() as connection:
+                files = notifications.attachments_of(connection, occasion.notification_id)
+        return _Shared(kind, kind.typed(occasion.data), files)

@@ -125,6 +125,9 @@ def take(connection: sa.Connection, batch: Batch, *, due_by: datetime, at: datet
         )
         for row in connection.execute(_OCCASIONS, {"batch": batch.id})
     }
+    if len(occasions) == 1:  # nearly always; hashing an id for each row is slow
+        (occasion,) = occasions.values()
+        return [_work(row, channel, occasion) for row in rows]
     return [_work(row, channel, occasions[row.notification_id]) for row in rows]
 
 

@@ -907,3 +907,11 @@ def test_a_lease_is_renewed_while_its_batch_moves_and_left_to_run_out_when_it_is
         lease.moves()
         assert worker.stuck() == []
     assert worker.stuck() == []
+
+
+def test_some_recipients_may_bring_data_of_their_own_and_others_not(app: App, mailbox: Mailbox) -> None:
+    notify.send_many("hello", [{**ADA, "data": {"word": "mine"}}, *people(1)], {"word": "shared"})
+    drain(app)
+    told = {str(mail["to"].addresses[0].username): mail.get_body(("plain",)) for mail in all_in(mailbox.folder)}
+    assert "mine" in told["ada"].get_content()
+    assert "shared" in told["u0"].get_content()
