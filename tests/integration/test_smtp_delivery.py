@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -21,10 +22,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from notify.channels import provider_for
 from notify.channels.email.mime import Mail, compose
-from notify.channels.provider import Envelope
+from notify.channels.provider import Envelope, Receipt
 from notify.errors import Misconfigured, Rejected
-from tests.providers import sending
+from tests.providers import Agreed, sending
+from tests.smtp_server import serving
 
 ID = UUID("0190aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee")
 MAIL = Mail(
@@ -233,3 +236,16 @@ def test_a_forgotten_login_is_misconfigured(serve: Serve) -> None:
     with pytest.raises(Misconfigured) as raised:
         send(f"smtp://{address}")
     assert raised.value.reason == "sender_refused"
+
+
+def test_pipelining_works_under_starttls(authority: Path, tls: ssl.SSLContext) -> None:
+    given = [replace(MESSAGE, message_id=UUID(int=n), recipient=f"u{n}@example.org") for n in range(4)]
+    large = replace(MESSAGE, recipient="large@example.org", content=b"Subject: x\r\n\r\n" + b"y\r\n" * 300_000)
+    with serving(tls=tls) as server, closing(provider_for(f"{server.url}&ca={authority / 'ca.pem'}")) as provider:
+        for _ in range(2):
+            with provider.open() as connection:
+                outcomes = list(connection.send_all(iter([*given, large, MESSAGE]), Agreed()))
+                assert all(isinstance(outcome, Receipt) for _, outcome in outcomes)
+    (writes,) = server.writes
+    assert [write.count(b"MAIL FROM") for write in writes[:4]] == [1, 1, 1, 1]
+    assert server.accepted == 2 * [*(f"u{n}@example.org" for n in range(4)), "large@example.org", "zoe@example.org"]

@@ -195,6 +195,11 @@ def test_a_server_that_does_not_greet_can_be_tried_again(serve: Serve, reply: st
     assert type(outcome(serve({"GREETING": reply}).url)) is Transient
 
 
+def test_a_server_that_says_more_than_it_was_asked_is_left(serve: Serve) -> None:
+    error = outcome(serve({"EHLO": "250 server\n250 ok"}).url)
+    assert (type(error), error.reason, error.line_lost) == (Transient, "helo_unintelligible", True)
+
+
 def test_nobody_listening_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -1,6 +1,7 @@
 """SMTP hand-over: each message is accepted, refused, or in doubt, and the error says which (RFC 5321).
 
-`smtp://user:password@host:587?tls=starttls&timeout=30` and `smtps://host:465`. Certificates are always verified.
+`smtp://user:password@host:587?tls=starttls&timeout=30` and `smtps://host:465?connections=8`. Certificates are always
+verified.
 """
 
 from __future__ import annotations

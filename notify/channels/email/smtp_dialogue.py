@@ -12,9 +12,10 @@ from collections import deque
 from notify.channels.email import smtp_wire as wire
 from notify.channels.email.smtp_replies import COMPLETED, GO_AHEAD, Refused, Step, failure, receipt
 from notify.channels.provider import Envelope, Receipt
-from notify.errors import DeliveryError
+from notify.errors import DeliveryError, Uncertain
 
 ENVELOPE = frozenset({Step.MAIL, Step.RCPT, Step.DATA})
+ELSEWHERE = range(200, 400)  # codes of success: at a step they do not belong to, they answer another
 
 
 class Letter:
@@ -100,13 +101,16 @@ class Dialogue:
         """These came from the server."""
         replies = self._replies
         replies.feed(octets)
-        while not self.over and self._awaited:
+        while self._awaited and not self.over:
             reply = replies.take()
             if reply is None:
                 return
             self._answer(self._awaited.popleft(), *reply)
         if replies and not self.over:  # an answer to nothing: it may have taken the place of another
+            self._verdict = None
             self.break_off(ConnectionAbortedError("the server answered what it was not asked"))
+        elif self._verdict is not None:
+            self._refuse(self._verdict)
 
     def break_off(self, error: Exception) -> None:
         """The line is lost: say of each letter on it what that means."""
@@ -146,9 +150,9 @@ class Dialogue:
             if self._verdict is None:
                 self.open = True
             elif self._addressed:  # somebody would get an empty mail
-                self.break_off(ConnectionAbortedError("the server waits for the body of a refused message"))
+                self.over = True
             else:
-                self._refuse(Step.EMPTY, wire.DOT)  # RFC 2920 §3.1
+                self._unsaid.append((Step.EMPTY, wire.DOT))  # RFC 2920 §3.1
             return
         if step is not Step.DATA and code in COMPLETED:
             self._addressed = step is Step.RCPT
@@ -156,25 +160,30 @@ class Dialogue:
         refused = Refused(code, text)
         if refused.out_of_step:
             self.over = True
+            if code in ELSEWHERE:
+                self._doubt()
             self._let_go(failure(step, refused))
             return
         self._verdict = self._verdict or failure(step, refused)
         if not self._awaited:
-            self._refuse(Step.RESET, wire.RSET)
+            self._unsaid.clear()
+            self._unsaid.append((Step.RESET, wire.RSET))
 
-    def _refuse(self, step: Step, octets: bytes) -> None:
-        """The letter ahead is refused; say this before the next."""
-        assert self._verdict is not None
-        self._let_go(self._verdict)
-        self._unsaid.clear()
-        self._unsaid.append((step, octets))
+    def _doubt(self) -> None:
+        """An answer came in the place of another: so may have a refusal before it, and the one to the body."""
+        self._verdict = None
+        for position, (envelope, outcome) in enumerate(self.outcomes):
+            if isinstance(outcome, Receipt):
+                self.outcomes[position] = envelope, Uncertain("body_unintelligible", outcome.response, line_lost=True)
+
+    def _refuse(self, verdict: DeliveryError) -> None:
+        """Every answer is there, and this is what they say of the letter ahead."""
+        assert self.ahead is not None
+        self.outcomes.append((self.ahead.envelope, verdict))
+        self.ahead = self._verdict = None
 
     def _let_go(self, error: DeliveryError) -> None:
-        """The letter ahead, if there is one, leaves this line: refused if it was, else untried because of `error`."""
-        if self.ahead is None:
-            return
-        if self._verdict is not None:
-            self.outcomes.append((self.ahead.envelope, self._verdict))
-        else:
-            self.stray = self.ahead, error
+        """The letter ahead, if there is one, is not tried on this line; a refusal may prove right on another."""
+        if self.ahead is not None:
+            self.stray = self.ahead, self._verdict or error
         self.ahead, self.open, self._verdict = None, False, None

@@ -18,7 +18,7 @@ from notify.channels.email.smtp_wire import QUIT, UNREADABLE, Offers
 from notify.errors import Misconfigured
 
 GOODBYE_SECONDS = 2.0
-LARGEST_READ = 65536
+LARGEST_READ = 16384  # a TLS record: less would leave octets where no selector sees them
 
 
 class Security(Enum):
@@ -68,7 +68,7 @@ class Line:
     def receive(self) -> bytes:
         """What has come, if anything has. Raises `ConnectionError` after the end."""
         try:
-            octets = self._socket.recv(LARGEST_READ)  # more than a TLS record: nothing stays where no selector sees it
+            octets = self._socket.recv(LARGEST_READ)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return b""
         if not octets:
@@ -133,6 +133,7 @@ class _Handshake(smtplib.SMTP):
             self._encrypt()
         if terms.credentials is not None:
             self._authenticate(*terms.credentials)
+        self.step = Step.HELO
         return self._line()
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
