@@ -202,7 +202,7 @@ def test_an_answer_to_nothing_ends_the_line_before_it_is_taken_for_another() -> 
     assert len(server.writes) == 2
 
 
-def test_an_envelope_that_loses_two_lines_is_named() -> None:
+def test_an_envelope_under_which_a_fresh_line_is_lost_is_named() -> None:
     def script(_on: int, step: str, _count: int) -> str | None:
         return CLOSE if step == "RCPT" else None
 
@@ -210,7 +210,17 @@ def test_an_envelope_that_loses_two_lines_is_named() -> None:
         diary = Diary(envelopes(2)).send(server.url)
     assert diary.told() == {0: "recipient_disconnected", 1: "recipient_disconnected"}
     assert all(isinstance(error, Transient) and error.line_lost for error in diary.outcomes.values())
-    assert (len(server.writes), diary.begun) == (4, {})
+    assert (len(server.writes), diary.begun) == (2, {})
+
+
+def test_an_envelope_that_loses_a_line_which_carried_others_moves_once_and_is_named_then() -> None:
+    def script(on: int, step: str, nth: int) -> str | None:
+        return CLOSE if step == "RCPT" and (nth == 2 or on == 1) else None
+
+    with serving(script) as server:
+        diary = Diary(envelopes(2)).send(server.url)
+    assert diary.told() == {0: "accepted", 1: "recipient_disconnected"}
+    assert (len(server.writes), len(diary.begun)) == (2, 1)
 
 
 def test_a_line_that_drops_in_the_middle_of_a_body_leaves_it_in_doubt() -> None:

@@ -28,7 +28,7 @@ Proposal = tuple[Letter, bytes, bytes]
 class _Talk:
     """A line at work, and what is said on it."""
 
-    __slots__ = ("deadline", "dialogue", "line", "number", "proven", "writing")
+    __slots__ = ("deadline", "dialogue", "kept", "line", "number", "used", "writing")
 
     def __init__(self, line: Line, number: int) -> None:
         self.line = line
@@ -36,7 +36,8 @@ class _Talk:
         self.dialogue = Dialogue(line.offers)
         self.deadline = 0.0
         self.writing = False  # waits for room to write, too
-        self.proven = line.kept_since is None  # a kept line may have been dead before we came
+        self.kept = line.kept_since is not None  # it may have been dead before we came
+        self.used = False  # a body was begun on it
 
 
 class Traffic:
@@ -108,7 +109,7 @@ class Traffic:
         assert talk.dialogue.ahead is not None
         self._watch.begin(talk.dialogue.ahead.envelope, talk.number)
         talk.line.carried += 1
-        talk.proven = True
+        talk.used = True
         following = self._take(talk)
         if not self._watch.may_go_on():
             self._stopped = True
@@ -144,15 +145,19 @@ class Traffic:
         return True
 
     def _lose(self, talk: _Talk) -> None:
-        """The line is gone. A letter that was not tried goes to another, but not again and again."""
+        """The line is gone. A letter that was only announced on it goes to another, once.
+
+        It stays untried at no cost when the line had carried others before it, or may have been dead for long.
+        """
         self._dismiss(talk, sound=False)
         if talk.dialogue.stray is None:
             return
         letter, error = talk.dialogue.stray
-        if letter.astray and talk.proven:
+        dead_before = talk.kept and not talk.used
+        if not dead_before and (letter.astray or not talk.used):
             self._told.append((letter.envelope, error))
         else:
-            letter.astray |= talk.proven
+            letter.astray |= talk.used
             self._letters.appendleft(letter)
 
     # What travels on the lines.
