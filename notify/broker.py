@@ -41,7 +41,8 @@ celery.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     broker_pool_acquire_timeout=ACQUIRE_SECONDS,
-    broker_heartbeat=20,  # RabbitMQ only: two missed beats end a line, so a dead one is noticed within 60 s
+    broker_heartbeat=15,  # RabbitMQ only: two missed beats end a line, so a dead one is noticed within 60 s
+    broker_channel_error_retry=True,  # RabbitMQ keeps a dead line's private queue locked for a while
     worker_consumer="notify.tasks.consumer:Consumer",
     beat_max_loop_interval=1,
     beat_scheduler="celery.beat:Scheduler",  # its memory is the database: see schedule_claims
@@ -54,10 +55,10 @@ REDIS_TRANSPORT = {
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 1,
     "unacked_mutex_expire": 60,
-    "socket_timeout": 30,
+    "socket_timeout": 10,
     "socket_connect_timeout": 5,
     "socket_keepalive": True,
-    "health_check_interval": 25,
+    "health_check_interval": 10,
     "global_keyprefix": "notify:",
 }
 

@@ -51,8 +51,8 @@ def bell(settings: Settings, channel: Any) -> Iterator[Bell]:
     ringing.close()
 
 
-def channel_errors() -> tuple[type[Exception], ...]:
-    return tuple(Connection("amqp://").channel_errors)
+def channel_errors() -> tuple[type[BaseException], ...]:
+    return Connection("amqp://").channel_errors
 
 
 def rung(channel: Any) -> list[list[str]]:
@@ -134,7 +134,8 @@ def test_a_ring_that_is_not_confirmed_is_no_ring(
 def test_a_broker_that_is_away_is_told_at_once(tmp_path: Path, unused: int) -> None:
     away = load(None, data_dir=tmp_path, broker_url=f"amqp://user:hunter2@127.0.0.1:{unused}//")
     bell = Bell(away)
-    for ask in (lambda: bell([batch()]), lambda: reach(away), lambda: declare(away)):
+    asked: list[Callable[[], None]] = [lambda: bell([batch()]), lambda: reach(away), lambda: declare(away)]
+    for ask in asked:
         with pytest.raises(Unreachable, match=f"127.0.0.1:{unused}") as raised:
             ask()
         assert "hunter2" not in str(raised.value)
