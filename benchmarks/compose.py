@@ -36,7 +36,7 @@ def measure(repeats: int = 500) -> list[dict[str, Any]]:
     with temporary_folder() as folder:
         own = newsletter.write_kind(folder, Lane.BULK)
         catalogue = Catalogue([folder, shipped("templates")])
-        settings = load(env_file=None)
+        settings = load(env_file=None, unsubscribe_url="https://app.example.org/unsubscribe")
         return [_kind(catalogue.get(name), settings, repeats) for name in [*shipped_kinds(), own]]
 
 
@@ -79,6 +79,7 @@ def _kind(kind: CompiledKind, settings: Settings, repeats: int) -> dict[str, Any
                     text=words.text_part,
                     date=now,
                     mode=Mode.LIVE,
+                    unsubscriber=person.id if kind.facts.unsubscribe else None,
                 ).content
             )
             for person, words in zip(people, rendered, strict=True)

@@ -49,7 +49,8 @@ def write_kind(templates: Path, lane: str) -> str:
     folder = templates / name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "kind.toml").write_text(
-        f'title = "What changed"\ncategory = "news"\nchannels = ["email"]\nlane = "{lane}"\n\n'
+        f'title = "What changed"\ncategory = "news"\nchannels = ["email"]\nlane = "{lane}"\n'
+        "unsubscribe = true\n\n"
         f'[data]\nmonth = "string"\nurl = "url"\n\n[email]\nsubject = {json.dumps(SUBJECT)}\n',
         encoding="utf-8",
     )

@@ -66,6 +66,7 @@ def show(kind: str, as_json: bool) -> None:
         ("lane", facts.lane),
         ("on doubt", facts.on_doubt),
         ("critical", "yes" if facts.critical else "no"),
+        ("unsubscribe", "yes" if facts.unsubscribe else "no"),
         ("locales", ", ".join(sorted(compiled.email.locales))),
         ("version", facts.version),
         ("folder", folder),
@@ -128,6 +129,7 @@ def _json(name: str, kind: CompiledKind | InvalidKind) -> dict[str, Any]:
         "lane": facts.lane,
         "on_doubt": facts.on_doubt,
         "critical": facts.critical,
+        "unsubscribe": facts.unsubscribe,
         "locales": sorted(kind.email.locales),
         "version": facts.version,
     }

@@ -63,6 +63,7 @@ class Preparation:
             date=work.occasion.scheduled_at,
             mode=work.occasion.mode,
             attachments=shared.attachments,
+            unsubscriber=person.id if shared.kind.facts.unsubscribe else None,
         )
         return Prepared(envelope, rendered.subject, shared.kind.facts.version, self._app.clock.now())
 

@@ -69,6 +69,7 @@ def preview(
         text=rendered.text_part,
         date=app.clock.now(),
         mode=Mode.LIVE,
+        unsubscriber=SOMEBODY if compiled.facts.unsubscribe else None,
     )
     return Preview(rendered.subject, rendered.html, rendered.text, rendered.locale, envelope.content)
 

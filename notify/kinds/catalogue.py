@@ -102,6 +102,7 @@ class Catalogue:
             lane=declared.lane,
             on_doubt=declared.on_doubt,
             critical=declared.critical,
+            unsubscribe=declared.unsubscribe,
             version=_digest({*own, *email.files}, [book.path for book in self.shelf.books]),
         )
         return CompiledKind(facts, declared.data, email, sample=sample, sample_recipient=sample_recipient)

@@ -25,7 +25,7 @@ RESERVED = ("recipient", "locale", "timezone", "direction", "subject", "preheade
 """Names that every template may use; [data] may not declare them."""
 
 _FUNCTIONS = ("_", "gettext", "ngettext")
-_TOP = ("title", "category", "channels", "lane", "on_doubt", "critical", "data", *DELIVERED)
+_TOP = ("title", "category", "channels", "lane", "on_doubt", "critical", "unsubscribe", "data", *DELIVERED)
 _SPEC = ("type", "default", "items", "fields")
 _HEADERS = ("subject", "preheader")
 _Word = TypeVar("_Word", bound=StrEnum)
@@ -52,6 +52,7 @@ class Declaration:
     lane: Lane
     on_doubt: OnDoubt
     critical: bool
+    unsubscribe: bool
     data: Mapping[str, Field]
     headers: Mapping[str, Mapping[str, Header]]
 
@@ -88,6 +89,7 @@ class _Reader:
             lane=self._word(Lane, table, "lane", Lane.NORMAL),
             on_doubt=self._word(OnDoubt, table, "on_doubt", OnDoubt.RESEND),
             critical=self._optional(table, "critical", bool, False),
+            unsubscribe=self._optional(table, "unsubscribe", bool, False),
             data=self._data(self._optional(table, "data", dict, {})),
             headers=self._headers(self._required(table, "email", dict)),
         )

@@ -48,3 +48,4 @@ class Kind:
     on_doubt: OnDoubt
     critical: bool
     version: str
+    unsubscribe: bool = False

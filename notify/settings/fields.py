@@ -80,6 +80,11 @@ class Settings(BaseSettings):
     email_from: str = Field("Notify <notify@example.org>", description="The From of every mail: `Name <address>`.")
     email_reply_to: str | None = Field(None, description="The Reply-To of every mail.")
     email_domain: str | None = Field(None, description="Domain of Message-IDs; unset: the domain of the From address.")
+    unsubscribe_url: str | None = Field(
+        None,
+        description="Address of your endpoint for List-Unsubscribe (https); kinds with `unsubscribe = true` name it, "
+        "with a signed token. This version has no endpoint of its own.",
+    )
     test_recipients: Annotated[frozenset[str], NoDecode] = Field(
         frozenset(), description="Addresses that mode `test` may write to, separated by commas."
     )
@@ -130,13 +135,14 @@ class Settings(BaseSettings):
 
     _unset = field_validator(
         *("database_url", "redis_url", "broker_url", "beat_schedule", "flower_basic_auth", "sentry_dsn"),
-        *("email_reply_to", "email_domain", "failpoints", "worker_memory_mb"),
+        *("email_reply_to", "email_domain", "unsubscribe_url", "failpoints", "worker_memory_mb"),
         mode="before",
     )(rules.unless_blank)
     _redis = field_validator("redis_url")(rules.redis_url)
     _broker = field_validator("broker_url")(rules.broker_url)
     _provider = field_validator("email_providers")(rules.one_url)
     _mailbox = field_validator("email_from", "email_reply_to")(rules.mailbox)
+    _one_click = field_validator("unsubscribe_url")(rules.one_click_url)
     _domain = field_validator("email_domain")(rules.domain)
     _addresses = field_validator("test_recipients")(rules.folded_addresses)
     _zone = field_validator("default_timezone")(rules.time_zone)

@@ -19,6 +19,8 @@ from notify.errors import did_you_mean
 
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 NOT_IANA = frozenset({"localtime", "posixrules", "Factory"})  # lie among the zone files, and differ from host to host
+LONGEST_URL = 500  # with the token it stays within a header's line of 998 octets
+_URL = re.compile(rf"[!$-;=?-Z\[\]_a-z~]{{1,{LONGEST_URL}}}")  # RFC 3986 §2, but "#"
 _MAILBOX = re.compile(r'\s*(?:(?:"(?:[^"\\]|\\.)*"\s*|[^<>"]*)<[^<>]*>|[^<>"\s]+)\s*')
 
 
@@ -75,6 +77,22 @@ def mailbox(value: str | None) -> str | None:
         or _normal(parseaddr(value)[1], anywhere=True) is None
     ):
         raise ValueError(f"write it like 'Name <address@example.org>', not {value!r}")
+    return value
+
+
+def one_click_url(value: str | None) -> str | None:
+    """An https URL that a mail header can hold with a token behind it (RFC 8058 §3.1, RFC 3986 §2)."""
+    if value is not None:
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable or not _URL.fullmatch(value):
+            raise ValueError(
+                f"write it like https://app.example.org/unsubscribe, without a fragment and in at most "
+                f"{LONGEST_URL} characters, not {value[:80]!r}"
+            )
     return value
 
 

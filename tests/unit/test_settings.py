@@ -194,6 +194,14 @@ def test_there_is_no_from_without_an_address(places: Places) -> None:
         ("EMAIL_DOMAIN", "a b", "must be a domain such as"),
         ("EMAIL_DOMAIN", "a@b.org", "must be a domain such as"),
         ("EMAIL_DOMAIN", "mail.example.org>", "must be a domain such as"),
+        ("UNSUBSCRIBE_URL", "http://app.example.org/u", "write it like https://app.example.org/unsubscribe"),
+        ("UNSUBSCRIBE_URL", "https://", "write it like https://"),
+        ("UNSUBSCRIBE_URL", "https://[::1", "write it like https://"),
+        ("UNSUBSCRIBE_URL", "https://app.example.org/u#here", "without a fragment"),
+        ("UNSUBSCRIBE_URL", "https://app.example.org/a b", "write it like https://"),
+        ("UNSUBSCRIBE_URL", "https://app.example.org/é", "write it like https://"),
+        ("UNSUBSCRIBE_URL", "https://app.example.org/u>,<mailto:a@b.org", "write it like https://"),
+        ("UNSUBSCRIBE_URL", "https://app.example.org/" + "u" * 500, "at most 500 characters"),
         ("TEST_RECIPIENTS", "ada@example.org,ada", "'ada' is not an e-mail address"),
         ("REDIS_URL", "http://:hunter2@redis", "must begin with redis://"),
         ("REDIS_URL", "redis", "must begin with redis://"),
@@ -232,7 +240,10 @@ def test_a_value_that_nothing_could_work_with_is_refused(places: Places, name: s
 
 @pytest.mark.parametrize(
     "name",
-    ["database_url", "redis_url", "broker_url", "beat_schedule", "email_reply_to", "email_domain", "sentry_dsn"],
+    [
+        *("database_url", "redis_url", "broker_url", "beat_schedule", "email_reply_to", "email_domain", "sentry_dsn"),
+        "unsubscribe_url",
+    ],
 )
 def test_an_empty_value_is_as_good_as_none(places: Places, name: str) -> None:
     places.environment(**{f"NOTIFY_{name.upper()}": " "})

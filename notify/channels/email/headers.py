@@ -17,10 +17,12 @@ from notify.errors import InvalidAddress, InvalidHeader
 
 FOLD_AT = 78
 LONGEST_LINE = 998
+LONGEST_URL = 900
 WORD_SPACE = 76 - len(" =?utf-8?q??=")  # RFC 2047 §2: a line that holds an encoded word has at most 76 columns
 PARAMETER_SPACE = (FOLD_AT - len(" filename*99*=;"), FOLD_AT - len(" filename*0*=utf-8'';"))
 
 _FORBIDDEN = re.compile(r"[\r\n\0]")
+_URL = re.compile(rf"[!#-;=?-~]{{1,{LONGEST_URL}}}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,70}")
 _WORD = re.compile(r"(?<! ) (?! )")  # a run of spaces stays within one word, so that no folded line is blank
@@ -51,6 +53,13 @@ def extra_header(name: str, value: str) -> bytes:
     return _unstructured(name, value, LONGEST_LINE)
 
 
+def url_header(name: str, url: str) -> bytes:
+    """One header that holds one URL, on one line (RFC 2369 §2). Raises `InvalidHeader`."""
+    if not _URL.fullmatch(url):
+        raise InvalidHeader(f"header {name}: {url[:80]!r} is not a URL of at most {LONGEST_URL} ASCII characters")
+    return f"{name}: <{url}>\r\n".encode("ascii")
+
+
 @lru_cache(maxsize=256)
 def mailbox_header(name: str, mailbox: str) -> bytes:
     """One header that holds `Name <address>` or a bare address. Raises `InvalidHeader` or `InvalidAddress`."""
@@ -72,6 +81,8 @@ def address_header(name: str, display: str, address: str) -> bytes:
     _guard(name, address)
     if not _ADDRESS.fullmatch(address):
         raise InvalidAddress(f"header {name}: {address!r} is not an e-mail address")
+    if address.isascii() and len(name) + len(display) + len(address) + 5 <= FOLD_AT and _ATOMS.fullmatch(display):
+        return f"{name}: {display} <{address}>\r\n".encode("ascii")
     address, display = ascii_form(address), display.strip()
     if not display:
         return f"{name}: {address}\r\n".encode()

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from notify.channels.email import mime
 from notify.channels.email.mime import Mail, compose
+from notify.channels.email.unsubscribe import one_click_url
 from notify.channels.provider import Envelope
 from notify.model import Attachment, Mode
 from notify.passages import Passage
@@ -33,9 +34,17 @@ def envelope(
     date: datetime,
     mode: Mode,
     attachments: Sequence[Attachment] = (),
+    unsubscriber: UUID | None = None,
 ) -> Envelope:
-    """Compose a mail. The same arguments give the same octets. Raises `InvalidHeader` and `InvalidAddress`."""
+    """Compose a mail. With an `unsubscriber`, a recipient's id, it names `NOTIFY_UNSUBSCRIBE_URL`, if there is one.
+
+    The same arguments give the same octets. Raises `InvalidHeader` and `InvalidAddress`.
+    """
     test = mode is Mode.TEST
+    link = None
+    if unsubscriber is not None and settings.unsubscribe_url is not None:
+        secret = settings.secret_key.get_secret_value()
+        link = one_click_url(settings.unsubscribe_url, secret, message_id, unsubscriber)
     mail = Mail(
         message_id=message_id,
         domain=settings.message_id_domain,
@@ -47,6 +56,7 @@ def envelope(
         subject=TEST_MARK + subject if test else subject,
         text=text,
         html=html,
+        unsubscribe_url=link,
         headers={"X-Notify-Mode": "test"} if test else {},
         attachments=attachments,
     )

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from notify.channels.email.address import ascii_form
 from notify.channels.email.bodies import file_part, multipart, text_part
-from notify.channels.email.headers import address_header, extra_header, mailbox_header, text_header
+from notify.channels.email.headers import address_header, extra_header, mailbox_header, text_header, url_header
 from notify.errors import InvalidHeader
 from notify.model import Attachment
 from notify.passages import Passage
@@ -29,6 +29,7 @@ OURS = frozenset(
 """Headers that `compose` alone writes, so that each stands at most once."""
 
 _FIXED = b"Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"  # RFC 3834 §5, RFC 2045 §4
+_ONE_CLICK = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"  # RFC 8058 §3.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ class Mail:
     """What one recipient is to read.
 
     `sender` and `reply_to` are `Name <address>` or an address; `domain` is the right side of the Message-ID;
-    `date` is aware. With neither `text` nor `html` the mail is empty. `headers` are further ones, such as
-    List-Unsubscribe.
+    `date` is aware. With neither `text` nor `html` the mail is empty. `unsubscribe_url` is where one
+    click is enough (RFC 8058). `headers` are further ones.
     """
 
     message_id: UUID
@@ -50,6 +51,7 @@ class Mail:
     reply_to: str | None = None
     text: str | Passage | None = None
     html: str | Passage | None = None
+    unsubscribe_url: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     attachments: Sequence[Attachment] = ()
 
@@ -65,10 +67,12 @@ def compose(mail: Mail) -> bytes:
         address_header("To", mail.recipient_name or "", mail.recipient_address),
         text_header("Subject", mail.subject),
         _date(mail.date),
-        extra_header("Message-ID", header_id(mail.message_id, mail.domain)),
+        b"Message-ID: <%b%b" % (str(mail.message_id).encode("ascii"), _id_end(mail.domain)),
     ]
     if mail.reply_to is not None:
         lines.append(mailbox_header("Reply-To", mail.reply_to))
+    if mail.unsubscribe_url is not None:
+        lines += (url_header("List-Unsubscribe", mail.unsubscribe_url), _ONE_CLICK)
     for name, value in mail.headers.items():
         if name.lower() in OURS:
             raise InvalidHeader(f"header {name} is written by notify itself and cannot be given")
@@ -95,6 +99,12 @@ def _content(mail: Mail) -> bytes:
         parts.append(html)
     content = parts[0] if len(parts) == 1 else multipart("alternative", b"=_a_" + boundary, parts)
     return multipart("mixed", b"=_m_" + boundary, [content, *files]) if files else content
+
+
+@lru_cache(maxsize=64)
+def _id_end(domain: str) -> bytes:
+    """What follows the UUID in a Message-ID's line: checked and written once for a domain."""
+    return extra_header("Message-ID", f"<@{ascii_form(f'@{domain}')[1:]}>").partition(b"<")[2]
 
 
 def _date(date: datetime) -> bytes:

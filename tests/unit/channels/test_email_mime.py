@@ -221,7 +221,18 @@ def test_a_mail_as_attachment_travels_as_a_plain_file() -> None:
 
 @pytest.mark.parametrize("break_", ["\r", "\n", "\0", "\r\nBcc: all@example.org"])
 @pytest.mark.parametrize(
-    "field", ["subject", "sender", "recipient_name", "recipient_address", "reply_to", "domain", "value", "name"]
+    "field",
+    [
+        "subject",
+        "sender",
+        "recipient_name",
+        "recipient_address",
+        "reply_to",
+        "domain",
+        "unsubscribe_url",
+        "value",
+        "name",
+    ],
 )
 def test_no_value_can_begin_another_header(field: str, break_: str) -> None:
     if field in ("value", "name"):
@@ -283,6 +294,17 @@ def test_what_is_not_one_address_is_refused(address: str) -> None:
 def test_the_sender_is_a_name_and_an_address(sender: str, name: str, address: str) -> None:
     (mailbox,) = read(replace(MAIL, sender=sender))["From"].addresses
     assert (mailbox.display_name, mailbox.addr_spec) == (name, address)
+
+
+def test_a_message_id_of_a_long_domain_stays_whole() -> None:
+    domain = f"{'x' * 60}.example.org"
+    assert f"Message-ID: <{MAIL.message_id}@{domain}>\r\n".encode() in compose(replace(MAIL, domain=domain))
+
+
+@pytest.mark.parametrize("url", ["https://example.org/é", "https://a.b/ c", "https://a.b>,<x", "https://" + "a" * 900])
+def test_what_no_list_header_can_hold_is_refused(url: str) -> None:
+    with pytest.raises(InvalidHeader):
+        compose(replace(MAIL, unsubscribe_url=url))
 
 
 def test_only_an_address_beyond_ascii_makes_the_mail_so() -> None:

@@ -16,13 +16,15 @@ def test_facts_are_those_of_kind_toml_and_their_defaults(workshop: Workshop) -> 
     workshop.kind()
     facts = workshop.load().facts
     assert (facts.name, facts.title, facts.category, facts.channels) == ("x", "X", "test", (Channel.EMAIL,))
-    assert (facts.lane, facts.on_doubt, facts.critical) == (Lane.NORMAL, OnDoubt.RESEND, False)
+    assert (facts.lane, facts.on_doubt) == (Lane.NORMAL, OnDoubt.RESEND)
+    assert (facts.critical, facts.unsubscribe) == (False, False)
 
 
 def test_facts_can_be_set(workshop: Workshop) -> None:
-    workshop.kind(toml='lane = "critical"\non_doubt = "hold"\ncritical = true')
+    workshop.kind(toml='lane = "critical"\non_doubt = "hold"\ncritical = true\nunsubscribe = true')
     facts = workshop.load().facts
-    assert (facts.lane, facts.on_doubt, facts.critical) == (Lane.CRITICAL, OnDoubt.HOLD, True)
+    assert (facts.lane, facts.on_doubt) == (Lane.CRITICAL, OnDoubt.HOLD)
+    assert (facts.critical, facts.unsubscribe) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,7 @@ def test_facts_can_be_set(workshop: Workshop) -> None:
         ('lane = "bulky"', "kind.toml:4: lane cannot be 'bulky'; did you mean 'bulk'?"),
         ('on_doubt = "never"', "kind.toml:4: on_doubt cannot be 'never'; use one of resend, hold"),
         ("critical = 1", "kind.toml:4: critical must be a boolean, not int"),
+        ('unsubscribe = "yes"', "kind.toml:4: unsubscribe must be a boolean, not str"),
         ("lane = ", "kind.toml:4: Invalid value (at line 4"),
     ],
 )
