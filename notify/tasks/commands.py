@@ -10,11 +10,11 @@ from contextlib import suppress
 import click
 
 from notify import telemetry
-from notify.app import App, current
+from notify.app import App, configure, current
 from notify.broker import SYSTEM, celery, declare, queues
 from notify.errors import InvalidKind, InvalidSettings, Unreachable
 from notify.model import Lane
-from notify.settings import Environment
+from notify.settings import Environment, load
 from notify.store import schema
 from notify.tasks import process, ticks
 
@@ -44,12 +44,14 @@ def _lanes(_context: click.Context, _option: click.Parameter, given: str) -> tup
 @click.option("--concurrency", type=click.IntRange(min=1), help="Threads. [default: NOTIFY_WORKER_CONCURRENCY]")
 def worker(lanes: Sequence[str], concurrency: int | None) -> None:
     """Work: deliver batches, run ticks. A worker for bulk alone gives way to others on the same machine (nice)."""
+    if concurrency:
+        configure(load(worker_concurrency=concurrency))  # the pool of database connections is sized by it, too
     app = _started()
     _require_sound_kinds(app)
     _require_our_queues(app)
     if set(lanes) == {Lane.BULK}:
         os.nice(BULK_NICENESS)
-    threads = concurrency or app.settings.worker_concurrency
+    threads = app.settings.worker_concurrency
     _run(
         [
             *("worker", "--pool", "threads", "--concurrency", str(threads), "--loglevel", "WARNING"),

@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 import notify
-from notify.app import App, using
+from notify.app import App, connections, using
+from notify.audience import describe
 from notify.delivery import relay
 from notify.dev.mailbox import Mailbox
 from notify.errors import (
@@ -91,6 +92,7 @@ def test_an_inline_recipient_is_known_by_key_afterwards(app: App) -> None:
         ({"to": {"email": "ada@example.org"}}, InvalidRecipient, "needs a key"),
         ({"to": {"key": "a", "emial": "ada@example.org"}}, InvalidRecipient, "did you mean 'email'?"),
         ({"to": {"key": "a", "email": "ada@@example.org"}}, InvalidAddress, "recipient 'a'"),
+        ({"to": {"key": "a", "email": ["ada@example.org"]}}, InvalidAddress, "must be text, not list"),
         ({"to": {"key": "a", "timezone": "Mars/Olympus"}}, InvalidRecipient, "unknown time zone"),
         ({"to": {"key": "a", "locale": "xx-klingon"}}, InvalidRecipient, "unknown locale"),
         ({"to": {"key": "a", "name": "Ada\r\nBcc: eve@example.org"}}, InvalidRecipient, "one line"),
@@ -116,6 +118,13 @@ def test_a_request_that_cannot_be_honoured_is_refused_whole(
     with pytest.raises(error, match=says.replace("?", r"\?")):
         notify.send(**{"kind": "hello", "to": ADA, **call})
     assert (rows(app, tables.recipients), rows(app, tables.notifications)) == before
+
+
+def test_an_address_that_development_admits_is_still_refused_in_production() -> None:
+    to = {"key": "ada", "email": "ada@lab.test"}
+    assert describe(to, allow_test=True) == describe(to, allow_test=True)
+    with pytest.raises(InvalidAddress, match="recipient 'ada'"):
+        describe(to)
 
 
 def test_an_undeclared_variable_is_refused_with_file_line_and_the_nearest_name(app: App, templates: Path) -> None:
@@ -190,6 +199,51 @@ def test_a_thousand_recipients_take_a_handful_of_statements(app: App) -> None:
     assert many == few
     assert many <= 20
     assert rows(app, tables.batches) == 1 + 20
+
+
+def test_a_single_send_takes_few_statements(app: App) -> None:
+    counts = []
+    for to in (ADA, ADA, "ada"):
+        seen: list[str] = []
+        listener = lambda *args, seen=seen: seen.append(args[2])  # noqa: E731
+        sa.event.listen(app.store.engine, "before_cursor_execute", listener)
+        notify.send("hello", to)
+        sa.event.remove(app.store.engine, "before_cursor_execute", listener)
+        counts.append(len([statement for statement in seen if not statement.startswith("BEGIN")]))
+    assert counts == [7, 5, 5]
+
+
+def test_only_a_request_with_a_key_is_hashed_for_nobody_asks_for_another(app: App) -> None:
+    for key in (None, "k1"):
+        notify.send("hello", to=ADA, key=key)
+    with app.store.read() as connection:
+        rows = connection.execute(
+            sa.select(tables.notifications.c.idempotency_key, tables.notifications.c.request_hash)
+        )
+        hashes = {row.idempotency_key: row.request_hash for row in rows}
+    assert hashes[None] == ""
+    assert len(hashes["k1"]) == 64
+
+
+def test_many_callers_share_the_connections_that_the_settings_allow(app: App, make_app: Callable[..., App]) -> None:
+    if app.store.engine.dialect.name == "sqlite":
+        return  # it has no server that counts
+    small = make_app(app.settings, worker_concurrency=1)
+    together = threading.Barrier(16)
+
+    def call(number: int) -> int:
+        together.wait(30)
+        for turn in range(5):
+            notify.send("hello", to={"key": f"u{number}-{turn}", "email": f"u{number}@example.org"})
+        with small.store.read() as connection:
+            own = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            return connection.scalar(sa.text(own)) or 0
+
+    app.store.close()
+    with using(small), ThreadPoolExecutor(16) as callers:
+        seen = list(callers.map(call, range(16)))
+    assert max(seen) <= connections(small.settings) == 4
+    assert rows(small, tables.messages) == 80
 
 
 def test_everyone_may_bring_data_of_their_own(app: App, mailbox: Mailbox) -> None:

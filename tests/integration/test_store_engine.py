@@ -5,8 +5,10 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +16,7 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from notify.errors import InvalidSettings, MigrationNeeded, NotifyError, Unreachable
-from notify.store import Store, open_store, schema, tables, tenants
+from notify.store import Store, open_store, pool, schema, tables, tenants
 from notify.store.session import after_commit
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -194,6 +196,80 @@ def test_sqlite_is_durable_and_checks_its_references(tmp_path: Path) -> None:
         }
     store.close()
     assert told == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+# connections
+
+NOT_MINE = "datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+
+
+@pytest.fixture
+def watcher(store: Store) -> Iterator[sa.Connection]:
+    """A connection of its own to PostgreSQL, to look at the others."""
+    if store.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has no server")
+    engine = sa.create_engine(store.engine.url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+def test_connections_that_the_server_ended_are_opened_anew_without_an_error(
+    store: Store, watcher: sa.Connection
+) -> None:
+    with store.begin() as one, store.begin() as other:
+        assert tenants.keys(one) == tenants.keys(other)
+    watcher.exec_driver_sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {NOT_MINE}")
+    while watcher.exec_driver_sql(f"SELECT count(*) FROM pg_stat_activity WHERE {NOT_MINE}").scalar():
+        pass
+    with store.begin() as one, store.begin() as other:
+        assert tenants.keys(one) == tenants.keys(other) == ["default"]
+
+
+def test_a_connection_is_asked_for_a_sign_of_life_only_after_a_rest(
+    store: Store, watcher: sa.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    ask = store.engine.dialect.do_ping
+
+    def note(connection: Any) -> bool:
+        asked.append(ask(connection))
+        return asked[-1]
+
+    monkeypatch.setattr(store.engine.dialect, "do_ping", note)
+    for idle, expected in ((60, 0), (0, 2)):
+        monkeypatch.setattr(pool, "IDLE_SECONDS", idle)
+        for _ in range(2):
+            with store.begin() as connection:
+                tenants.keys(connection)
+        assert len(asked) == expected
+
+
+def test_no_more_connections_are_opened_than_the_pool_holds(database_url: str, watcher: sa.Connection) -> None:
+    store, threads = open_store(database_url, connections=3), 20
+    together = threading.Barrier(threads)
+
+    def work(number: int) -> int:
+        together.wait(30)
+        for turn in range(5):
+            with store.begin() as connection:
+                tenants.add(connection, f"tenant-{number}-{turn}", NOW)
+        with store.read() as connection:
+            return connection.scalar(sa.text(f"SELECT 1 + count(*) FROM pg_stat_activity WHERE {NOT_MINE}")) or 0
+
+    with ThreadPoolExecutor(threads) as workers:
+        open_ones = list(workers.map(work, range(threads)))
+    assert max(open_ones) <= 3 + 1  # and the watcher's
+    assert len(tenants.keys(watcher)) == 1 + threads * 5
+    store.close()
+
+
+def test_who_finds_every_connection_in_use_is_told_so(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "WAIT_SECONDS", 0.01)
+    store = open_store(database_url, connections=1)
+    with store.read(), pytest.raises(Unreachable, match=r"No connection .* came free"), store.read():
+        pass
+    store.close()
 
 
 # an application's own session

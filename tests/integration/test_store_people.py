@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from notify.errors import InvalidRecipient
 from notify.model import Channel, Suppression
 from notify.store import Store, open_store, recipients, suppressions, tables, tenants
 from notify.store.recipients import Change, Written
@@ -125,6 +126,26 @@ def test_one_tenants_recipients_are_unknown_to_another(store: Store) -> None:
         assert recipients.by_keys(connection, DEFAULT_ID, ["ada"])["ada"].locale == "nl"
 
 
+def test_a_tenants_id_is_asked_for_once_per_connection(store: Store) -> None:
+    with store.begin() as connection:
+        tenants.add(connection, "lab", NOW)
+    store.engine.dispose()
+    with store.begin() as connection:
+        lab = tenants.tenant_id(connection, "lab")
+    with statements(store) as seen, store.begin() as connection:
+        assert tenants.tenant_id(connection, "lab") == lab
+    assert [one for one in seen if one.startswith("SELECT")] == []
+
+
+def test_a_tenant_that_was_rolled_back_is_not_remembered(store: Store) -> None:
+    with store.begin() as connection:
+        tenants.add(connection, "lab", NOW)
+        assert tenants.tenant_id(connection, "lab")
+        connection.rollback()
+    with pytest.raises(InvalidRecipient, match="no tenant 'lab'"), store.begin() as connection:
+        tenants.tenant_id(connection, "lab")
+
+
 def test_the_number_of_statements_does_not_grow_with_the_recipients(store: Store) -> None:
     apply(store, *many(10))
     counts = []
@@ -176,6 +197,55 @@ def test_two_callers_who_make_the_same_recipient_agree_on_one(store: Store) -> N
         assert connection.scalar(sa.select(sa.func.count()).select_from(tables.recipients)) == 1
         assert connection.scalar(sa.select(sa.func.count()).select_from(tables.addresses)) == 1
         assert list(recipients.by_keys(connection, DEFAULT_ID, ["ada"])["ada"].addresses) == [Channel.EMAIL]
+
+
+def test_a_change_tells_everyone_as_they_are_afterwards(store: Store) -> None:
+    apply(store, *many(4, locale="nl"), ADA)
+    changes = [
+        *many(2),
+        *many(4, locale="fr")[2:],
+        Change("new", attributes={"a": [1, None]}, tags=("x",)),
+        Change("mute"),
+    ]
+    told = apply(store, *changes).people
+    with store.read() as connection:
+        assert told == recipients.by_keys(connection, DEFAULT_ID, [change.key for change in changes])
+    assert [person.locale for person in told.values()] == ["nl", "nl", "fr", "fr", None, None]
+
+
+def test_a_recipient_that_another_caller_makes_meanwhile_is_told_with_what_that_one_said(store: Store) -> None:
+    if store.engine.dialect.name == "sqlite":
+        return  # one writer at a time: there is no meanwhile
+    said: list[Written] = []
+
+    def interrupt(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("INSERT INTO recipients") and not said:
+            said.append(Written(0, 0, 0))
+            said.append(
+                apply(store, Change("ada", "nl", attributes={"left": 1}), Change("bob", attributes={"left": 1}))
+            )
+
+    sa.event.listen(store.engine, "before_cursor_execute", interrupt)
+    for more in ([], [Change("eve")]):  # one alone, and one of several, are written by different statements
+        said.clear()
+        key = "bob" if more else "ada"
+        told = apply(
+            store, Change(key, attributes={"right": 1}, addresses={Channel.EMAIL: f"{key}@example.org"}), *more
+        )
+        assert told.people[key].id == said[1].people[key].id
+        assert told.people[key].attributes == {"left": 1, "right": 1}
+        with store.begin() as connection:
+            assert recipients.by_keys(connection, DEFAULT_ID, list(told.people)) == told.people
+            connection.execute(sa.delete(tables.recipients))
+
+
+def test_one_new_recipient_takes_three_statements_and_a_known_one_takes_one(store: Store) -> None:
+    counts = []
+    for change in (ADA, ADA, Change("ada", locale="fr")):
+        with statements(store) as seen:
+            apply(store, change)
+        counts.append(len([one for one in seen if not one.startswith("BEGIN")]))
+    assert counts == [3, 1, 4]  # read, recipient, address; read; read, lock, read again, recipient
 
 
 def test_keys_are_listed_in_order(store: Store) -> None:

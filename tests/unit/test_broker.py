@@ -131,6 +131,26 @@ def test_a_batch_rings_in_its_own_queue_and_only_its_id_travels(bell: Bell, sett
     assert rung(settings, "email.normal") == []
 
 
+def test_a_bell_is_the_message_that_celery_itself_would_send(bell: Bell, settings: Settings) -> None:
+    bell([batch(7)])
+    with Connection(settings.broker, transport_options={"global_keyprefix": "notify:"}) as connection:
+        task = celery.send_task(
+            DELIVER, args=[str(UUID(int=7))], queue="email.normal", producer=celery.amqp.Producer(connection)
+        )
+    ours, theirs = rung(settings, "email.normal")
+    assert theirs.headers["id"] == task.id
+    assert ours.headers.keys() == theirs.headers.keys()
+    apart = {name for name, value in ours.headers.items() if value != theirs.headers[name]}
+    assert apart == {"id", "root_id", "argsrepr", "ignore_result"}  # the last: nobody keeps results, so False or None
+    assert UUID(ours.headers["id"]) == UUID(ours.headers["root_id"]) == UUID(ours.properties["correlation_id"])
+    assert ours.payload == theirs.payload
+    assert ours.properties.keys() == theirs.properties.keys()
+    for name in ("delivery_mode", "priority"):
+        assert ours.properties[name] == theirs.properties[name]
+    assert (ours.content_type, ours.content_encoding) == (theirs.content_type, theirs.content_encoding)
+    assert ours.delivery_info == theirs.delivery_info
+
+
 def test_many_batches_ring_in_order(bell: Bell, settings: Settings) -> None:
     bell([batch(number) for number in range(1, 51)])
     assert [message.payload[0][0] for message in rung(settings, "email.normal")] == [
