@@ -17,10 +17,11 @@ Column = Sequence[Any] | str | int | datetime | UUID | None
 def insert(connection: sa.Connection, table: sa.Table, columns: Mapping[str, Column], *, once: bool = False) -> None:
     """Insert rows given as columns by name, at least one of them a list.
 
-    With `once`, rows whose id is there already are left as they are.
+    With `once`, rows whose primary key is there already are left as they are.
     """
     given = {name: _as_bound(connection.dialect, table.c[name], value) for name, value in columns.items()}
-    conflict = " ON CONFLICT (id) DO NOTHING" if once else ""
+    key = ", ".join(column.name for column in table.primary_key)
+    conflict = f" ON CONFLICT ({key}) DO NOTHING" if once else ""
     write = _each if connection.dialect.name == "sqlite" else _unnest
     write(connection, table, given, conflict)
 

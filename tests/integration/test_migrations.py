@@ -103,6 +103,16 @@ def test_a_revision_goes_up_down_and_up_and_the_rows_it_does_not_touch_survive(s
     assert schema.current(store) == revision
 
 
+def test_cheap_rows_keep_every_message_and_every_attempt_on_the_way_up_and_down(store: Store) -> None:
+    schema.upgrade(store, "0001")
+    fill(store)
+    kept = contents(store)
+    schema.upgrade(store, "0002")
+    assert contents(store) == {**kept, "fan_outs": []}
+    schema.downgrade(store, "0001")
+    assert contents(store) == kept
+
+
 def test_an_empty_database_is_at_no_revision(store: Store) -> None:
     assert schema.current(store) is None
 

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
 
-from notify.model import BatchState, Channel, Lane, MessageState, Mode, Outcome
+from notify.model import BatchState, Channel, FanOutState, Lane, MessageState, Mode, Outcome
 from notify.store import Store, open_store
 from notify.store.tables import UtcDateTime, audit, batches, metadata
 
@@ -22,11 +22,16 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "batches.channel": tuple(Channel),
     "batches.lane": tuple(Lane),
     "batches.state": tuple(BatchState),
+    "fan_outs.state": tuple(FanOutState),
     "messages.channel": tuple(Channel),
     "messages.state": tuple(MessageState),
     "notifications.mode": tuple(Mode),
     "suppressions.channel": tuple(Channel),
 }
+
+
+IMPLIED = {"tenant_id": "tenants", "notification_id": "notifications", "batch_id": "batches", "message_id": "messages"}
+"""What a column refers to also where no foreign key says so."""
 
 
 def populate(connection: sa.Connection, tables: sa.MetaData) -> dict[str, Mapping[str, Any]]:
@@ -35,9 +40,10 @@ def populate(connection: sa.Connection, tables: sa.MetaData) -> dict[str, Mappin
     Nothing is known of the tables but what the database tells: it serves for the schema of any revision.
     """
     rows: dict[str, Mapping[str, Any]] = {}
+    ids = {table.name: uuid4() for table in tables.sorted_tables}
     for table in tables.sorted_tables:
         allowed = _first_words(connection, table)
-        row = {column.name: _value(column, allowed, rows) for column in table.columns}
+        row = {column.name: _value(column, allowed, rows, ids) for column in table.columns}
         connection.execute(sa.insert(table), row)
         rows[table.name] = row
     return rows
@@ -48,16 +54,22 @@ def _first_words(connection: sa.Connection, table: sa.Table) -> dict[str, str]:
     return {match[1]: match[2] for text in checks if (match := re.search(r"(\w+)\)? .*?'(\w+)'", text))}
 
 
-def _value(column: sa.Column[Any], allowed: Mapping[str, str], rows: Mapping[str, Mapping[str, Any]]) -> Any:
+def _value(
+    column: sa.Column[Any],
+    allowed: Mapping[str, str],
+    rows: Mapping[str, Mapping[str, Any]],
+    ids: Mapping[str, UUID],
+) -> Any:
     for key in column.foreign_keys:
         return rows[key.column.table.name][key.column.name]
     kind = getattr(column.type, "impl", column.type)
     if column.name in allowed:
         return allowed[column.name]
+    named = ids[column.table.name if column.name == "id" else IMPLIED.get(column.name, column.table.name)]
     if isinstance(kind, sa.Uuid):
-        return uuid4()
+        return named
     if isinstance(kind, sa.CHAR) and kind.length == 32:
-        return uuid4().hex  # how SQLite tells of a UUID
+        return named.hex  # how SQLite tells of a UUID
     values: dict[type, Any] = {bool: True, int: 7, bytes: b"\x00\xff", datetime: NOW, dict: {"a": [1, "ž"]}}
     return values.get(kind.python_type, f"{column.name} ž")
 
@@ -101,12 +113,25 @@ def test_a_column_of_words_takes_each_word_of_its_enum_and_no_other(populated: S
             connection.execute(statement.values({name: wrong}))
 
 
-@pytest.mark.parametrize("table", [table for table in metadata.sorted_tables if table.name != "tenants"], ids=str)
+OWNED = [table for table in metadata.sorted_tables if table.name != "tenants"]
+
+
+@pytest.mark.parametrize("table", [table for table in OWNED if table.name not in ("messages", "attempts")], ids=str)
 def test_every_row_belongs_to_a_tenant_that_exists(populated: Store, table: sa.Table) -> None:
     with pytest.raises(sa.exc.IntegrityError), populated.begin() as connection:
         connection.execute(sa.update(table).values(tenant_id=uuid4()))
+
+
+@pytest.mark.parametrize("table", OWNED, ids=str)
+def test_every_row_names_its_tenant(populated: Store, table: sa.Table) -> None:
     with pytest.raises(sa.exc.IntegrityError), populated.begin() as connection:
         connection.execute(sa.update(table).values(tenant_id=None))
+
+
+def test_no_recipient_of_a_message_can_be_deleted(populated: Store) -> None:
+    """Its message would wait for ever: what is sent is loaded together with whom it goes to."""
+    with pytest.raises(sa.exc.IntegrityError), populated.begin() as connection:
+        connection.execute(sa.delete(metadata.tables["recipients"]))
 
 
 def test_a_message_of_one_notification_recipient_and_channel_exists_once(populated: Store) -> None:
