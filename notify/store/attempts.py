@@ -9,20 +9,22 @@ import sqlalchemy as sa
 
 from notify.model import Attempt, Outcome
 from notify.store import bulk
+from notify.store.engine import upsert
 from notify.store.tables import attempts
-
-_COLUMNS = tuple(column.name for column in attempts.c)
 
 
 def record(connection: sa.Connection, rows: Sequence[Attempt]) -> None:
     """Write attempts. Written again, when the commit's answer was lost, they are the same rows and no others."""
     if rows:
-        record_columns(connection, {name: [getattr(row, name) for row in rows] for name in _COLUMNS})
+        connection.execute(
+            upsert(connection, attempts).on_conflict_do_nothing(),
+            [{column.name: getattr(row, column.name) for column in attempts.c} for row in rows],
+        )
 
 
 def record_columns(connection: sa.Connection, columns: Mapping[str, bulk.Column]) -> None:
-    """Write attempts given as columns, for those of one batch are the same in most of them."""
-    bulk.insert(connection, attempts, columns, once=True)
+    """Write attempts given as columns, once: those of one batch are the same in many of them."""
+    bulk.insert(connection, attempts, columns)
 
 
 def of_message(connection: sa.Connection, message_id: UUID) -> list[Attempt]:
