@@ -6,5 +6,6 @@ and a tick that nobody fetches before the next one is due is dropped.
 
 SCHEDULE = {
     "relay": {"task": "notify.relay", "every": 1.0},
+    "fan_out": {"task": "notify.fan_out", "every": 1.0},
     "sweep": {"task": "notify.sweep", "every": 60.0},
 }

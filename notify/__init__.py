@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from notify import errors, testing
+    from notify.audience.selection import everyone
     from notify.intake.explanation import Explanation
     from notify.intake.face import cancel, configure, explain, preview, send, send_many
     from notify.intake.previews import Preview
@@ -24,6 +25,7 @@ _HOMES = {
     "Preview": "notify.intake.previews",
     "cancel": "notify.intake.face",
     "configure": "notify.intake.face",
+    "everyone": "notify.audience.selection",
     "explain": "notify.intake.face",
     "preview": "notify.intake.face",
     "send": "notify.intake.face",
@@ -38,6 +40,7 @@ __all__ = [
     "cancel",
     "configure",
     "errors",
+    "everyone",
     "explain",
     "preview",
     "send",

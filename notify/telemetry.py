@@ -32,6 +32,8 @@ EVENTS: Mapping[str, int] = MappingProxyType(
         "notification.planned": logging.INFO,
         "notification.repeated": logging.INFO,
         "notification.cancelled": logging.INFO,
+        "fan_out.planned": logging.INFO,
+        "fan_out.stuck": logging.WARNING,
         "batch.published": logging.DEBUG,
         "batch.unpublished": logging.WARNING,
         "batch.claimed": logging.DEBUG,

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import click
 
-from notify import intake
+from notify import audience, intake
 from notify.app import App
 from notify.cli import options, screen
 from notify.cli.groups import example
@@ -26,6 +26,7 @@ MODES = [mode.value for mode in Mode]
     epilog=example(
         "notify send welcome --to user-42",
         'notify send welcome --to \'{"key": "user-43", "email": "ada@example.org", "locale": "nl"}\'',
+        "notify send welcome --everyone --tag beta",
         "notify send job-completed --to-file people.jsonl --data @job.json --attach results.csv --key job-7",
     ),
 )
@@ -42,6 +43,10 @@ MODES = [mode.value for mode in Mode]
     type=click.File(encoding="utf-8"),
     metavar="JSONL",
     help="A recipient per line in JSON; - is standard input.",
+)
+@click.option("--everyone", is_flag=True, help="Everyone of the roster; workers plan them while they deliver.")
+@click.option(
+    "--tag", "tags", multiple=True, metavar="TAG", help="With --everyone: only those with this tag, or these."
 )
 @click.option("--data", type=options.data, metavar="JSON|@FILE", help="What the templates are filled with.")
 @click.option("--key", type=options.text, help="Idempotency key: the same request with the same key is sent once.")
@@ -69,6 +74,8 @@ def send(
     kind: str,
     to: tuple[To, ...],
     to_file: TextIO | None,
+    everyone: bool,
+    tags: tuple[str, ...],
     data: dict[str, Any] | None,
     key: str | None,
     at: datetime | None,
@@ -83,14 +90,18 @@ def send(
     KIND names a folder of templates (`notify kinds list`). When this returns, the notification is stored and will reach
     a final state. A recipient who is described is kept under that key for the next time.
     """
-    if not to and to_file is None:
-        raise click.UsageError("nobody to notify; give --to or --to-file")
-    everyone = [*to, *(options.recipients_in(to_file, to_file.name) if to_file else ())]
+    named = [*to, *(options.recipients_in(to_file, to_file.name) if to_file else ())]
+    if not to and to_file is None and not everyone:
+        raise click.UsageError("nobody to notify; give --to, --to-file or --everyone")
+    if everyone and (named or to_file):
+        raise click.UsageError("--everyone stands alone: leave out --to and --to-file")
+    if tags and not everyone:
+        raise click.UsageError("--tag goes with --everyone")
     with opened_app() as app:
         request = intake.Request.checked(
             app,
             kind,
-            everyone,
+            audience.everyone(tags=tags or None) if everyone else named,
             data,
             channels=channels or None,
             key=key,
@@ -103,7 +114,7 @@ def send(
         if as_json:
             screen.print_json(_json(sent))
         else:
-            _show(app, sent, at)
+            _show(app, sent, at, everyone)
 
 
 def _attachment(path: Path) -> Attachment:
@@ -122,12 +133,14 @@ def _json(sent: Notification) -> dict[str, Any]:
     }
 
 
-def _show(app: App, sent: Notification, at: datetime | None) -> None:
+def _show(app: App, sent: Notification, at: datetime | None, everyone: bool) -> None:
     out = screen.console()
     out.print(screen.cell(f"notification {sent.id}", "bold"))
     tally = screen.counts(sent.messages) if sent.messages else "none"
     pairs = [("kind", sent.kind), ("mode", sent.mode), ("key", sent.key), ("at", at), ("messages", tally)]
     out.print(screen.facts(pairs))
+    if everyone and not sent.repeated:
+        out.print("Workers plan its messages now: notify status tells how far they are.")
     if sent.repeated:
         out.print("The same request came with this key before: nothing was sent again; so its messages stand now.")
     if sent.mode is Mode.DRY_RUN:

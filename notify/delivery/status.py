@@ -8,13 +8,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from notify.app import App
-from notify.store import batches, presence, schema, tallies
+from notify.model import FanOut
+from notify.store import batches, fan_outs, presence, schema, tallies
 from notify.store.presence import Worker
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of the house at `at`. `problems` is empty when all is well; each names the next step."""
+    """The state of the house at `at`. `problems` is empty when all is well; each names the next step.
+
+    `planning` has the notifications to everyone that are not planned yet, each with the time of its last slice.
+    """
 
     at: datetime
     states: dict[str, int]
@@ -22,6 +26,7 @@ class Status:
     oldest_due: datetime | None
     ticks: dict[str, datetime]
     workers: tuple[Worker, ...]
+    planning: tuple[tuple[FanOut, datetime], ...]
     problems: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -43,6 +48,15 @@ class Status:
                 }
                 for worker in self.workers
             ],
+            "planning": [
+                {
+                    "notification": str(fan_out.notification.id),
+                    "recipients": fan_out.recipients,
+                    "messages": fan_out.messages,
+                    "moved_at": moved.isoformat(),
+                }
+                for fan_out, moved in self.planning
+            ],
         }
 
 
@@ -54,6 +68,7 @@ def status(app: App) -> Status:
         tally = tallies.tally(connection)
         oldest = batches.oldest_due(connection)
         unattended = batches.unattended(connection, now)
+        planning = tuple(fan_outs.under_way(connection))
         put_off = tallies.put_off(connection)
         ticks = presence.ticks(connection)
         workers = tuple(presence.alive(connection))
@@ -69,8 +84,9 @@ def status(app: App) -> Status:
         *_workers(workers, now, stale),
         *_backlog(unattended, now, stale),
         *_outage(put_off, now, stale),
+        *_standstill(planning, now, stale),
     ]
-    return Status(now, dict(states), reasons, oldest, ticks, workers, tuple(problems))
+    return Status(now, dict(states), reasons, oldest, ticks, workers, planning, tuple(problems))
 
 
 def _beat(relayed: datetime | None, now: datetime, stale: timedelta) -> list[str]:
@@ -111,6 +127,15 @@ def _outage(put_off: list[tuple[str, int, datetime]], now: datetime, stale: time
         "Next: notify messages list --state queued, and look at the provider"
         for reason, count, since in sorted(put_off)
         if now - since > stale
+    ]
+
+
+def _standstill(planning: tuple[tuple[FanOut, datetime], ...], now: datetime, stale: timedelta) -> list[str]:
+    return [
+        f"the planning of notification {fan_out.notification.id} ({fan_out.notification.kind}) stands still for "
+        f"{_ago(now - moved)}. Next: look at the log of a worker for the lane system; notify kinds check"
+        for fan_out, moved in planning
+        if now - moved > stale
     ]
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from notify import app as apps
 from notify.app import App
+from notify.audience import Everyone
 from notify.audience.description import To
 from notify.errors import NotFound
 from notify.intake import explanation, planning, previews
@@ -66,7 +67,7 @@ def send(
 
 def send_many(
     kind: str,
-    to: Iterable[To],
+    to: Iterable[To] | Everyone,
     data: Mapping[str, Any] | None = None,
     *,
     channels: Sequence[str] | None = None,
@@ -81,9 +82,12 @@ def send_many(
 
     A description may carry `data` of its own, laid over the shared one:
     `{"key": "user-42", "data": {"rows": 3}}`. One that cannot be used refuses the whole call: nothing is stored.
+
+    `to=notify.everyone()` is everyone of the roster, `notify.everyone(tags=["beta"])` those with a tag. The call then
+    returns at once, without messages: workers plan them, a slice at a time, and deliver while they plan.
     """
-    if isinstance(to, str | Mapping) or not isinstance(to, Iterable):
-        raise TypeError("send_many() takes an iterable of recipients; for one recipient call send()")
+    if isinstance(to, str | Mapping) or not isinstance(to, Iterable | Everyone):
+        raise TypeError("send_many() takes an iterable of recipients or notify.everyone(); for one call send()")
     app = apps.current()
     request = Request.checked(
         app, kind, to, data, channels=channels, key=key, at=at, tenant=tenant, attachments=attachments, mode=mode

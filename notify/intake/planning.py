@@ -21,6 +21,7 @@ from notify.store import (
     Connection,
     audit,
     batches,
+    fan_outs,
     messages,
     notifications,
     recipients,
@@ -70,6 +71,8 @@ def plan(app: App, request: Request, session: Session | None = None) -> Notifica
         ):
             return _repeated(connection, notification, request)
         notifications.attach(connection, notification, request.attachments)
+        if request.selection is not None:
+            fan_outs.insert(connection, notification, request.channels, request.selection.tags)
         planned = _Planned.of(app, connection, request, notification, known)
         batches.insert(connection, planned.batches, now)
         messages.insert(connection, planned.rows)
@@ -89,6 +92,15 @@ def plan(app: App, request: Request, session: Session | None = None) -> Notifica
     return replace(notification, messages=counts)
 
 
+def part(
+    app: App, connection: Connection, request: Request, notification: Notification
+) -> tuple[list[tuple[Message, Mapping[str, Any] | None]], list[Batch]]:
+    """The rows for these recipients of a notification that is stored already, and the batches that carry them."""
+    known = _known(connection, notification.tenant_id, request)
+    planned = _Planned.of(app, connection, request, notification, known)
+    return planned.rows, planned.batches
+
+
 def cancel(app: App, id_or_key: UUID | str, *, actor: str, tenant: str | None = None) -> int:
     """Cancel what no worker has taken yet of a notification, named by id or key; returns how many messages."""
     with app.store.begin() as connection:
@@ -96,6 +108,7 @@ def cancel(app: App, id_or_key: UUID | str, *, actor: str, tenant: str | None = 
         notification = notifications.find(connection, tenant_id, _as_id(id_or_key))
         if notification is None:
             raise NotFound(f"no notification {str(id_or_key)!r} in this tenant")
+        fan_outs.cancel(connection, notification.id, app.clock.now())  # first: then no slice comes after
         cancelled = messages.cancel(connection, notification.id, app.clock.now())
         audit.write(
             connection,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from notify.app import App
-from notify.audience import Described, describe
+from notify.audience import Described, Everyone, describe
 from notify.audience.description import To
 from notify.channels.email.bodies import CONTENT_ID, CONTENT_TYPE
 from notify.errors import InvalidAttachment, InvalidData, InvalidRecipient, UnknownKind, did_you_mean
@@ -25,7 +25,10 @@ _PATH_SIGNS = re.compile(r'[/\\"]')
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A checked call: who, what, when. `data` is in the kind's JSON form."""
+    """A checked call: who, what, when. `data` is in the kind's JSON form.
+
+    With a `selection` the recipients are not named here, and are planned later, by `fan_out`.
+    """
 
     kind: CompiledKind
     recipients: tuple[Described, ...]
@@ -36,13 +39,14 @@ class Request:
     at: datetime | None
     tenant: str | None
     attachments: tuple[Attachment, ...]
+    selection: Everyone | None = None
 
     @classmethod
     def checked(
         cls,
         app: App,
         kind: str,
-        to: Iterable[To],
+        to: Iterable[To] | Everyone,
         data: Mapping[str, Any] | None,
         *,
         channels: Iterable[str] | None,
@@ -55,7 +59,8 @@ class Request:
         """Check everything that needs no database; raises a `RequestError` that names what is wrong."""
         compiled = named_kind(app, kind)
         development = app.settings.env is Environment.DEVELOPMENT
-        described = _distinct(describe(one, allow_test=development) for one in to)
+        selection, named = (to, ()) if isinstance(to, Everyone) else (None, to)
+        described = _distinct(describe(one, allow_test=development) for one in named)
         shared = _shared(compiled, data)
         recipients = tuple(_with_valid_data(compiled, one, shared) for one in described)
         everyone_brings_data = bool(recipients) and all(one.data is not None for one in recipients)
@@ -69,6 +74,7 @@ class Request:
             at=_moment(at),
             tenant=tenant,
             attachments=_attachments(attachments, app.settings.max_attachment_bytes),
+            selection=selection,
         )
 
     @property
@@ -77,7 +83,7 @@ class Request:
 
         The order of the recipients and of the channels is no part of it.
         """
-        said = {
+        said: dict[str, Any] = {
             "kind": self.kind.facts.name,
             "data": self.data,
             "channels": sorted(self.channels),
@@ -89,6 +95,8 @@ class Request:
                 for file in self.attachments
             ],
         }
+        if self.selection is not None:
+            said["everyone"] = list(self.selection.tags)
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 

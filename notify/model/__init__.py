@@ -2,7 +2,7 @@
 
 from notify.model.batch import Batch, BatchState
 from notify.model.decision import Decision, Defer, Send, Skip
-from notify.model.fan_out import FanOutState
+from notify.model.fan_out import FanOut, FanOutState
 from notify.model.kind import Channel, Kind, Lane, OnDoubt
 from notify.model.message import TRANSITIONS, Attempt, Message, MessageState, Outcome
 from notify.model.notification import Attachment, Mode, Notification
@@ -18,6 +18,7 @@ __all__ = [
     "Channel",
     "Decision",
     "Defer",
+    "FanOut",
     "FanOutState",
     "Kind",
     "Lane",

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+
+from notify.model.kind import Channel
+from notify.model.notification import Notification
 
 
 class FanOutState(StrEnum):
@@ -11,3 +16,19 @@ class FanOutState(StrEnum):
     PLANNING = "planning"
     PLANNED = "planned"
     CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """Everyone of a tenant's roster, or those with any of the `tags`, in the order of their keys.
+
+    All up to `cursor`, a key, are planned: so many `recipients`, with so many `messages`. `at` is what send(at=…) said.
+    """
+
+    notification: Notification
+    channels: tuple[Channel, ...]
+    tags: tuple[str, ...]
+    at: datetime | None
+    cursor: str
+    recipients: int
+    messages: int

@@ -11,14 +11,25 @@ from notify.app import current, shipped
 from notify.broker import SYSTEM, celery
 from notify.delivery import relay, sweep, tick
 from notify.errors import InvalidSettings, did_you_mean
+from notify.intake import fan_out
 
-TICKS = {"notify.relay": ("relay", relay), "notify.sweep": ("sweep", sweep)}
+TICKS = {
+    "notify.relay": ("relay", relay),
+    "notify.fan_out": ("fan_out", fan_out.run),
+    "notify.sweep": ("sweep", sweep),
+}
 
 
 @celery.task(name="notify.relay")
 def relay_tick(every: float) -> None:
     """Ring for what is due."""
     tick(current(), "relay", timedelta(seconds=every), relay)
+
+
+@celery.task(name="notify.fan_out")
+def fan_out_tick(every: float) -> None:
+    """Plan messages for everyone, until the next tick is due."""
+    tick(current(), "fan_out", timedelta(seconds=every), lambda app: fan_out.run(app, every))
 
 
 @celery.task(name="notify.sweep")

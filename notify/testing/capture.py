@@ -20,12 +20,14 @@ from notify.app import App, open_app, using
 from notify.delivery import relay
 from notify.delivery.prepare import Preparation, Prepared
 from notify.errors import did_you_mean
+from notify.intake import fan_out
 from notify.model import Batch, MessageState, Mode
 from notify.settings import Settings, load
 from notify.store import batches, messages, open_store, schema, work
 from notify.store.messages import Listed
 from notify.store.tenants import DEFAULT_ID
 from notify.store.work import Work
+from notify.telemetry import Facts, subscribed
 from notify.testing.clock import MovableClock
 
 LEASE = timedelta(days=1)
@@ -156,6 +158,11 @@ class Outbox(Sequence[Captured]):
         """Forget what was captured so far."""
         self._captured.clear()
 
+    def _heard(self, event: str, _facts: Facts) -> None:
+        """Plan at once what a worker would plan a second later: a notification to everyone."""
+        if event == "notification.planned" and self._app is not None:
+            fan_out.run(self._app)
+
     def _listing(self, state: MessageState) -> list[Listed]:
         assert self._app is not None
         with self._app.store.read() as connection:
@@ -201,7 +208,7 @@ def capture(settings: Settings | None = None, *, at: datetime | None = None) -> 
         outbox._app = app
         schema.create(store)
         try:
-            with using(app):
+            with using(app), subscribed(outbox._heard):
                 yield outbox
         finally:
             store.close()

@@ -55,6 +55,18 @@ def test_nothing_leaves_the_process(outbox: Outbox, tmp_path: Path) -> None:
     assert len(outbox) == 1
 
 
+def test_a_notification_to_everyone_is_in_the_outbox_at_once(outbox: Outbox) -> None:
+    notify.send_many(
+        "hello", [ADA, {"key": "bob", "email": "bob@example.org", "tags": ["beta"]}, {"key": "eve", "tags": []}]
+    )
+    outbox.clear()
+    notify.send_many("hello", notify.everyone())
+    assert [one.to for one in outbox.sent("hello")] == ["bob", "user-43"]
+    outbox.assert_skipped("hello", to="eve", reason="no_address")
+    notify.send_many("hello", notify.everyone(tags=["beta"]))
+    outbox.assert_sent("hello", to="bob", times=2)
+
+
 def test_a_failed_assertion_says_what_the_outbox_holds(outbox: Outbox) -> None:
     outbox.assert_nothing_sent()
     notify.send("hello", to=ADA)

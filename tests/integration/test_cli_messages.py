@@ -138,6 +138,21 @@ def test_a_wrong_use_is_told_from_a_refused_request(arguments: list[str]) -> Non
     assert "Next: notify send --help" in ran.err
 
 
+def test_everyone_can_be_notified_from_the_command_line() -> None:
+    send("--to", ADA)
+    ran = notify_cli("send", "hello", "--everyone", "--tag", "beta")
+    assert ran.code == 0, ran.err
+    assert "notify status tells how far they are" in ran.out
+    assert send("--everyone")["messages"] == {}
+
+
+@pytest.mark.parametrize("arguments", [["--tag", "beta"], ["--everyone", "--to", "ada"]], ids=str)
+def test_everyone_stands_alone(arguments: list[str]) -> None:
+    ran = notify_cli("send", "hello", *arguments)
+    assert (ran.code, ran.out) == (3, "")
+    assert "--everyone" in ran.err
+
+
 def test_a_key_used_again_sends_nothing_again() -> None:
     first, second = send("--to", ADA, "--key", "k"), send("--to", ADA, "--key", "k")
     assert second["notification"] == first["notification"]

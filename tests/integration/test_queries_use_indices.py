@@ -15,11 +15,13 @@ import pytest
 import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
-from notify.model import Batch, Channel, Lane, MessageState
+from notify.model import Batch, Channel, FanOut, Lane, MessageState, Mode, Notification
 from notify.store import (
     Store,
     attempts,
     batches,
+    fan_out_slices,
+    fan_outs,
     messages,
     notifications,
     open_store,
@@ -27,8 +29,11 @@ from notify.store import (
     schema,
     suppressions,
     tables,
+    tallies,
     work,
 )
+from notify.store.fan_out_slices import Terms
+from notify.store.fan_outs import Slice
 from notify.store.tenants import DEFAULT_ID
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -50,6 +55,12 @@ class Filled:
     batch: Batch
     message: UUID
     notification: UUID
+
+    @property
+    def fan_out(self) -> FanOut:
+        """One that has come some way."""
+        notification = Notification(self.notification, DEFAULT_ID, "hello", Mode.LIVE, NOW)
+        return FanOut(notification, (Channel.EMAIL,), (), None, cursor="user-2", recipients=0, messages=0)
 
 
 def fill(store: Store) -> Filled:
@@ -198,6 +209,9 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 KEYS = [f"user-{number}" for number in range(0, COUNT, COUNT // 500)][:500]
 ADDRESSES = [f"{key}@example.org" for key in KEYS]
 
+SLICE = Slice("user-205", 500, last=False)
+TERMS = Terms(Channel.EMAIL, Lane.BULK, 500, NOW, None, NOW)
+
 HOT: dict[str, Callable[[Filled, sa.Connection], object]] = {
     "batches.claim": lambda on, c: batches.claim(c, on.batch.id, worker="w", now=NOW, due_by=NOW, lease_until=FUTURE),
     "batches.renew": lambda on, c: batches.renew(c, on.batch, FUTURE),
@@ -216,6 +230,10 @@ HOT: dict[str, Callable[[Filled, sa.Connection], object]] = {
     "notifications.request_hash_of": lambda on, c: notifications.request_hash_of(c, DEFAULT_ID, "key-7"),
     "notifications.find by key": lambda on, c: notifications.find(c, DEFAULT_ID, "key-7"),
     "notifications.find by id": lambda on, c: notifications.find(c, DEFAULT_ID, on.notification),
+    "tallies.put_off": lambda on, c: tallies.put_off(c),
+    "fan_outs.cut": lambda on, c: fan_outs.cut(c, on.fan_out, 500),
+    "fan_out_slices.write": lambda on, c: fan_out_slices.write(c, on.fan_out, SLICE, TERMS),
+    "fan_out_slices.everyone": lambda on, c: fan_out_slices.everyone(c, on.fan_out, SLICE, Channel.EMAIL),
     "recipients.by_keys": lambda on, c: recipients.by_keys(c, DEFAULT_ID, KEYS),
     "recipients.ids_by_key": lambda on, c: recipients.ids_by_key(c, DEFAULT_ID, KEYS),
     "suppressions.of_addresses": lambda on, c: suppressions.of_addresses(c, DEFAULT_ID, Channel.EMAIL, ADDRESSES),

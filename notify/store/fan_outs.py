@@ -1,0 +1,121 @@
+"""Fan-outs: who plans one holds its row's lock, so that no slice is planned twice and none waits for a dead planner.
+
+The lock is the lease. A planner that dies loses it with its connection, together with all that its slice had written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from notify.model import Channel, FanOut, FanOutState, Mode, Notification
+from notify.store.engine import any_of
+from notify.store.tables import fan_outs, notifications, recipients
+
+_FIELDS = (
+    notifications.c.id,
+    notifications.c.tenant_id,
+    notifications.c.kind,
+    notifications.c.mode,
+    notifications.c.created_at,
+    notifications.c.at,
+    fan_outs.c.channels,
+    fan_outs.c.tags,
+    fan_outs.c.cursor,
+    fan_outs.c.recipients,
+    fan_outs.c.messages,
+    fan_outs.c.updated_at,
+)
+_UNDER_WAY = fan_outs.c.state == FanOutState.PLANNING
+
+
+def insert(
+    connection: sa.Connection, notification: Notification, channels: Sequence[Channel], tags: Sequence[str]
+) -> None:
+    """Note that this notification, just stored, goes to everyone, or to those with any of the tags."""
+    now = notification.created_at
+    row = {"notification_id": notification.id, "tenant_id": notification.tenant_id, "state": FanOutState.PLANNING}
+    counted = {"cursor": "", "recipients": 0, "messages": 0, "created_at": now, "updated_at": now}
+    connection.execute(sa.insert(fan_outs), {**row, **counted, "channels": list(channels), "tags": list(tags)})
+
+
+def take(connection: sa.Connection, passed_over: Collection[UUID] = ()) -> FanOut | None:
+    """The fan-out that nobody plans and that waits longest, for this transaction alone; None when there is none."""
+    chosen = _chosen().with_for_update(of=fan_outs, skip_locked=True).limit(1)
+    if passed_over:
+        chosen = chosen.where(sa.not_(any_of(connection, fan_outs.c.notification_id, list(passed_over))))
+    row = connection.execute(chosen).one_or_none()
+    return None if row is None else _fan_out(row)
+
+
+def advance(connection: sa.Connection, fan_out: FanOut, state: FanOutState, at: datetime) -> None:
+    """Write down how far it has come. Only who has taken it may do so."""
+    connection.execute(
+        sa.update(fan_outs)
+        .where(fan_outs.c.notification_id == fan_out.notification.id)
+        .values(
+            state=state,
+            cursor=fan_out.cursor,
+            recipients=fan_out.recipients,
+            messages=fan_out.messages,
+            updated_at=at,
+        )
+    )
+
+
+def cancel(connection: sa.Connection, notification_id: UUID, at: datetime) -> bool:
+    """Plan nobody further; False when nothing was under way. Waits for the slice in hand."""
+    stopped = connection.execute(
+        sa.update(fan_outs)
+        .where(fan_outs.c.notification_id == notification_id, _UNDER_WAY)
+        .values(state=FanOutState.CANCELLED, updated_at=at)
+    )
+    return stopped.rowcount == 1
+
+
+def under_way(connection: sa.Connection) -> list[tuple[FanOut, datetime]]:
+    """Every fan-out that is being planned, and when its last slice was stored; the one that waits longest first."""
+    return [(_fan_out(row), row.updated_at) for row in connection.execute(_chosen())]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The recipients after the fan-out's cursor, up to and with the one whose key is `until`.
+
+    `size` of them, before tags are asked for; `last` says that none follows.
+    """
+
+    until: str
+    size: int
+    last: bool
+
+
+def cut(connection: sa.Connection, fan_out: FanOut, size: int) -> Slice:
+    """The next slice of at most `size` recipients: read from the index of keys, and no further."""
+    tenant = recipients.c.tenant_id == fan_out.notification.tenant_id
+    keys = sa.select(recipients.c.key).where(tenant, recipients.c.key > fan_out.cursor)
+    part = keys.order_by(recipients.c.key).limit(size).subquery()
+    until, found = connection.execute(sa.select(sa.func.max(part.c.key), sa.func.count()).select_from(part)).one()
+    return Slice(until or fan_out.cursor, found, last=found < size)
+
+
+def _chosen() -> sa.Select[Any]:
+    joined = sa.select(*_FIELDS).join(notifications, notifications.c.id == fan_outs.c.notification_id)
+    return joined.where(_UNDER_WAY).order_by(fan_outs.c.updated_at)
+
+
+def _fan_out(row: Any) -> FanOut:
+    return FanOut(
+        notification=Notification(row.id, row.tenant_id, row.kind, Mode(row.mode), row.created_at),
+        channels=tuple(Channel(channel) for channel in row.channels),
+        tags=tuple(row.tags),
+        at=row.at,
+        cursor=row.cursor,
+        recipients=row.recipients,
+        messages=row.messages,
+    )
