@@ -39,8 +39,8 @@ check: $(READY) ## Lint, format, types, import rules, kinds, generated files
 bench: $(READY) ## Measure the product on this machine, beside a yardstick of the same run
 	$(BIN)/python -m benchmarks
 
-chaos: $(READY) ## Kill workers, empty the broker: count what is lost and what came twice
-	$(BIN)/python -m pytest -m chaos tests/chaos
+chaos: $(READY) ## Kill, stop, cut and empty everything, a million mails long: what is lost, what came twice
+	$(BIN)/python -m tests.chaos
 
 docs: $(READY) ## Generate the reference and build the site into ./site
 	$(BIN)/python docs/generate.py

@@ -54,9 +54,9 @@ def notify_process(
                 process.wait()
 
 
-def until(true: Callable[[], object], seconds: float, what: str) -> None:
+def until(true: Callable[[], object], seconds: float, what: str, *, every: float = 0.05) -> None:
     """Wait until `true()`; fail with `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, f"after {seconds} s still not: {what}"
-        time.sleep(0.05)
+        time.sleep(every)

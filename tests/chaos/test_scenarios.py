@@ -1,0 +1,44 @@
+"""The short form of every scenario: seconds each. `make chaos` plays the long forms."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import notify
+from tests.chaos import rabbitmq
+from tests.chaos.scenarios import SCENARIOS
+from tests.chaos.stage import Scenario, Stage
+
+pytestmark = [
+    pytest.mark.chaos,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and stops processes as Linux does"),
+]
+SLOW_FIRST = sorted(SCENARIOS, key=lambda number: (number not in ("8", "14", "13", "15"), int(number)))
+
+
+def unreachable(scenario: Scenario) -> list[str]:
+    """The failpoints that the product never comes by."""
+    code = "".join(path.read_text(encoding="utf-8") for path in Path(notify.__file__).parent.rglob("*.py"))
+    return [place for place in scenario.reaches if f'reach("{place}"' not in code]
+
+
+@pytest.mark.parametrize("number", SLOW_FIRST)
+def test_nothing_is_lost_and_nothing_comes_twice_unnamed(number: str) -> None:
+    scenario = SCENARIOS[number]
+    if number == "9" and (why := rabbitmq.missing()):
+        pytest.skip(why)
+    if missing := unreachable(scenario):
+        pytest.skip(f"notify does not come by {', '.join(missing)} yet")
+    stage = Stage()
+    scenario.play(stage)
+    assert stage.problems == []
+    assert stage.finding.accepted > 0
+    if scenario.within is not None and stage.recovery is not None:
+        assert stage.recovery <= scenario.within
+
+
+def test_the_list_is_complete() -> None:
+    assert sorted(SCENARIOS, key=int) == [str(number) for number in range(1, 18)]
