@@ -36,7 +36,7 @@ check: $(READY) ## Lint, format, types, import rules, kinds, generated files
 	$(BIN)/notify config --template | diff .env.template -
 	$(BIN)/python docs/generate.py --check
 
-bench: $(READY) ## Measure the product on this machine, beside a yardstick of the same run
+bench: $(READY) ## Measure the product on this machine, beside yardsticks of the same run: ten minutes
 	$(BIN)/python -m benchmarks
 
 chaos: $(READY) ## Kill, stop, cut and empty everything, a million mails long: what is lost, what came twice

@@ -1,46 +1,82 @@
-"""Runs every benchmark at a moderate size, within six minutes, shows the tables and keeps the figures.
+"""Runs every benchmark at a moderate size, within ten minutes, shows the tables and keeps the figures.
 
-`python -m benchmarks` writes `benchmarks/results/<date>.json`; a second run on one day replaces the first.
+`python -m benchmarks` writes `benchmarks/results/<date>.json`; a second run on one day replaces the first. `--only bulk
+--only scale` runs some of them, and keeps the others' figures of that day. Each is also a command of its own:
+`python -m benchmarks.bulk --help`.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
 
-from benchmarks import bulk, compose, latency, report
+from benchmarks import bulk, compose, distance, latency, profile, report, scale
 from benchmarks.services import exit_on_sigterm
+from benchmarks.targets import targets
+from notify.model import Lane
 
-RATES = (25, 100)  # calls of send() per second: within reach of one worker, and the target
+RATE = 100  # single sends per second
 RESULTS = Path(__file__).parent / "results"
+Runs = list[dict[str, Any]]
+
+
+def _bulk() -> Runs:
+    return [bulk.measure(60_000, database=database) for database in ("postgresql", "sqlite")]
+
+
+def _latency() -> Runs:
+    alone = [latency.measure(database=database, rate=RATE) for database in ("postgresql", "sqlite")]
+    return [*alone, latency.measure(rate=RATE, lane=Lane.CRITICAL, mailout=250_000)]
+
+
+def _scale() -> Runs:
+    return [scale.measure(200_000)]
+
+
+def _distance() -> Runs:
+    return [distance.measure(250_000)]
+
+
+def _profile() -> Runs:
+    return [profile.measure(20_000, database=database) for database in ("postgresql", "sqlite")]
+
+
+BENCHMARKS: dict[str, tuple[Callable[[], Runs], Callable[[Runs], RenderableType]]] = {
+    "compose": (compose.measure, report.compose),
+    "bulk": (_bulk, report.bulk),
+    "latency": (_latency, report.latency),
+    "scale": (_scale, report.scale),
+    "distance": (_distance, report.distance),
+    "profile": (_profile, report.profile),
+}
 
 
 @click.command(help=__doc__)
-@click.option(
-    "--messages", type=click.IntRange(min=bulk.LEAST), default=30_000, show_default=True, help="Of each mailout."
-)
-def main(messages: int) -> None:
+@click.option("--only", multiple=True, type=click.Choice(list(BENCHMARKS)), help="Run this one. [default: all]")
+def main(only: Sequence[str]) -> None:
     """The command."""
     exit_on_sigterm()
     console = Console()
-    console.print("[dim]Making single mails…[/]")
-    kinds = compose.measure()
-    console.print(report.compose(kinds))
-    mailouts, waits = [], []
-    for database in ("postgresql", "sqlite"):
-        console.print(f"[dim]A mailout on {database}…[/]")
-        mailouts.append(bulk.measure(messages, database=database))
-        console.print(f"[dim]Single sends on {database}…[/]")
-        waits += [latency.measure(database=database, rate=rate) for rate in RATES]
-    console.print(report.bulk(mailouts), report.latency(waits), sep="\n")
     now = datetime.now(UTC)
-    RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{now:%Y-%m-%d}.json"
-    kept = {"at": now.isoformat(timespec="seconds"), "compose": kinds, "bulk": mailouts, "latency": waits}
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if only and path.exists() else {}
+    kept["at"] = now.isoformat(timespec="seconds")
+    for name in only or BENCHMARKS:
+        console.print(f"[dim]{name}…[/]")
+        measure, table = BENCHMARKS[name]
+        kept[name] = measure()
+        console.print(table(kept[name]))
+    found = targets({name: kept[name] for name in BENCHMARKS if name in kept})
+    console.print(report.targets(found))
+    RESULTS.mkdir(exist_ok=True)
+    kept["targets"] = [asdict(target) for target in found]
     path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     console.print(f"Kept in {path}")
 

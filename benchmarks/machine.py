@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,16 @@ def facts() -> dict[str, Any]:
     }
 
 
+def family(pids: Iterable[int]) -> list[int]:
+    """These processes and all their descendants: a pool of processes works in its children."""
+    found = list(pids)
+    for pid in found:  # grows while it is read
+        with suppress(OSError):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                found += map(int, (task / "children").read_text().split())
+    return found
+
+
 def cpu_seconds(pids: Iterable[int]) -> float | None:
     """CPU time, user and system, that these processes have used so far, their ended children included."""
     try:
@@ -33,9 +44,35 @@ def cpu_seconds(pids: Iterable[int]) -> float | None:
     return sum(times) / os.sysconf("SC_CLK_TCK")
 
 
+def megabytes(pid: int) -> float | None:
+    """The memory that this process has resident, in MB (VmRSS)."""
+    return _megabytes(pid, "VmRSS")
+
+
 def peak_megabytes(pid: int) -> float | None:
     """The most memory that this process has had resident, in MB (VmHWM)."""
-    kilobytes = _named(Path(f"/proc/{pid}/status"), "VmHWM")
+    return _megabytes(pid, "VmHWM")
+
+
+def connected(pid: int, port: int) -> bool:
+    """Whether this process has a connection open to that TCP port of 127.0.0.1; yes where nobody can tell."""
+    try:
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        theirs = f"0100007F:{port:04X}"  # remote address and port; the inode stands in the tenth field (proc(5))
+        sockets = {f"socket:[{fields[9]}]" for fields in lines if fields[2] == theirs}
+        return not sockets.isdisjoint(_open_files(pid))
+    except OSError:
+        return True
+
+
+def _open_files(pid: int) -> Iterator[str]:
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since
+            yield str(link.readlink())
+
+
+def _megabytes(pid: int, name: str) -> float | None:
+    kilobytes = _named(Path(f"/proc/{pid}/status"), name)
     return None if kilobytes is None else round(int(kilobytes.split()[0]) / 1024, 1)
 
 

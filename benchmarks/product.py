@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import Popen
 
+import psycopg
 import sqlalchemy as sa
 
 import notify
 from benchmarks import newsletter
 from benchmarks.drain import Drain, drained
-from benchmarks.services import ROOT, Failed, Sink, process, sink
+from benchmarks.services import ROOT, Failed, Sink, process, rested, sink
 from notify.app import App, open_app, using
 from notify.dev.processes import clean_environment, procfile
 from notify.model import BatchState, Channel, Lane, MessageState
@@ -28,15 +29,19 @@ SLICE = 10_000  # recipients per call of send_many()
 
 
 @contextmanager
-def installed(database_url: str, socket: Path, folder: Path, lane: Lane) -> Iterator[App]:
-    """An App on that database, migrated, with the newsletter as its kind; `notify.send()` uses it."""
-    newsletter.write_kind(folder / "templates", lane)
+def installed(
+    database_url: str, socket: Path, folder: Path, *lanes: Lane, provider: str | None = None
+) -> Iterator[App]:
+    """An App on that database, migrated, with the newsletter as a kind on each lane; `notify.send()` uses it."""
+    for lane in lanes:
+        newsletter.write_kind(folder / "templates", lane)
     settings = load(
         env_file=None,
         data_dir=folder / "data",
         database_url=database_url,
         redis_url=f"unix://{socket}",
         templates_dir=folder / "templates",
+        **({"email_providers": provider} if provider else {}),
     )
     app = open_app(settings)
     try:
@@ -48,14 +53,19 @@ def installed(database_url: str, socket: Path, folder: Path, lane: Lane) -> Iter
 
 
 @contextmanager
-def working(app: App, lane: Lane, server: Sink, *, workers: int, log: Path) -> Iterator[list[Popen[bytes]]]:
-    """The lane's worker of the Procfile, in so many processes, delivering to `server`."""
-    command = procfile(ROOT / "Procfile")[f"worker-{lane}"]
+def running(
+    app: App, name: str, server: Sink, *, log: Path, count: int = 1, options: str = ""
+) -> Iterator[list[Popen[bytes]]]:
+    """A command of the Procfile, in so many processes, delivering to `server`; `options` end the provider's URL."""
+    command = procfile(ROOT / "Procfile")[name]
+    env = _environment(app.settings, provider_url(server, options))
     with ExitStack() as stack:
-        yield [
-            stack.enter_context(process(command, log=log, env=_environment(app.settings, server)))
-            for _ in range(workers)
-        ]
+        yield [stack.enter_context(process(command, log=log, env=env)) for _ in range(count)]
+
+
+def provider_url(server: Sink, options: str = "") -> str:
+    """The URL by which notify reaches that SMTP server; `options` such as `?connections=4`."""
+    return f"smtp://127.0.0.1:{server.port}{options}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,36 +98,40 @@ def plan(app: App, count: int, lane: Lane) -> Planned:
     for number, part in enumerate(_slices(keys)):
         notify.send_many(kind, part, newsletter.DATA, key=f"newsletter-{number}")
     planned = time.perf_counter() - began
-    _analyze(app)
+    _rest(app)
     return Planned(round(count / imported, 1), round(count / planned, 1))
 
 
-def deliver(app: App, count: int, *, workers: int, sink_name: str, folder: Path) -> Drain:
-    """Empty the bulk lane. Raises `Failed` unless database and SMTP server agree on exactly `count` messages."""
+def deliver(app: App, count: int, *, workers: int, sink_name: str, folder: Path, beside: Sequence[str] = ()) -> Drain:
+    """Empty the bulk lane with so many of its workers, and what else of the Procfile runs `beside` them.
+
+    Raises `Failed` unless database and SMTP server agree on exactly `count` messages.
+    """
     log = folder / "worker.log"
-    with (
-        sink(sink_name, folder) as server,
-        working(app, Lane.BULK, server, workers=workers, log=log) as running,
-        app.store.engine.connect() as connection,
-    ):
-
-        def sent() -> int:  # asked often: counting the attempts of a long run would cost as much as sending some
-            done = sa.select(sa.func.coalesce(sa.func.sum(batches.c.size), 0)).where(batches.c.state == BatchState.DONE)
-            with connection.begin():
-                return connection.scalar(done) or 0
-
-        drain = drained(sent, count, running, server, log=log)
+    with ExitStack() as stack:
+        server = stack.enter_context(sink(sink_name, folder))
+        for name in beside:
+            stack.enter_context(running(app, name, server, log=folder / f"{name}.log"))
+        bulk = stack.enter_context(running(app, "worker-bulk", server, log=log, count=workers))
+        drain = drained(lambda: settled(app), count, bulk, server, log=log)
     with app.store.read() as connection:
         recorded = connection.scalar(sa.select(sa.func.count()).select_from(attempts))
         accepted = connection.scalar(
             sa.select(sa.func.count()).select_from(messages).where(messages.c.state == MessageState.SENT)
         )
-    if not count == recorded == accepted == server.messages:
+    if not count == recorded == accepted == server.count.messages:
         raise Failed(
             f"{count} messages planned, {accepted} in state sent, {recorded} attempts, "
-            f"but the SMTP server counted {server.messages}"
+            f"but the SMTP server counted {server.count.messages}"
         )
     return drain
+
+
+def settled(app: App) -> bool:
+    """Whether no batch is left to work on."""
+    waiting = sa.select(batches.c.id).where(batches.c.state != BatchState.DONE).limit(1)
+    with app.store.read() as connection:
+        return connection.scalar(waiting) is None
 
 
 def database_version(app: App) -> str:
@@ -128,14 +142,14 @@ def database_version(app: App) -> str:
     return f"{'SQLite' if query.startswith('SELECT') else 'PostgreSQL'} {version}"
 
 
-def _environment(settings: Settings, server: Sink) -> dict[str, str]:
+def _environment(settings: Settings, provider: str) -> dict[str, str]:
     assert settings.database_url is not None, "installed() gives one"
     return clean_environment() | {
         "NOTIFY_DATABASE_URL": settings.database,
         "NOTIFY_REDIS_URL": settings.redis,
         "NOTIFY_DATA_DIR": str(settings.data_dir),
         "NOTIFY_TEMPLATES_DIR": str(settings.templates_dir),
-        "NOTIFY_EMAIL_PROVIDERS": f"smtp://127.0.0.1:{server.port}",
+        "NOTIFY_EMAIL_PROVIDERS": provider,
     }
 
 
@@ -144,8 +158,7 @@ def _slices(keys: Sequence[str]) -> Iterator[Sequence[str]]:
         yield keys[start : start + SLICE]
 
 
-def _analyze(app: App) -> None:
-    """What autovacuum would have done by itself before a real mailout: the benchmark's rows are a second old."""
+def _rest(app: App) -> None:
     if app.store.engine.dialect.name == "postgresql":
-        with app.store.begin() as connection:
-            connection.exec_driver_sql("ANALYZE")
+        with psycopg.connect(app.settings.database, autocommit=True) as database:
+            rested(database)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.box import SIMPLE
+from rich.console import Group
 from rich.table import Table
+
+from benchmarks.targets import Target
 
 Figures = Mapping[str, Any]
 
@@ -21,7 +24,7 @@ def bulk(runs: Iterable[Figures]) -> Table:
             *(f"{run[name]:,.0f}" for name in ("planned", "product", "batch", "naive")),
             f"{run['product_to_batch']:.0%}",
             f"{run['product_to_naive']:.1f}",
-            "?" if run["worker_rss_mb"] is None else f"{run['worker_rss_mb']:.0f}",
+            _or_unknown(run["worker_rss_mb"], ".0f"),
         )
     return table
 
@@ -37,18 +40,86 @@ def compose(kinds: Iterable[Figures]) -> Table:
 
 def latency(runs: Iterable[Figures]) -> Table:
     """A row per run of `benchmarks.latency`."""
-    names = ("database", "asked/s", "done/s", "p50", "p99", "send() p50", "p99", "worker CPU")
-    table = _table("From send() to accepted by SMTP, one worker, ms", *names)
+    names = ("database", "lane", "mailout", "asked", "done", "p50", "p99", "send p50", "p99", "CPU")
+    table = _table("From send() to accepted by SMTP: rates per second, times and the worker's CPU time in ms", *names)
     for run in runs:
         times = (run[name] for name in ("p50_ms", "p99_ms", "send_p50_ms", "send_p99_ms"))
         table.add_row(
             run["database"],
+            run["lane"],
+            "none" if run["mailout_rate"] is None else f"{run['mailout_rate']:,.0f}",
             f"{run['rate']:,.0f}",
             f"{run['accepted']:,.0f}",
             *(f"{time:,.1f}" for time in times),
-            "?" if run["worker_ms"] is None else f"{run['worker_ms']:.1f}",
+            _or_unknown(run["worker_ms"], ".1f"),
         )
     return table
+
+
+def scale(runs: Iterable[Figures]) -> Table:
+    """A row per run of `benchmarks.scale`."""
+    names = ("database", "messages", "short/s", "long/s", "of short", "last of first", "MB warm", "middle", "end")
+    table = _table("A long mailout beside a short one", *names)
+    for run in runs:
+        sizes = run["memory_mb"] or {}
+        table.add_row(
+            run["database"],
+            f"{run['messages']:,}",
+            *(f"{run[name]:,.0f}" for name in ("short", "long")),
+            f"{run['ratio']:.0%}",
+            _or_unknown(run["last_to_first"], ".0%"),
+            *(_or_unknown(sizes.get(name), ".0f") for name in ("warm", "middle", "end")),
+        )
+    return table
+
+
+def distance(runs: Iterable[Figures]) -> Table:
+    """The rate near and far, and the far one by connections per worker process, of `benchmarks.distance`."""
+    table = _table("A distant SMTP server: rate by connections", "round trip", "asked", "seen", "messages/s", "of near")
+    for run in runs:
+        near, far = run["detail"]["near"], run["detail"]["far"]
+        rows = [("0 ms", "default", near), (f"{run['delay_ms']} ms", "default", far)]
+        rows += [(f"{run['delay_ms']} ms", str(step["asked"]), step) for step in run["series"]]
+        for trip, asked, found in rows:
+            rate = found["rate"]
+            table.add_row(trip, asked, str(found["connections"]), f"{rate:,.0f}", f"{rate / run['near']:.0%}")
+    return table
+
+
+def profile(runs: Iterable[Figures]) -> Group:
+    """The steps of each run of `benchmarks.profile`, and functions where it names any."""
+    return Group(*(table for run in runs for table in _profile(run)))
+
+
+def _profile(run: Figures) -> Iterator[Table]:
+    steps = _table(f"Where a message's time goes on {run['database']}, one thread, µs", "step", "CPU", "clock")
+    for step in run["steps"]:
+        steps.add_row(step["step"], f"{step['cpu_us']:,.1f}", f"{step['clock_us']:,.1f}")
+    steps.add_section()
+    steps.add_row("sum", f"{run['cpu_us']:,.1f}", f"{run['clock_us']:,.1f}")
+    yield steps
+    if run["functions"]:
+        functions = _table("The dearest functions, with what they call elsewhere", "function", "CPU")
+        for function in run["functions"]:
+            functions.add_row(function["function"], f"{function['cpu_us']:,.1f}")
+        yield functions
+
+
+def targets(found: Iterable[Target]) -> Table:
+    """A row per target."""
+    table = _table("Targets", "", "asked", "found", "")
+    for target in found:
+        table.add_row(
+            target.name,
+            target.asked,
+            " · ".join(f"{figure:,.0f}" if figure >= 100 else f"{figure:,.3g}" for figure in target.found),
+            "[green]reached[/]" if target.reached else "[red]missed[/]",
+        )
+    return table
+
+
+def _or_unknown(figure: float | None, form: str) -> str:
+    return "?" if figure is None else format(figure, form)
 
 
 def _table(title: str, first: str, *others: str) -> Table:

@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 
 from benchmarks import yardsticks
 from benchmarks.drain import Drain, drained
-from benchmarks.services import Failed, process, sink
+from benchmarks.services import Failed, process, rested, sink
 
 Database = psycopg.Connection[Any]
 
@@ -53,10 +53,10 @@ class Track:
                 for number in range(-(-messages // BATCH_SIZE)):
                     yardsticks.batch.apply_async((number,), producer=producer)
 
-            def sent() -> int:  # asked often: counting the attempts of a long run would cost as much as sending some
-                return min(messages, BATCH_SIZE * _count(database, "yardstick_batches WHERE state = 'done'"))
+            def settled() -> bool:
+                return _count(database, "yardstick_batches WHERE state <> 'done'") == 0
 
-            return self._drain(database, sent, messages, workers, ["--pool", "threads", "--concurrency", "4"])
+            return self._drain(database, settled, messages, workers, ["--pool", "threads", "--concurrency", "4"])
 
     def naive(self, messages: int) -> Drain:
         """Deliver one task at a time, with one worker of two processes."""
@@ -66,10 +66,10 @@ class Track:
                 for row in rows:
                     yardsticks.naive.apply_async((str(row.id), *row[1:]), producer=producer)
 
-            def sent() -> int:
-                return _count(database, "yardstick_attempts")
+            def settled() -> bool:
+                return _count(database, "yardstick_attempts") == messages
 
-            return self._drain(database, sent, messages, 1, ["--pool", "prefork", "--concurrency", "2"])
+            return self._drain(database, settled, messages, 1, ["--pool", "prefork", "--concurrency", "2"])
 
     @contextmanager
     def _producer(self) -> Iterator[Any]:
@@ -78,7 +78,7 @@ class Track:
             yield yardsticks.app.amqp.Producer(connection)
 
     def _drain(
-        self, database: Database, sent: Callable[[], int], messages: int, workers: int, pool: Sequence[str]
+        self, database: Database, settled: Callable[[], bool], messages: int, workers: int, pool: Sequence[str]
     ) -> Drain:
         with ExitStack() as stack:
             server = stack.enter_context(sink(self.sink, self.folder))
@@ -92,10 +92,12 @@ class Track:
             running = [
                 stack.enter_context(process(_worker(number, pool), log=log, env=env)) for number in range(workers)
             ]
-            drain = drained(sent, messages, running, server, log=log)
+            drain = drained(settled, messages, running, server, log=log)
         recorded = _count(database, "yardstick_attempts")
-        if not messages == recorded == server.messages:
-            raise Failed(f"{messages} messages, {recorded} attempts, but the SMTP server counted {server.messages}")
+        if not messages == recorded == server.count.messages:
+            raise Failed(
+                f"{messages} messages, {recorded} attempts, but the SMTP server counted {server.count.messages}"
+            )
         return drain
 
 
@@ -122,5 +124,5 @@ def _fill(database: Database, messages: int) -> list[yardsticks.Row]:
             for number, row in enumerate(rows):
                 copy.write_row((row.id, number, number // BATCH_SIZE, row.address))
         cursor.execute("INSERT INTO yardstick_batches (id) SELECT DISTINCT batch_id FROM yardstick_messages")
-        cursor.execute("ANALYZE")
+    rested(database)
     return rows

@@ -17,8 +17,10 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import click
@@ -35,6 +37,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DSN = os.environ.pop("NOTIFY_BENCH_DSN", None)  # taken out: notify refuses names that are not its settings
 PATIENCE_SECONDS = 30.0
 OWN, SMTP_SINK = "own", "smtp-sink"
+_TAIL = 400  # octets: more than one count takes
 
 
 class Failed(click.ClickException):
@@ -113,6 +116,16 @@ def postgresql() -> Iterator[str]:
                 admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 
 
+def rested(database: psycopg.Connection[Any]) -> None:
+    """Do what autovacuum and time would have done by themselves since the tables were filled; needs autocommit.
+
+    Otherwise the pages of the filling would be written at a moment of chance, while something is measured.
+    """
+    database.execute("ANALYZE")
+    with suppress(psycopg.errors.InsufficientPrivilege):
+        database.execute("CHECKPOINT")
+
+
 @contextmanager
 def _postgresql_server() -> Iterator[str]:
     if DSN:
@@ -132,15 +145,36 @@ def _libpq(url: sa.URL) -> str:
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-class Sink:
-    """A running SMTP server that accepts everything. `messages` and `distinct` are known once it has ended."""
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What an SMTP server has seen so far: mails, different Message-IDs, connections open now and at the most."""
 
-    def __init__(self, name: str, port: int, pid: int) -> None:
+    messages: int = 0
+    distinct: int | None = None
+    connections: int | None = None
+    most_connections: int | None = None
+
+
+class Sink:
+    """A running SMTP server that accepts everything, and tells at any time what it has counted."""
+
+    def __init__(self, name: str, port: int, pid: int, output: Path) -> None:
         self.name = name
         self.port = port
         self.pid = pid
-        self.messages = 0
-        self.distinct: int | None = None
+        self._output = output
+
+    @property
+    def count(self) -> Count:
+        """The newest count; the last one once it has ended."""
+        with self._output.open("rb") as file:
+            file.seek(max(0, self._output.stat().st_size - _TAIL))
+            tail = file.read()
+        if self.name == SMTP_SINK:
+            found = re.findall(rb"mesg=(\d+)", tail)
+            return Count(int(found[-1])) if found else Count()
+        whole = [line for line in tail.splitlines(keepends=True) if line.startswith(b"{") and line.endswith(b"\n")]
+        return Count(**json.loads(whole[-1])) if whole else Count()
 
 
 def default_sink() -> str:
@@ -149,27 +183,30 @@ def default_sink() -> str:
 
 
 @contextmanager
-def sink(name: str, folder: Path, *, check: bool = False, arrivals: Path | None = None) -> Iterator[Sink]:
-    """Run `own` or `smtp-sink`. Only our own can `check` for distinct Message-IDs and write their `arrivals`."""
+def sink(
+    name: str, folder: Path, *, check: bool = False, arrivals: Path | None = None, delay_ms: int = 0
+) -> Iterator[Sink]:
+    """Run `own` or `smtp-sink`.
+
+    Only our own can `check` for distinct Message-IDs, write their `arrivals` and answer `delay_ms` late.
+    """
     output = folder / f"sink-{uuid4().hex[:8]}.out"
-    running = _smtp_sink(output, folder) if name == SMTP_SINK else _own_sink(output, folder, check, arrivals)
+    options = [*(["--check"] if check else []), *(["--arrivals", str(arrivals)] if arrivals else [])]
+    running = (
+        _smtp_sink(output, folder)
+        if name == SMTP_SINK
+        else _own_sink(output, folder, [*options, "--delay", str(delay_ms)])
+    )
     with running as server:
         yield server
-    if name == SMTP_SINK:
-        counts = re.findall(rb"mesg=(\d+)", output.read_bytes())
-        server.messages = int(counts[-1]) if counts else 0
-    else:
-        found = json.loads(output.read_text(encoding="ascii").splitlines()[-1])
-        server.messages, server.distinct = found["messages"], found["distinct"]
 
 
 @contextmanager
-def _own_sink(output: Path, folder: Path, check: bool, arrivals: Path | None) -> Iterator[Sink]:
-    options = [*(["--check"] if check else []), *(["--arrivals", str(arrivals)] if arrivals else [])]
+def _own_sink(output: Path, folder: Path, options: Sequence[str]) -> Iterator[Sink]:
     command = [sys.executable, "-m", "benchmarks.sink", *options]
     with process(command, log=folder / "sink.log", output=output) as server:
         until(lambda: b"\n" in output.read_bytes(), PATIENCE_SECONDS, "the sink listens")
-        yield Sink(OWN, int(output.read_text(encoding="ascii")), server.pid)
+        yield Sink(OWN, int(output.read_bytes().splitlines()[0]), server.pid, output)
 
 
 @contextmanager
@@ -180,7 +217,7 @@ def _smtp_sink(output: Path, folder: Path) -> Iterator[Sink]:
     command = [SMTP_SINK, *user, "-c", f"127.0.0.1:{port}", "512"]
     with process(command, log=folder / "sink.log", output=output) as server:
         until(lambda: _answers(port), PATIENCE_SECONDS, "smtp-sink listens")
-        yield Sink(SMTP_SINK, port, server.pid)
+        yield Sink(SMTP_SINK, port, server.pid, output)
 
 
 def _answers(port: int) -> bool:

@@ -1,8 +1,10 @@
-"""An SMTP server that accepts every mail as fast as Python can, and says at the end how many came.
+"""An SMTP server that accepts every mail as fast as Python can, and tells all the while how many came.
 
-`python -m benchmarks.sink [--check] [--arrivals FILE]` prints its port as its first line; on SIGTERM it prints one
-JSON line, `{"messages": 3, "distinct": 3}`, and ends. `distinct` counts different Message-IDs (with `--check`, else
-null). It offers PIPELINING (RFC 2920) and 8BITMIME (RFC 6152).
+`python -m benchmarks.sink [--check] [--arrivals FILE] [--delay MS]` prints its port as its first line, then, whenever
+something came and on SIGTERM once more, a JSON line: `{"messages": 3, "distinct": 3, "connections": 1,
+"most_connections": 2}`. `distinct` counts different Message-IDs (with `--check`, else null). With `--delay` it answers
+like a server that far away: each reply leaves so many milliseconds after what it answers has arrived. It offers
+PIPELINING (RFC 2920) and 8BITMIME (RFC 6152).
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ import json
 import re
 import signal
 import time
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 GREETING = b"220 sink ESMTP\r\n"
@@ -22,6 +26,7 @@ OK, START, BYE = b"250 2.0.0 Ok\r\n", b"354 End data with <CR><LF>.<CR><LF>\r\n"
 UNKNOWN, MALFORMED = b"500 5.5.2 What?\r\n", b"501 5.5.4 Syntax\r\n"
 OUT_OF_ORDER = b"503 5.5.1 Out of order\r\n"
 LONGEST_COMMAND = 2048
+TELL_SECONDS = 0.02
 
 _END = b"\r\n.\r\n"
 _MAIL = re.compile(rb"FROM:\s*<[^<>\r\n]*>(?: .*)?", re.IGNORECASE)
@@ -117,50 +122,82 @@ class Conversation:
 
 
 class Tally:
-    """Counts mails, and with `check` keeps when each Message-ID first came: seconds of the monotonic clock."""
+    """Counts mails and connections, and with `check` keeps when each Message-ID first came: monotonic seconds."""
 
     def __init__(self, check: bool) -> None:
-        self.messages = 0
+        self.messages = self.connections = self.most_connections = 0
         self.arrivals: dict[bytes, float] = {}
         self._check = check
 
-    def __call__(self, mail: bytes) -> None:
-        """A mail was accepted."""
+    def accepted(self, mail: bytes) -> None:
+        """A mail came."""
         self.messages += 1
         if self._check:
             named = _MESSAGE_ID.search(mail, 0, mail.find(b"\r\n\r\n"))
             self.arrivals.setdefault(named[1] if named else b"", time.monotonic())
 
+    def connected(self, change: int) -> None:
+        """A client came (1) or went (-1)."""
+        self.connections += change
+        self.most_connections = max(self.connections, self.most_connections)
+
     @property
     def summary(self) -> dict[str, int | None]:
-        """The counts, as printed at the end."""
-        return {"messages": self.messages, "distinct": len(self.arrivals) if self._check else None}
+        """The counts, as printed."""
+        return {
+            "messages": self.messages,
+            "distinct": len(self.arrivals) if self._check else None,
+            "connections": self.connections,
+            "most_connections": self.most_connections,
+        }
 
 
 class _Client(asyncio.Protocol):
-    def __init__(self, tally: Tally) -> None:
-        self._conversation = Conversation(tally)
+    def __init__(self, tally: Tally, delay: float) -> None:
+        self._tally = tally
+        self._conversation = Conversation(tally.accepted)
+        self._delay = delay
+        self._under_way: deque[bytes] = deque()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        transport.write(GREETING)
+        self._tally.connected(1)
+        self._reply(GREETING)
 
     def data_received(self, data: bytes) -> None:
-        if replies := self._conversation.feed(data):
-            self._transport.write(replies)
-        if self._conversation.over:
+        if not self._transport.is_closing() and (replies := self._conversation.feed(data)):
+            self._reply(replies)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._tally.connected(-1)
+
+    def _reply(self, octets: bytes) -> None:
+        if not self._delay:
+            self._write(octets)
+            return
+        self._under_way.append(octets)  # each timer sends what is oldest: replies keep their order
+        asyncio.get_running_loop().call_later(self._delay, lambda: self._write(self._under_way.popleft()))
+
+    def _write(self, octets: bytes) -> None:
+        self._transport.write(octets)
+        if self._conversation.over and not self._under_way:
             self._transport.close()
 
 
-async def serve(tally: Tally) -> None:
-    """Listen on a free port of the loopback interface, print it, and accept mail until SIGTERM."""
+async def serve(tally: Tally, delay: float) -> None:
+    """Listen on a free port of the loopback interface, print it, and accept mail until SIGTERM. `delay` in seconds."""
     loop, done = asyncio.get_running_loop(), asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, done.set)
-    server = await loop.create_server(lambda: _Client(tally), "127.0.0.1", 0, backlog=512)
+    server = await loop.create_server(lambda: _Client(tally, delay), "127.0.0.1", 0, backlog=512)
     print(server.sockets[0].getsockname()[1], flush=True)
-    await done.wait()
+    told = None
+    while not done.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(done.wait(), TELL_SECONDS)
+        if told != (told := tally.summary):
+            print(json.dumps(told), flush=True)
     server.close()
 
 
@@ -169,9 +206,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sink", description=__doc__)
     parser.add_argument("--check", action="store_true", help="count distinct Message-IDs")
     parser.add_argument("--arrivals", type=Path, help="at the end, write `Message-ID seconds` of each here")
+    parser.add_argument("--delay", type=int, default=0, metavar="MS", help="answer so many milliseconds late")
     options = parser.parse_args()
     tally = Tally(options.check or options.arrivals is not None)
-    asyncio.run(serve(tally))
+    asyncio.run(serve(tally, options.delay / 1000))
     if options.arrivals is not None:
         lines = [f"{name.decode('latin-1')} {at:.6f}\n" for name, at in tally.arrivals.items()]
         options.arrivals.write_text("".join(lines), encoding="latin-1")
