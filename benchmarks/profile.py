@@ -12,7 +12,6 @@ import gc
 import json
 import logging
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -41,7 +40,7 @@ from benchmarks.services import (
 )
 from notify import telemetry
 from notify.app import App
-from notify.delivery import deliver
+from notify.delivery import Worker, deliver
 from notify.model import Lane
 from notify.store.tables import batches
 
@@ -127,7 +126,7 @@ def _batches(app: App) -> list[UUID]:
 
 
 def _deliver(app: App, batch_id: UUID) -> int:
-    counts = deliver(app, batch_id, worker="profile", stopping=threading.Event())
+    counts = deliver(app, batch_id, Worker("profile"))
     if not counts or set(counts) != {"sent"}:
         raise Failed(f"batch {batch_id} was to be sent, but came to {counts}")
     return counts["sent"]
