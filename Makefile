@@ -41,6 +41,7 @@ bench: $(READY) ## Measure the product on this machine, beside yardsticks of the
 
 chaos: $(READY) ## Kill, stop, cut and empty everything, a million mails long: what is lost, what came twice
 	$(BIN)/python -m tests.chaos
+	$(BIN)/python -m pytest -m chaos
 
 docs: $(READY) ## Generate the reference and build the site into ./site
 	$(BIN)/python docs/generate.py

@@ -27,6 +27,7 @@ from rich.table import Table
 from tests.chaos import rabbitmq, report
 from tests.chaos.report import COUNTS
 from tests.chaos.scenarios import SCENARIOS
+from tests.chaos.services import remove_template
 from tests.chaos.stage import Scenario, Stage
 
 WIDTH = 160  # where no terminal says how wide it is
@@ -50,9 +51,10 @@ def play(scenario: Scenario, stage: Stage) -> Played:
         scenario.play(stage)
     except Exception as error:
         traceback.print_exc()
-        played.problems.append(f"{type(error).__name__}: {error}")
+        stage.problems.append(f"{type(error).__name__}: {error}")
     played.seconds = time.monotonic() - began
     played.problems += stage.problems
+    stage.clear()
     if scenario.within is not None and stage.recovery is not None and stage.recovery > scenario.within:
         played.problems.append(f"recovery took {stage.recovery:.1f} s; {scenario.within:.0f} s are allowed")
     return played
@@ -99,6 +101,7 @@ def main(ctx: click.Context, only: Sequence[str], scale: float, short: bool) -> 
         for problem in one.problems:
             console.print(f"   [red]{problem}[/]")
         played.append(one)
+    remove_template()
     console.print(table(played))
     if not (only or short):
         found = [report.figures(one.scenario, one.stage, one.problems) for one in played]

@@ -40,6 +40,7 @@ class House:
         self, folder: Path, stack: ExitStack, database: str, through: Iterable[str], values: Mapping[str, Any]
     ) -> None:
         self.folder = folder
+        self.finding = Finding()  # once it was checked
         self.kills: list[Kill] = []
         self.outages: list[datetime] = []
         self.acknowledged: dict[UUID, int] = {}

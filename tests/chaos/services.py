@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import functools
 import json
@@ -161,7 +160,6 @@ class PostgreSQL:
 def _postgresql_template() -> tuple[Path, str | None, Path]:
     """Binaries, the user to run as, and a data folder with a migrated database; made once per process."""
     folder = public_folder("template")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     server = PostgresServer(folder / "data", cleanup_mode=None)
     folder.joinpath("data").mkdir()
     if server.system_user is not None:
@@ -176,6 +174,14 @@ def _postgresql_template() -> tuple[Path, str | None, Path]:
     store.close()
     end(process, signal.SIGINT)
     return server.bin_path, server.system_user, folder / "data"
+
+
+def remove_template() -> None:
+    """Remove the data folder that servers are copied from, if any was made."""
+    if _postgresql_template.cache_info().currsize:
+        _, _, data = _postgresql_template()
+        shutil.rmtree(data.parent, ignore_errors=True)
+        _postgresql_template.cache_clear()
 
 
 def _postgres_options(data: Path, port: int) -> list[str]:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tests.chaos import evidence
@@ -28,6 +29,7 @@ class Stage:
     kills: int = 0
     recoveries: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    _folders: list[Path] = field(default_factory=list)
 
     def of(self, short: int, long: int) -> int:
         """How many, in this form."""
@@ -46,18 +48,23 @@ class Stage:
         """An installation; `through` names services that are reached through a proxy, `values` are settings.
 
         `brisk` shortens leases and republishing to seconds: it is what the short form does, unless told otherwise.
-        `bounded`: every doubt belongs to a connection that was cut.
+        `bounded`: every doubt belongs to a connection that was cut. Afterwards `house.finding` has what was counted.
         """
         brisk = not self.long if brisk is None else brisk
-        folder, sound = public_folder("house"), len(self.problems)
+        folder = public_folder("house")
+        self._folders.append(folder)
         with ExitStack() as stack:
             house = House(folder, stack, database, through, {**(BRISK if brisk else {}), **values})
             yield house
             house.drain(DRAIN_SECONDS[self.long])
             house.supervisor.stop()
             self._note(house, bounded)
-        if len(self.problems) == sound:  # else its logs tell why, as they do after an exception
-            shutil.rmtree(folder, ignore_errors=True)
+
+    def clear(self) -> None:
+        """Remove what the houses left, unless something went wrong: then their logs tell why."""
+        if not self.problems:
+            for folder in self._folders:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def require(self, true: object, what: str) -> None:
         """Note `what` as a problem unless it is so."""
@@ -70,7 +77,7 @@ class Stage:
         return percentile(self.recoveries, 0.99)
 
     def _note(self, house: House, bounded: bool) -> None:
-        finding = house.check()
+        finding = house.finding = house.check()
         self.finding += finding
         self.kills += sum(kill.processes for kill in house.kills) + len(house.outages)
         if house.kills:

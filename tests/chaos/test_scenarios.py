@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,17 @@ import pytest
 import notify
 from tests.chaos import rabbitmq
 from tests.chaos.scenarios import SCENARIOS
+from tests.chaos.services import remove_template
 from tests.chaos.stage import Scenario, Stage
 
-pytestmark = [
-    pytest.mark.chaos,
-    pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and stops processes as Linux does"),
-]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and stops processes as Linux does")
 SLOW_FIRST = sorted(SCENARIOS, key=lambda number: (number not in ("8", "14", "13", "15"), int(number)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _template() -> Iterator[None]:
+    yield
+    remove_template()
 
 
 def unreachable(scenario: Scenario) -> list[str]:
@@ -35,6 +40,7 @@ def test_nothing_is_lost_and_nothing_comes_twice_unnamed(number: str) -> None:
     stage = Stage()
     scenario.play(stage)
     assert stage.problems == []
+    stage.clear()
     assert stage.finding.accepted > 0
     if scenario.within is not None and stage.recovery is not None:
         assert stage.recovery <= scenario.within

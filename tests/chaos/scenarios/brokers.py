@@ -79,5 +79,4 @@ def rabbitmq_killed(stage: Stage) -> None:
                 house.outage()
                 rabbitmq.crash()
                 rabbitmq.start()
-        finding = house.check()
-    stage.require(finding.duplicates == 0, f"{finding.duplicates} duplicates")
+    stage.require(house.finding.duplicates == 0, f"{house.finding.duplicates} duplicates")

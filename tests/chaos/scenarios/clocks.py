@@ -43,8 +43,7 @@ def the_whole_machine(stage: Stage) -> None:
             clock.jump(0)  # and back: what is sent now is delivered now
             house.send(50, key="after")
             house.drain(90)
-        finding = house.check()
-    stage.require(finding.duplicates == 0, f"{finding.duplicates} duplicates")
+    stage.require(house.finding.duplicates == 0, f"{house.finding.duplicates} duplicates")
 
 
 def one_of_two(stage: Stage) -> None:

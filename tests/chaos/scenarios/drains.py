@@ -40,9 +40,8 @@ def rolling_restart(stage: Stage) -> None:
             stage.require(not stage.long or late <= LATE_BY, f"{database}: {late:.1f} s late")
             evidence.hasten(house.store, house.app.clock.now())
             house.drain(180)
-            finding = house.check()
-        told = f"{database}: {finding.duplicates} duplicates, {finding.in_doubt} in doubt"
-        stage.require((finding.duplicates, finding.in_doubt) == (0, 0), told)
+        told = f"{database}: {house.finding.duplicates} duplicates, {house.finding.in_doubt} in doubt"
+        stage.require((house.finding.duplicates, house.finding.in_doubt) == (0, 0), told)
 
 
 def start_workers(house: House, long: bool) -> list[str]:

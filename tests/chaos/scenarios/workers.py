@@ -49,6 +49,7 @@ def before_the_record(stage: Stage) -> None:
         deaths = stage.of(1, 20)
         with stage.house("sqlite", brisk=True, bounded=False, batch_size=50) as house:
             make_kind(house.templates, "doubtful", toml=f'on_doubt = "{on_doubt}"')
+            house.values["email_providers"] += "&connections=1"
             for death in range(deaths):
                 house.send(100, key=f"mailout-{death}", kind="doubtful")
                 name = f"worker-{death}"
@@ -59,8 +60,8 @@ def before_the_record(stage: Stage) -> None:
                 stage.require(house.supervisor.deaths(name) == [-signal.SIGKILL], f"{name} was to be killed once")
                 stage.kills += 1
                 house.supervisor.dismiss(name)
-            finding = house.check()
         resent = deaths if on_doubt is OnDoubt.RESEND else 0
+        finding = house.finding
         told = f"{finding.in_doubt} in doubt and {finding.duplicates} duplicates of {deaths} kills, on_doubt {on_doubt}"
         stage.require((finding.in_doubt, finding.duplicates) == (deaths, resent), told)
 
@@ -85,13 +86,17 @@ def stopped_past_the_lease(stage: Stage) -> None:
 def poison(stage: Stage) -> None:
     ways = ("abort", "memory", "hang:300") if stage.long else ("abort",)
     for way in ways:
-        with stage.house(batch_size=16 if stage.long else 4, lease_seconds=1.0, republish_seconds=2.0) as house:
+        with stage.house(
+            batch_size=16 if stage.long else 4, lease_seconds=1.0, republish_seconds=2.0, bounded=False
+        ) as house:
             house.values["failpoints"] = f"render[u5]={way}"
             house.worker("worker")
             house.beat()
             house.send(stage.of(40, 2_000), key="mailout")
             house.may_die |= {str(message) for message in evidence.messages_to(house.store, "u5@%")}
             house.drain(stage.of(90, 400))
-            stage.kills += len(house.supervisor.deaths("worker"))
-            finding = house.check()
-        stage.require(finding.dead == 1, f"{way}: {finding.dead} dead, and one is poison")
+            deaths = len(house.supervisor.deaths("worker"))
+            stage.kills += deaths
+        doubts, bound = house.finding.in_doubt, deaths * house.settings.worker_concurrency
+        stage.require(doubts <= bound, f"{way}: {doubts} in doubt of {deaths} deaths")
+        stage.require(house.finding.dead == 1, f"{way}: {house.finding.dead} dead, and one is poison")
