@@ -12,6 +12,7 @@ from notify.channels.email.smtp_line import Line, take_leave
 from notify.errors import DeliveryError, Transient
 
 KEPT_SECONDS = 20.0
+ENOUGH_SECONDS = 60.0  # so long nobody tries whether more lines would help after all
 REFUSED_SECONDS = 60.0  # so long a server that refused one more line is not asked again
 
 
@@ -31,6 +32,7 @@ class Pool:
     ) -> None:
         self.messages = messages
         self.sensible = 1  # lines that the last batch had use for
+        self._enough_until = 0.0
         self._dial = dial
         self._connections = connections
         self._clock = clock
@@ -42,6 +44,18 @@ class Pool:
         self._ceiling_until = 0.0
         self._reaper: threading.Timer | None = None
         self._closed = False
+
+    @property
+    def enough(self) -> bool:
+        """Whether more lines were tried lately, to no avail."""
+        return self._clock() < self._enough_until
+
+    def learn(self, sensible: int, *, enough: bool) -> None:
+        """What a batch found: how many lines are sensible, and whether more were of no use."""
+        if not self.enough:
+            self.sensible = sensible
+        if enough and not self.enough:
+            self._enough_until = self._clock() + ENOUGH_SECONDS
 
     def borrow(self) -> Line:
         """A line; waits while all that may be open are borrowed. Raises `Transient` or `Misconfigured`."""

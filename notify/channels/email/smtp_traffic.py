@@ -55,7 +55,7 @@ class Traffic:
         self._talks: dict[int, _Talk] = {}
         self._selector = selectors.DefaultSelector()
         self._patrol = 0.0  # before then no line is overdue
-        self._gauge = Gauge(pool.sensible)
+        self._gauge = Gauge(pool.sensible, enough=pool.enough)
         self._landing = Landing(pool)
 
     def run(self, first: Line | None) -> Iterator[Outcome]:
@@ -264,4 +264,4 @@ class Traffic:
             self._dismiss(talk, sound=talk.dialogue.idle)
         self._landing.close()
         self._selector.close()
-        self._pool.sensible = self._gauge.sensible
+        self._pool.learn(self._gauge.sensible, enough=self._gauge.enough)
