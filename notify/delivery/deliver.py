@@ -11,6 +11,7 @@ from notify.app import App, ring
 from notify.delivery.hand_over import hand_over
 from notify.delivery.lease import Lease, claim
 from notify.delivery.ledger import LeaseLost, Ledger
+from notify.delivery.poison import LastTry
 from notify.delivery.worker import Worker
 from notify.errors import Unreachable
 from notify.model import Batch
@@ -25,27 +26,36 @@ def deliver(app: App, batch_id: UUID, worker: Worker) -> dict[str, int] | None:
     Safe to call at any time, by anyone, any number of times: the claim lets one caller in.
     """
     with bind(batch=batch_id):
-        lease = claim(app, batch_id, worker.name)
-        if lease is None:
-            return None
-        ledger = Ledger(app, lease)
         try:
-            with worker.holding(app, lease):
-                whole = hand_over(app, lease, ledger, worker.stopping)
-                rest = _settle(app, lease, ledger)
-        except LeaseLost:
-            emit("batch.lost", epoch=lease.batch.epoch)
-            return None
-        finally:
-            lease.journal.leave()
-        failpoints.reach("settle.committed")
-        with suppress(Unreachable):  # then it expires by itself
-            lease.journal.close()
-        counts = dict(+ledger.counts)
-        emit("batch.settled", epoch=lease.batch.epoch, **counts)
-        if whole:
-            ring(app, rest)
-        return counts
+            lease = claim(app, batch_id, worker.name, alone=False)
+        except LastTry:
+            with worker.alone:
+                return _carry(app, claim(app, batch_id, worker.name), worker)
+        return _carry(app, lease, worker)
+
+
+def _carry(app: App, lease: Lease | None, worker: Worker) -> dict[str, int] | None:
+    """From the claim to the settlement."""
+    if lease is None:
+        return None
+    ledger = Ledger(app, lease)
+    try:
+        with worker.holding(app, lease):
+            whole = hand_over(app, lease, ledger, worker.stopping)
+            rest = _settle(app, lease, ledger)
+    except LeaseLost:
+        emit("batch.lost", epoch=lease.batch.epoch)
+        return None
+    finally:
+        lease.journal.leave()
+    failpoints.reach("settle.committed")
+    with suppress(Unreachable):  # then it expires by itself
+        lease.journal.close()
+    counts = dict(+ledger.counts)
+    emit("batch.settled", epoch=lease.batch.epoch, **counts)
+    if whole:
+        ring(app, rest)
+    return counts
 
 
 def _settle(app: App, lease: Lease, ledger: Ledger) -> list[Batch]:

@@ -61,11 +61,12 @@ class Lease:
             self._lost.set()
 
 
-def claim(app: App, batch_id: UUID, worker: str) -> Lease | None:
+def claim(app: App, batch_id: UUID, worker: str, *, alone: bool = True) -> Lease | None:
     """Lease a batch and load its work; None when it is not due, done, or in another worker's hands.
 
     What an earlier holder left half-way is settled by its journal first, in the same transaction. A batch that was
-    claimed again and again without an outcome is halved instead.
+    claimed again and again without an outcome is halved instead. Raises `LastTry`, and claims nothing, when it is the
+    batch's last try before that and the caller is not `alone`.
     """
     now = app.clock.now()
     until, due_by = now + app.settings.lease, now + CLOCK_SKEW
@@ -74,6 +75,8 @@ def claim(app: App, batch_id: UUID, worker: str) -> Lease | None:
         batch = batches.claim(connection, batch_id, worker=worker, now=now, due_by=due_by, lease_until=until)
         if batch is None:
             return None
+        if batch.epoch == poison.CLAIMS and not alone:
+            raise poison.LastTry
         if batch.epoch > 1:
             doubt.settle_half_way(app, connection, batch, now)
             halves = poison.isolate(connection, batch, due_by=due_by, now=now)

@@ -14,6 +14,13 @@ from notify.telemetry import emit
 CLAIMS = 3  # so many in vain: its workers died, or gave it up
 
 
+class LastTry(Exception):
+    """A batch that failed its workers twice is tried a last time, and no other such batch beside it in the process.
+
+    A process has several batches in hand, and one of them takes all of them down with it.
+    """
+
+
 def isolate(connection: Connection, batch: Batch, *, due_by: datetime, now: datetime) -> Sequence[Batch] | None:
     """Halve a batch that was claimed `CLAIMS` times without an outcome; returns its halves, None when it may go on.
 

@@ -24,6 +24,7 @@ class Worker:
     def __init__(self, name: str) -> None:
         self.name = name
         self.stopping = threading.Event()
+        self.alone = threading.Lock()  # one batch at a time has its last try in this process
         self._held: dict[Lease, App] = {}
         self._lock = threading.Lock()
         self._keeper: threading.Thread | None = None

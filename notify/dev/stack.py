@@ -56,7 +56,8 @@ def running(
         mailbox = _mailbox(settings, folder / "mail", port)
         if mailbox is not None:
             stack.enter_context(mailbox)
-            settings = settings.model_copy(update={"email_providers": (SecretStr(f"smtp://127.0.0.1:{mailbox.port}"),)})
+            catcher = f"smtp://127.0.0.1:{mailbox.port}?connections={settings.worker_concurrency}"  # it is not quick
+            settings = settings.model_copy(update={"email_providers": (SecretStr(catcher),)})
         app = open_app(settings)
         stack.callback(app.close)
         if settings.database_url is None:

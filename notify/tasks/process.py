@@ -91,9 +91,9 @@ def _recycle_in_need(bound: int | None) -> None:
     if worker.stopping.is_set():
         return
     if stuck := worker.stuck():
-        emit("worker.recycled", worker=worker.name, reason="stuck", batches=[lease.batch.id for lease in stuck])
+        emit("worker.recycled", worker=worker.name, cause="stuck", batches=[lease.batch.id for lease in stuck])
     elif bound is not None and (resident := resident_mb()) > bound:
-        emit("worker.recycled", worker=worker.name, reason="memory", resident_mb=round(resident), bound_mb=bound)
+        emit("worker.recycled", worker=worker.name, cause="memory", resident_mb=round(resident), bound_mb=bound)
     else:
         return
     os.kill(os.getpid(), signal.SIGTERM)

@@ -79,7 +79,7 @@ def test_a_worker_killed_in_the_middle_of_the_demo_is_replaced_and_the_job_finis
     sent = sum(outcomes["sent"] for outcomes in account["kinds"].values())
     caught = [message["message-id"] for message in all_in(mail)]
     assert len(set(caught)) == sent  # nothing is lost
-    assert len(caught) - sent <= account["in_doubt"] <= 4  # what came twice is named, at most one per thread
+    assert len(caught) - sent <= account["in_doubt"] <= 4  # what came twice is named, at most one per connection
     assert b"ended by signal 9" in errors
 
 

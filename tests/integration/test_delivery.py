@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -915,3 +916,23 @@ def test_some_recipients_may_bring_data_of_their_own_and_others_not(app: App, ma
     told = {str(mail["to"].addresses[0].username): str(mail) for mail in all_in(mailbox.folder)}
     assert "mine" in told["ada"]
     assert "shared" in told["u0"]
+
+
+def test_a_batch_has_its_last_try_alone_among_those_that_failed_their_workers(
+    at: Callable[..., App], clock: MovableClock, mailbox: Mailbox
+) -> None:
+    app, worker = at(), Worker("test")
+    send(app)
+    batch = only_batch(app)
+    for _ in range(2):
+        assert crash_once(app, batch.id, clock)
+    with ThreadPoolExecutor(1) as other, worker.alone:
+        tried = other.submit(deliver, app, batch.id, worker)
+        assert wait([tried], timeout=1).not_done, "another has its last try"
+        with app.store.begin() as connection:
+            [waiting] = batches.due(connection, clock.now(), unclaimed_since=clock.now(), limit=1)
+        assert waiting.epoch == 2
+        assert mailbox.count == 0
+        worker.alone.release()
+        assert tried.result(10) == {"sent": 1}
+        worker.alone.acquire()

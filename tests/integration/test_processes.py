@@ -83,7 +83,7 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing_unnamed(
     app: App, brisk: Settings, mailbox: Mailbox, templates: Path, tmp_path: Path
 ) -> None:
     make_kind(templates)
-    env = environment(brisk)
+    env = environment(brisk, NOTIFY_EMAIL_PROVIDERS=f"smtp://127.0.0.1:{mailbox.port}?connections=1")
     people = [{"key": f"u{n}", "email": f"u{n}@example.org"} for n in range(600)]
     with notify_process("beat", env=env, cwd=tmp_path):
         with notify_process("worker", "--concurrency", "1", env=env, cwd=tmp_path) as worker:

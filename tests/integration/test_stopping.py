@@ -93,7 +93,7 @@ def test_a_worker_over_its_memory_makes_room_for_a_fresh_one(
     with notify_process("worker", env=env | {"NOTIFY_WORKER_MEMORY_MB": "64"}, cwd=tmp_path) as worker:
         assert worker.wait(60) == 0, "as if it had been told to stop"
     [told] = [json.loads(line) for line in (tmp_path / "worker.log").read_text().splitlines() if "recycled" in line]
-    assert told["reason"] == "memory"
+    assert told["cause"] == "memory"
     assert told["resident_mb"] > told["bound_mb"] == 64
     assert status(app).states.keys() <= {"queued", "sent"}
     roomy = env | {"NOTIFY_WORKER_MEMORY_MB": "4000"}
