@@ -72,7 +72,9 @@ class _HandOver:
             return
         out_of_reach: DeliveryError | None = None
         try:
+            self._lease.rests()  # all connections that may be open may be in use, for as long as it takes
             with provider.open() as connection:
+                self._lease.moves()
                 for envelope, outcome in connection.send_all(self._envelopes(group), self):
                     out_of_reach = self._answered(envelope, outcome, provider.name) or out_of_reach
         except DeliveryError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -49,6 +50,10 @@ class Lease:
     def moves(self) -> None:
         """The batch makes progress: note the time."""
         self.moved_at = time.monotonic()
+
+    def rests(self) -> None:
+        """It waits for its turn: that may take as long as it will."""
+        self.moved_at = math.inf
 
     def renew(self, app: App) -> None:
         """Prolong the hold, or learn that it is lost."""

@@ -57,6 +57,6 @@ def isolate(connection: Connection, batch: Batch, *, due_by: datetime, now: date
         attempts.record(connection, [attempt])
         emit("message.dead", message=one.id, notification=one.occasion.notification_id, reason="poison")
     work.release(connection, batch, now)
-    halves = work.halve(connection, batch, now)
+    halves = [*work.halve(connection, batch, due_by, now), *work.rebatch(connection, batch, now)]
     emit("batch.halved", batch=batch.id, epoch=batch.epoch, messages=len(left), batches=len(halves))
     return halves

@@ -167,17 +167,22 @@ def rebatch(connection: sa.Connection, batch: Batch, now: datetime) -> list[Batc
     return fresh
 
 
-def halve(connection: sa.Connection, batch: Batch, now: datetime) -> list[Batch]:
-    """Move what waits in a finished batch into two new ones, due now; returns those, or one when it is one message."""
-    waiting = connection.scalars(
+def halve(connection: sa.Connection, batch: Batch, due_by: datetime, now: datetime) -> list[Batch]:
+    """Move what waits in a finished batch and is due into two new ones; returns those, or one when it is one message.
+
+    What is to be tried later is left to `rebatch`.
+    """
+    due = connection.scalars(
         sa.select(messages.c.id)
-        .where(messages.c.batch_id == batch.id, messages.c.state == MessageState.QUEUED)
+        .where(messages.c.batch_id == batch.id, messages.c.state == MessageState.QUEUED, messages.c.due_at <= due_by)
         .order_by(messages.c.id)
     ).all()
-    middle = (len(waiting) + 1) // 2
-    halves = [half for half in (waiting[:middle], waiting[middle:]) if half]
+    middle = (len(due) + 1) // 2
+    halves = [half for half in (due[:middle], due[middle:]) if half]
     fresh = [Batch(uuid7(), batch.tenant_id, batch.channel, batch.lane, now, size=len(half)) for half in halves]
     batches.insert(connection, fresh, now)
     for new, half in zip(fresh, halves, strict=True):
-        connection.execute(sa.update(messages).where(any_of(connection, messages.c.id, half)).values(batch_id=new.id))
+        connection.execute(
+            sa.update(messages).where(any_of(connection, messages.c.id, half)).values(batch_id=new.id, due_at=now)
+        )
     return fresh

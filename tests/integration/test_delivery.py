@@ -24,9 +24,11 @@ from notify.delivery import Worker, deliver, relay
 from notify.delivery.hand_over import GIVE_UP_AFTER
 from notify.delivery.journal import Journal
 from notify.delivery.lease import claim
+from notify.delivery.ledger import Ledger
+from notify.delivery.prepare import Preparation
 from notify.delivery.relay import tick
 from notify.dev.mailbox import Mailbox
-from notify.errors import Unreachable
+from notify.errors import Transient, Unreachable
 from notify.model import Attempt, Batch, Channel, Message, MessageState, Outcome, Suppression
 from notify.store import attempts as attempt_rows
 from notify.store import batches, messages, notifications, presence, suppressions, tables, tallies, tenants, work
@@ -257,7 +259,6 @@ def test_a_dry_run_writes_what_smtp_would_carry_and_opens_no_connection(
 
 
 def test_eml_files_and_what_smtp_carries_are_the_same_octets(app: App, mailbox: Mailbox, tmp_path: Path) -> None:
-    from notify.delivery.prepare import Preparation
 
     notify.send("hello", to=ADA, data={"word": "žluťoučký"})
     lease = claim(app, only_batch(app).id, "test")
@@ -418,7 +419,7 @@ def test_a_lost_journal_makes_everything_in_hand_doubtful_and_named(
 def test_a_worker_that_lost_its_lease_changes_nothing(
     at: Callable[..., App], clock: MovableClock, mailbox: Mailbox
 ) -> None:
-    from notify.delivery.ledger import LeaseLost, Ledger
+    from notify.delivery.ledger import LeaseLost
 
     app = at()
     send(app, *people(2))
@@ -936,3 +937,25 @@ def test_a_batch_has_its_last_try_alone_among_those_that_failed_their_workers(
         worker.alone.release()
         assert tried.result(10) == {"sent": 1}
         worker.alone.acquire()
+
+
+def test_what_waits_for_its_next_try_is_not_lost_when_its_batch_is_halved(
+    at: Callable[..., App], clock: MovableClock, tmp_path: Path
+) -> None:
+    with Moody(tmp_path / "moody", rcpt={"u2@example.org": "451 4.2.1 later"}) as server:
+        app = at(f"smtp://127.0.0.1:{server.port}", retry_base_seconds=86400.0, retry_cap_seconds=86400.0)
+        send(app, *people(4))
+        lease = claim(app, only_batch(app).id, "doomed")
+        assert lease is not None
+        deferred = lease.work[2]
+        Ledger(app, lease).failed(deferred, Transient("recipient_deferred"), "smtp", Preparation(app)(deferred))
+        clock.move(timedelta(seconds=31))
+        for _ in range(3):
+            crash_once(app, lease.batch.id, clock)
+        server.rcpt.clear()
+        drain(app)
+        drain(app)
+        assert states(app) == {"sent": 3, "queued": 1}
+        clock.move(timedelta(days=2))
+        drain(app)
+    assert states(app) == {"sent": 4}

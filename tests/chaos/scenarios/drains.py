@@ -10,7 +10,7 @@ from tests.chaos.scenarios.beats import schedule, too_early
 from tests.chaos.stage import Stage, scenario
 from tests.kinds import make_kind
 
-STOPPED_WITHIN = 60.0
+STOPPED_WITHIN = 30.0
 LATE_BY = 2.0
 DAYS = 3
 
