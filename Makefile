@@ -25,7 +25,7 @@ dev: $(READY) ## The same stack until Ctrl-C, for an application to send to
 	@$(BIN)/notify dev
 
 test: $(READY) ## Every test, on SQLite and PostgreSQL, with real Valkey and SMTP
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(READY) ## Lint, format, types, import rules, kinds, generated files
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ from typing import Any
 import click
 from rich.console import Console, RenderableType
 
-from benchmarks import bulk, compose, distance, latency, profile, report, scale
+from benchmarks import bulk, compose, distance, latency, planning, profile, report, scale
 from benchmarks.services import exit_on_sigterm
 from benchmarks.targets import targets
 from notify.model import Lane
@@ -29,6 +29,10 @@ Runs = list[dict[str, Any]]
 
 def _bulk() -> Runs:
     return [bulk.measure(60_000, database=database) for database in ("postgresql", "sqlite")]
+
+
+def _planning() -> Runs:
+    return [planning.measure(1_000_000)]
 
 
 def _latency() -> Runs:
@@ -51,6 +55,7 @@ def _profile() -> Runs:
 BENCHMARKS: dict[str, tuple[Callable[[], Runs], Callable[[Runs], RenderableType]]] = {
     "compose": (compose.measure, report.compose),
     "bulk": (_bulk, report.bulk),
+    "planning": (_planning, report.planning),
     "latency": (_latency, report.latency),
     "scale": (_scale, report.scale),
     "distance": (_distance, report.distance),

@@ -93,6 +93,7 @@ def _kind(kind: CompiledKind, settings: Settings, repeats: int) -> dict[str, Any
         "bytes": sum(sizes) // len(sizes),
         "render_us": render_us,
         "compose_us": compose_us,
+        "both_us": round(render_us + compose_us, 1),
         "standard_us": standard_us,
     }
 

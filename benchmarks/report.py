@@ -105,6 +105,16 @@ def _profile(run: Figures) -> Iterator[Table]:
         yield functions
 
 
+def planning(runs: Iterable[Figures]) -> Table:
+    """A row per run of `benchmarks.planning`."""
+    names = ("database", "recipients", "planned/s", "imported/s", "planner CPU µs", "grown MB")
+    table = _table("Planning a mailout to everyone", *names)
+    for run in runs:
+        figures = (run[name] for name in ("recipients", "planned", "imported", "planner_cpu_us", "grown_mb"))
+        table.add_row(run["database"], *(f"{figure:,.1f}" if figure < 100 else f"{figure:,.0f}" for figure in figures))
+    return table
+
+
 def targets(found: Iterable[Target]) -> Table:
     """A row per target."""
     table = _table("Targets", "", "asked", "found", "")
@@ -113,7 +123,7 @@ def targets(found: Iterable[Target]) -> Table:
             target.name,
             target.asked,
             " · ".join(f"{figure:,.0f}" if figure >= 100 else f"{figure:,.3g}" for figure in target.found),
-            "[green]reached[/]" if target.reached else "[red]missed[/]",
+            "[green]reached[/]" if target.reached else "[red]missed[/]" if target.found else "not measured",
         )
     return table
 

@@ -22,8 +22,8 @@ class Target:
 
 
 def targets(kept: Kept) -> list[Target]:
-    """Every target that something in `kept` can tell about."""
-    return [target for target in _targets(kept) if target.found]
+    """Every target. Of one that nothing in `kept` can tell about, nothing is `found` and it is not reached."""
+    return list(_targets(kept))
 
 
 def _targets(kept: Kept) -> Iterator[Target]:
@@ -31,8 +31,8 @@ def _targets(kept: Kept) -> Iterator[Target]:
     embedded = [run for run in kept.get("bulk", ()) if run["database"] == "sqlite"]
     scale, distance = kept.get("scale", ()), kept.get("distance", ())
     single = [run for run in kept.get("latency", ()) if run["rate"] >= 100]
-    alone = [run for run in single if not run["mailout"]]
-    beside = [run for run in single if run["mailout"] and run["lane"] == "critical"]
+    alone = [run for run in single if not run.get("mailout")]
+    beside = [run for run in single if run.get("mailout") and run["lane"] == "critical"]
     mails = [kind for kind in kept.get("compose", ()) if kind["kind"].startswith("newsletter")]
 
     yield _least("bulk on PostgreSQL, of the batch yardstick", 0.8, postgresql, "product_to_batch")
@@ -45,7 +45,7 @@ def _targets(kept: Kept) -> Iterator[Target]:
     yield _most("send() to accepted at 100/s, p99 in ms", 100, alone, "p99_ms")
     yield _most("the same on critical during a mailout, p99 in ms", 250, beside, "p99_ms")
     yield _least("at round trips of 30 ms, of the rate at none", 0.8, distance, "ratio")
-    yield _most("making the newsletter's mail, µs of CPU", 60, mails, "compose_us")
+    yield _most("making the newsletter's mail, rendering included, µs of CPU", 60, mails, "both_us")
 
 
 def _least(name: str, least: float, runs: Sequence[Figures], figure: str) -> Target:
@@ -58,4 +58,4 @@ def _most(name: str, most: float, runs: Sequence[Figures], figure: str) -> Targe
 
 def _target(name: str, asked: str, runs: Sequence[Figures], figure: str, good: Callable[[float], bool]) -> Target:
     found = tuple(run[figure] for run in runs if run.get(figure) is not None)
-    return Target(name, asked, found, all(map(good, found)))
+    return Target(name, asked, found, bool(found) and all(map(good, found)))

@@ -19,7 +19,6 @@ from notify.settings import Settings, load
 from notify.store import Store, open_store, schema
 from tests.chaos import evidence
 from tests.chaos.checker import Finding, check
-from tests.chaos.proxy import Proxy
 from tests.chaos.recovery import Kill
 from tests.chaos.services import ROOT, PostgreSQL, Smtp, Valkey
 from tests.chaos.shifted import FILE
@@ -27,6 +26,7 @@ from tests.chaos.sockets import connections
 from tests.chaos.supervisor import Supervisor
 from tests.kinds import make_kind
 from tests.processes import environment, until
+from tests.proxy import Proxy
 
 PORTION = 500  # recipients of one call of send_many()
 RETRY_SECONDS = 0.2

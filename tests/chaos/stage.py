@@ -90,12 +90,11 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One of the list. `reaches` are the failpoints it needs, `within` bounds its recovery, in seconds."""
+    """One of the list. `within` bounds its recovery, in seconds."""
 
     id: str
     name: str
     play: Callable[[Stage], None]
-    reaches: tuple[str, ...] = ()
     within: float | None = None
 
 
@@ -103,12 +102,12 @@ SCENARIOS: dict[str, Scenario] = {}
 
 
 def scenario(
-    number: str, name: str, *, reaches: tuple[str, ...] = (), within: float | None = None
+    number: str, name: str, *, within: float | None = None
 ) -> Callable[[Callable[[Stage], None]], Callable[[Stage], None]]:
     """Enter a scenario into the list."""
 
     def enter(play: Callable[[Stage], None]) -> Callable[[Stage], None]:
-        SCENARIOS[number] = Scenario(number, name, play, reaches, within)
+        SCENARIOS[number] = Scenario(number, name, play, within)
         return play
 
     return enter

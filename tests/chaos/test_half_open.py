@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,32 +22,21 @@ from notify.model import Batch, Channel, Lane
 from notify.settings import Settings
 from tests.kinds import make_kind
 from tests.processes import environment, notify_process, until
-from tests.proxy import Dial, Proxy
+from tests.proxy import Proxy
 
 pytestmark = [pytest.mark.chaos, pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)]
-
-
-def to_redis(settings: Settings) -> Dial:
-    path = settings.redis.removeprefix("unix://")
-
-    def dial() -> socket.socket:
-        line = socket.socket(socket.AF_UNIX)
-        line.connect(path)
-        return line
-
-    return dial
 
 
 @pytest.fixture(params=["redis", "amqp"])
 def between(request: pytest.FixtureRequest, settings: Settings) -> Iterator[tuple[Proxy, str, str]]:
     """The network to the broker, the broker's URL behind it, and its URL beside it."""
     if request.param == "redis":
-        with Proxy(to_redis(settings)) as proxy:
+        with Proxy(Path(settings.redis.removeprefix("unix://"))) as proxy:
             yield proxy, f"redis://127.0.0.1:{proxy.port}/0", settings.broker
         return
     direct = request.getfixturevalue("rabbitmq_url")
     parts = urlsplit(direct)
-    with Proxy(lambda: socket.create_connection((str(parts.hostname), parts.port or 5672))) as proxy:
+    with Proxy((str(parts.hostname), parts.port or 5672)) as proxy:
         yield proxy, f"amqp://{parts.username}:{parts.password}@127.0.0.1:{proxy.port}{parts.path}", direct
 
 
@@ -76,7 +64,7 @@ def test_a_worker_whose_line_to_the_broker_went_dead_is_back_within_a_minute(
     ):
         notify.send("hello", to={"key": "ada", "email": "ada@example.org"})
         until(lambda: mailbox.count == 1, 60, "the first mail")
-        proxy.silence()
+        proxy.half_open()
         proxy.mend()  # for new lines
         notify.send("hello", to="ada")  # Redis gives this bell to the dead line: the relay rings again
         with at_most(60):
@@ -92,7 +80,7 @@ def test_a_sender_whose_line_to_the_broker_went_dead_is_told_within_half_a_minut
     bell = Bell(settings.model_copy(update={"broker_url": SecretStr(through)}))
     batch = Batch(uuid4(), uuid4(), Channel.EMAIL, Lane.NORMAL, app.clock.now())
     bell([batch])
-    proxy.silence()
+    proxy.half_open()
     with at_most(30), pytest.raises(Unreachable):
         bell([batch])
     bell.close()

@@ -118,11 +118,11 @@ def test_a_ring_that_is_not_confirmed_is_no_ring(
 ) -> None:
     monkeypatch.setattr(broker, "ANSWER_SECONDS", 0.5)
     parts = urlsplit(settings.broker)
-    with Proxy(lambda: socket.create_connection((str(parts.hostname), parts.port or 5672))) as between:
+    with Proxy((str(parts.hostname), parts.port or 5672)) as between:
         url = f"amqp://{parts.username}:{parts.password}@127.0.0.1:{between.port}{parts.path}"
         bell = Bell(load(None, data_dir=settings.data_dir, broker_url=url))
         bell([batch(1)])
-        between.silence()
+        between.half_open()
         with pytest.raises(Unreachable):
             bell([batch(2)])
         between.mend()

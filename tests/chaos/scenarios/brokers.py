@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
+from pathlib import Path
 
-from tests.chaos.rabbitmq import RabbitMQ
 from tests.chaos.stage import Stage, scenario
+from tests.rabbitmq import RabbitMQ
 
 PAIR = ("worker-1", "worker-2")
 PUBLISHERS_FAIL_WITHIN = 30.0
@@ -68,7 +70,11 @@ def redis_half_open(stage: Stage) -> None:
 
 @scenario("9", "kill -9 of RabbitMQ, with publisher confirms", within=90)
 def rabbitmq_killed(stage: Stage) -> None:
-    with RabbitMQ() as rabbitmq, stage.house(batch_size=100, broker_url=rabbitmq.url) as house:
+    with (
+        tempfile.TemporaryDirectory(prefix="notify-chaos-", ignore_cleanup_errors=True) as folder,
+        RabbitMQ(Path(folder)) as rabbitmq,
+        stage.house(batch_size=100, broker_url=rabbitmq.url) as house,
+    ):
         for name in PAIR:
             house.worker(name)
         house.beat()
@@ -77,6 +83,6 @@ def rabbitmq_killed(stage: Stage) -> None:
             for _ in range(stage.of(1, 5)):
                 house.wait_for_arrivals(300, feed)
                 house.outage()
-                rabbitmq.crash()
+                rabbitmq.kill()
                 rabbitmq.start()
     stage.require(house.finding.duplicates == 0, f"{house.finding.duplicates} duplicates")

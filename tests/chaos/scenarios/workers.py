@@ -43,7 +43,7 @@ def all_at_once(stage: Stage) -> None:
                 house.kill(*PAIR)
 
 
-@scenario("3", "kill -9 between the provider's 250 and its record", reaches=("provider.accepted",))
+@scenario("3", "kill -9 between the provider's 250 and its record")
 def before_the_record(stage: Stage) -> None:
     for on_doubt in OnDoubt:
         deaths = stage.of(1, 20)
@@ -82,7 +82,7 @@ def stopped_past_the_lease(stage: Stage) -> None:
                 house.supervisor.tell(victim, signal.SIGCONT)
 
 
-@scenario("14", "a recipient whose mail kills the worker, takes its memory, or hangs", reaches=("render",))
+@scenario("14", "a recipient whose mail kills the worker, takes its memory, or hangs")
 def poison(stage: Stage) -> None:
     ways = ("abort", "memory", "hang:300") if stage.long else ("abort",)
     for way in ways:

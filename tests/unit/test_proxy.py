@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.chaos.proxy import Proxy
+from tests.proxy import Proxy
 
 
 class Echo(socketserver.BaseRequestHandler):
