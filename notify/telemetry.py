@@ -40,6 +40,7 @@ EVENTS: Mapping[str, int] = MappingProxyType(
         "batch.recovered": logging.WARNING,
         "batch.settled": logging.INFO,
         "batch.lost": logging.WARNING,
+        "lease.unrenewed": logging.WARNING,
         "batch.halved": logging.WARNING,
         "batch.handed_back": logging.WARNING,
         "message.sent": logging.DEBUG,

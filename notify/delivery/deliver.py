@@ -18,6 +18,7 @@ from notify.model import Batch
 from notify.telemetry import bind, emit
 
 RETRY_SETTLING_SECONDS = 1.0
+WAIT_ALONE_SECONDS = 20.0
 
 
 def deliver(app: App, batch_id: UUID, worker: Worker) -> dict[str, int] | None:
@@ -29,8 +30,12 @@ def deliver(app: App, batch_id: UUID, worker: Worker) -> dict[str, int] | None:
         try:
             lease = claim(app, batch_id, worker.name, alone=False)
         except LastTry:
-            with worker.alone:
+            if not worker.alone.acquire(timeout=WAIT_ALONE_SECONDS):
+                return None  # this thread is needed elsewhere: the relay rings again
+            try:
                 return _carry(app, claim(app, batch_id, worker.name), worker)
+            finally:
+                worker.alone.release()
         return _carry(app, lease, worker)
 
 

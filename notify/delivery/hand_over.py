@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import groupby
 from urllib.parse import quote
 
 from notify import failpoints
 from notify.app import App
-from notify.channels.provider import Envelope, Provider, Receipt
+from notify.channels.provider import Connection, Envelope, Provider, Receipt
 from notify.channels.registry import provider_for
 from notify.delivery.lease import Lease
 from notify.delivery.ledger import Ledger
@@ -72,9 +73,7 @@ class _HandOver:
             return
         out_of_reach: DeliveryError | None = None
         try:
-            self._lease.rests()  # all connections that may be open may be in use, for as long as it takes
-            with provider.open() as connection:
-                self._lease.moves()
+            with self._opened(provider) as connection:
                 for envelope, outcome in connection.send_all(self._envelopes(group), self):
                     out_of_reach = self._answered(envelope, outcome, provider.name) or out_of_reach
         except DeliveryError as error:
@@ -85,8 +84,25 @@ class _HandOver:
             waiting = [work for work in group if id(work) not in self._known]
             self._ledger.put_off(waiting, out_of_reach, provider.name)
 
+    @contextmanager
+    def _opened(self, provider: Provider) -> Iterator[Connection]:
+        """The provider's connection; the batch does not count as stuck while it waits for one that is in use."""
+        with ExitStack() as stack:
+            self._lease.rests()
+            try:
+                connection = stack.enter_context(provider.open())
+            finally:
+                self._lease.moves()
+            yield connection
+
     def begin(self, envelope: Envelope, line: int) -> None:
-        """See `Watch`: the journal knows of it first."""
+        """See `Watch`: the journal knows of it first.
+
+        Once something went wrong nothing is entered any more, for nothing will go out. What may not be written down yet
+        has to stay the last of its line: an entry behind it would say that it was accepted.
+        """
+        if self._over:
+            return
         try:
             self._lease.journal.enter(envelope.message_id, line)
         except Unreachable as error:

@@ -73,7 +73,9 @@ class Accepted(NamedTuple):
     """One message that the provider took, or that was rendered for a dry run."""
 
     work: Work
-    prepared: Prepared
+    subject: str
+    template_version: str
+    rendered_at: datetime
     receipt: Receipt
     provider: str
     at: datetime
@@ -90,7 +92,8 @@ class Ledger:
         self._skipped: dict[tuple[str, str], list[UUID]] = defaultdict(list)
         self._unwritten: list[Failure] = []
         self._left = len(lease.work)
-        self._waiting = lease.batch.epoch > 1  # an earlier holder may have put messages of this batch off
+        # an earlier holder may have put messages of this batch off; or it holds some that are not due
+        self._waiting = lease.batch.epoch > 1 or lease.batch.size != len(lease.work)
         self._draw = random.random()  # noqa: S311 - one draw per lease: what fails together waits together
         settings = app.settings
         self._policy = RetryPolicy(
@@ -104,7 +107,8 @@ class Ledger:
         """The provider took it; written when the batch is settled."""
         self._left -= 1
         dry = work.occasion.mode is Mode.DRY_RUN
-        taken = Accepted(work, prepared, receipt, provider, self._app.clock.now())
+        told = (prepared.subject, prepared.template_version, prepared.rendered_at)  # the mail itself may be large
+        taken = Accepted(work, *told, receipt, provider, self._app.clock.now())
         (self._rendered if dry else self._accepted).append(taken)
         if heard("message.sent"):
             emit("message.sent", **ids(work), provider=provider, dry_run=dry)
@@ -180,10 +184,10 @@ class Ledger:
                 "provider": [one.provider for one in taken],
                 "provider_id": [one.receipt.provider_id for one in taken],
                 "response": [one.receipt.response for one in taken],
-                "subject": [one.prepared.subject for one in taken],
+                "subject": [one.subject for one in taken],
                 "header_id": [letter.header_id(settings, one.work.id) for one in taken],
-                "template_version": [one.prepared.template_version for one in taken],
-                "rendered_at": [one.prepared.rendered_at for one in taken],
+                "template_version": [one.template_version for one in taken],
+                "rendered_at": [one.rendered_at for one in taken],
             },
         )
 

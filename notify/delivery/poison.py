@@ -24,13 +24,14 @@ class LastTry(Exception):
 def isolate(connection: Connection, batch: Batch, *, due_by: datetime, now: datetime) -> Sequence[Batch] | None:
     """Halve a batch that was claimed `CLAIMS` times without an outcome; returns its halves, None when it may go on.
 
-    A message that is alone in such a batch is dead: another worker more would not help it. The batch is done then.
+    A message that was alone in such a batch from the beginning is dead: one worker more would not help it. The batch is
+    done then.
     """
     if batch.epoch <= CLAIMS:
         return None
     left = work.take(connection, batch, due_by=due_by, at=now)
     batches.finish(connection, batch, now)
-    if len(left) == 1:
+    if len(left) == batch.size == 1:
         (one,) = left
         rule = f"{CLAIMS} workers in a row died of it or did not come to its end, and nothing else was in their hands"
         messages.move(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from notify.app import App
 from notify.delivery.lease import Lease
-from notify.errors import Unreachable
+from notify.telemetry import emit
 
 RENEWALS = 3  # per term of a lease
 
@@ -70,5 +70,5 @@ class Worker:
 def _renew(app: App, lease: Lease) -> None:
     try:
         lease.renew(app)
-    except Unreachable:
-        return  # the lease runs on by the clock; past it, held() says no
+    except Exception as error:  # the lease runs on by the clock; past it, held() says no. The others need this thread
+        emit("lease.unrenewed", batch=lease.batch.id, error=str(error))

@@ -16,7 +16,7 @@ from uuid import UUID
 from notify import failpoints
 from notify.app import App, ring
 from notify.audience import Described
-from notify.errors import InvalidKind, UnknownKind
+from notify.errors import InvalidKind, OperatorError, UnknownKind
 from notify.intake import planning
 from notify.intake.request import Request, named_kind
 from notify.kinds import CompiledKind
@@ -42,12 +42,19 @@ def run(app: App, seconds: float | None = None) -> int:
     made, stuck = 0, list[UUID]()
     while True:
         began = time.monotonic()
-        with app.store.begin() as connection:
-            fan_out = fan_outs.take(connection, stuck)
-            if fan_out is None:
-                return made
-            kind = _kind(app, fan_out)
-            planned = _slice(app, connection, fan_out, kind) if kind else None
+        fan_out = planned = None
+        try:
+            with app.store.begin() as connection:
+                fan_out = fan_outs.take(connection, stuck)
+                if fan_out is None:
+                    return made
+                kind = _kind(app, fan_out)
+                planned = _slice(app, connection, fan_out, kind) if kind else None
+        except Exception as error:
+            if fan_out is None or isinstance(error, OperatorError):
+                raise
+            # whatever it is, it must not keep the others waiting
+            emit("fan_out.stuck", notification=fan_out.notification.id, problem=f"{type(error).__name__}: {error}")
         if planned is None:
             stuck.append(fan_out.notification.id)
             continue

@@ -23,6 +23,16 @@ from notify.store import pool
 BUSY_SECONDS = 30  # a SQLite writer waits this long for the others
 STATEMENT_SECONDS = 60  # backstop against a query that hangs
 CONNECT_SECONDS = 5
+KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+"""A server that vanished without a word is noticed in half a minute (libpq's names)."""
+SESSION = {
+    "timezone": "UTC",
+    "statement_timeout": STATEMENT_SECONDS * 1000,
+    "idle_in_transaction_session_timeout": STATEMENT_SECONDS * 1000,  # a stopped worker must not keep its locks
+    "tcp_keepalives_idle": 30,  # nor one that vanished
+    "tcp_keepalives_interval": 10,
+    "tcp_keepalives_count": 3,
+}
 READ_ONLY = "notify_read_only"
 GIVEN_UP = frozenset({"40001", "40P01", "55P03", "57014", "25P03", "25006"})  # deadlock, time-outs, a standby
 AWAY = ("08", "53", "57P")  # connection trouble, no resources, shutting down; a deadlock or a time-out is an answer
@@ -236,7 +246,8 @@ def _postgresql(url: sa.URL, connections: int) -> sa.Engine:
         hide_parameters=True,
         connect_args={
             "connect_timeout": CONNECT_SECONDS,
-            "options": f"-c statement_timeout={STATEMENT_SECONDS * 1000} -c timezone=UTC",
+            **KEEPALIVE,
+            "options": " ".join(f"-c {name}={value}" for name, value in SESSION.items()),
         },
         **pool.of(connections),
     )

@@ -11,6 +11,8 @@ from notify.store.engine import upsert
 from notify.store.tables import schedule_claims, workers
 from notify.store.tenants import DEFAULT_ID
 
+CLOCK_SET_BACK = 60_000  # ms: a slot that lies so far ahead was claimed before the clock was set back
+
 
 def claim_slot(connection: sa.Connection, name: str, slot: int, now: datetime) -> bool:
     """Whether this tick is the first to come for its slot. Two beats are harmless: the second comes too late."""
@@ -19,7 +21,10 @@ def claim_slot(connection: sa.Connection, name: str, slot: int, now: datetime) -
         insert.on_conflict_do_update(
             index_elements=["name"],
             set_={"slot": insert.excluded.slot, "claimed_at": insert.excluded.claimed_at},
-            where=schedule_claims.c.slot < insert.excluded.slot,
+            where=sa.or_(
+                schedule_claims.c.slot < insert.excluded.slot,
+                schedule_claims.c.slot > insert.excluded.slot + CLOCK_SET_BACK,
+            ),
         ).returning(schedule_claims.c.name),
         {"name": name, "tenant_id": DEFAULT_ID, "slot": slot, "claimed_at": now},
     )

@@ -20,6 +20,7 @@ from notify.store.tenants import DEFAULT_ID, DEFAULT_KEY
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = 0x6E6F74696679  # "notify": two processes that migrate PostgreSQL at once go one after the other
+LOCK_SECONDS = 10
 
 
 def current(store: Store) -> str | None:
@@ -72,6 +73,9 @@ def _move(store: Store, move: Callable[[Config, str], None], revision: str) -> N
     with store.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+            # a large table takes its time; but those who wait for its lock must not wait behind us for long
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
         try:
             move(_config(connection), revision)
         except CommandError as error:

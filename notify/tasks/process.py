@@ -73,12 +73,12 @@ def _farewell() -> None:
 def _live(queues: str) -> None:
     app = current()
     while True:
+        _recycle_in_need(app.settings.worker_memory_mb)  # first: it must not wait for a database that does not answer
         try:
             with app.store.begin() as connection:
                 presence.heartbeat(connection, worker.name, queues, app.clock.now())
-        except NotifyError as error:
+        except Exception as error:  # nobody would start this thread again
             emit("heartbeat.failed", error=str(error))
-        _recycle_in_need(app.settings.worker_memory_mb)
         if _gone.wait(HEARTBEAT_SECONDS):
             return
 

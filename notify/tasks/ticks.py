@@ -13,6 +13,8 @@ from notify.delivery import relay, sweep, tick
 from notify.errors import InvalidSettings, did_you_mean
 from notify.intake import fan_out
 
+EXPIRES_SECONDS = 60.0  # of a tick that nobody fetches; its slot keeps late ones harmless, and clocks differ
+
 TICKS = {
     "notify.relay": ("relay", relay),
     "notify.fan_out": ("fan_out", fan_out.run),
@@ -60,5 +62,5 @@ def _entry(source: Path, name: str, entry: Any) -> dict[str, Any]:
         "task": task,
         "schedule": timedelta(seconds=every),
         "args": (float(every),),
-        "options": {"queue": SYSTEM, "expires": float(every)},
+        "options": {"queue": SYSTEM, "expires": max(EXPIRES_SECONDS, float(every))},
     }

@@ -959,3 +959,43 @@ def test_what_waits_for_its_next_try_is_not_lost_when_its_batch_is_halved(
         clock.move(timedelta(days=2))
         drain(app)
     assert states(app) == {"sent": 4}
+
+
+def test_the_last_one_of_a_batch_is_not_poison_because_the_others_went_out(
+    at: Callable[..., App], clock: MovableClock, mailbox: Mailbox
+) -> None:
+    app = at()
+    send(app, *people(3))
+    batch = only_batch(app)
+    for handed_over in (3, 0, 0):
+        lease = claim(app, batch.id, "unlucky")
+        assert lease is not None
+        for one in lease.work[:handed_over]:
+            lease.journal.enter(one.id)
+        assert lease.journal.safe()
+        clock.move(timedelta(seconds=31))
+    drain(app)
+    drain(app)
+    assert (states(app), mailbox.count) == ({"sent": 3}, 1)
+
+
+def test_one_lease_that_cannot_be_renewed_leaves_the_others_their_keeper(
+    at: Callable[..., App], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    still = at(lease_seconds=1.0)
+    app = App(still.settings, still.store, still.channels, still.kinds, still.redis, SystemClock(), still.publish)
+    send(app)
+    worker, renewed = Worker("test"), threading.Event()
+    lease = claim(app, only_batch(app).id, worker.name)
+    assert lease is not None
+    answers = iter([RuntimeError("out of the blue")])
+
+    def renew(*_: object) -> bool:
+        if error := next(answers, None):
+            raise error
+        renewed.set()
+        return True
+
+    monkeypatch.setattr(batches, "renew", renew)
+    with worker.holding(app, lease):
+        assert renewed.wait(10)

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 import notify
+from notify import telemetry
 from notify.app import App, using
 from notify.delivery import status
 from notify.errors import IdempotencyConflict, InvalidRecipient
@@ -252,11 +253,14 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def test_a_slice_that_fails_leaves_nothing_behind(app: App, roster: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    sent = notify.send_many("hello", notify.everyone())
+    sent, heard = notify.send_many("hello", notify.everyone()), list[Any]()
     with monkeypatch.context() as broken:
         broken.setattr(fan_outs, "advance", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            fan_out.run(app)
+        with telemetry.subscribed(lambda event, facts: heard.append((event, facts))):
+            assert fan_out.run(app) == 0, "it keeps nobody else waiting"
+    assert [facts["problem"] for event, facts in heard if event == "fan_out.stuck"] == [
+        "ZeroDivisionError: division by zero"
+    ]
     assert (fates(app, sent.id), batch_sizes(app)) == ({}, [])
     assert fan_out.run(app) == PEOPLE
 

@@ -145,3 +145,33 @@ def test_what_was_begun_on_two_lines_is_in_doubt_twice_when_the_worker_dies(
     assert entries is not None
     one, two, three, *_ = sorted(rows)
     assert entries == Entries(frozenset({two}), frozenset({one, three}))
+
+
+def test_a_refusal_that_cannot_be_written_stays_the_last_of_its_line(
+    mailout: Callable[[Script, int], App], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its message would count as accepted, should the database stay away until another takes the batch over."""
+
+    def script(envelopes: Iterator[Envelope], watch: Watch) -> Iterator[Outcome]:
+        one, two = next(envelopes), next(envelopes)
+        watch.begin(one, 0)
+        assert watch.may_go_on()
+        yield one, Rejected("recipient_rejected", scope="address")
+        watch.begin(two, 0)
+        assert not watch.may_go_on()
+
+    def away(*_: Any) -> bool:
+        raise Unreachable("the database does not answer")
+
+    sealed: list[Entries | None] = []
+
+    def look(journal: Journal) -> None:
+        sealed.append(journal.seal())
+
+    app = mailout(script, 3)
+    monkeypatch.setattr(batches, "renew", away)
+    monkeypatch.setattr(Journal, "close", look)
+    assert result(app) == {"dead": 1, "handed_back": 2}
+    with app.store.read() as connection:
+        first = min(one.message.id for one in messages.listing(connection, DEFAULT_ID))
+    assert sealed == [Entries(frozenset(), frozenset({first}))]

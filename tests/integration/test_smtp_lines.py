@@ -230,3 +230,13 @@ def test_a_line_that_was_opened_for_nothing_is_kept(server: Server) -> None:
                 pass
         stack.enter_context(provider.open())
         assert server.connections == 1
+
+
+def test_whoever_waits_too_long_for_a_line_is_told(server: Server) -> None:
+    with (
+        closing(smtp(f"{server.url}&connections=1")) as provider,
+        provider.open(),
+        pytest.raises(Transient) as raised,
+    ):
+        provider.pool.borrow(patience=0.05)
+    assert raised.value.reason == "connections_busy"

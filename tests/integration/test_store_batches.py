@@ -247,6 +247,16 @@ def test_the_next_slot_is_free_and_an_earlier_one_is_over(store: Store) -> None:
         assert presence.ticks(connection) == {"relay": NOW + 3 * SECOND, "sweep": NOW}
 
 
+def test_a_clock_that_was_set_back_stops_no_tick(store: Store) -> None:
+    hour, minute = 3_600_000, 60_000
+    with store.begin() as connection:
+        claimed = [
+            presence.claim_slot(connection, "relay", slot, NOW)
+            for slot in (2 * hour, 2 * hour - minute, hour, hour, hour + 1000)
+        ]
+    assert claimed == [True, False, True, False, True]
+
+
 def test_a_worker_is_alive_from_its_first_heartbeat_to_its_farewell(store: Store) -> None:
     with store.begin() as connection:
         presence.heartbeat(connection, "one", "email.bulk", NOW)

@@ -89,6 +89,10 @@ class Dialogue:
             step, self.unwritten = self._unsaid.popleft()
             self._awaited.append(step)
 
+    def exposed(self) -> None:
+        """Octets of what is unwritten may be on their way, and nobody can tell how many."""
+        self._body_touched |= bool(self._body_left)
+
     def wrote(self, count: int) -> None:
         """So many octets of `unwritten` are on their way."""
         if self._body_left:

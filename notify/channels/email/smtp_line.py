@@ -58,6 +58,11 @@ class Line:
         """The socket's file descriptor."""
         return self._socket.fileno()
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether a `send` that took nothing may have sent something all the same: TLS does not tell."""
+        return isinstance(self._socket, ssl.SSLSocket)
+
     def send(self, octets: bytes | memoryview) -> int:
         """How many octets of these were taken; 0 while there is no room."""
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import selectors
 import socket
 import threading
@@ -57,10 +58,17 @@ class Pool:
         if enough and not self.enough:
             self._enough_until = self._clock() + ENOUGH_SECONDS
 
-    def borrow(self) -> Line:
-        """A line; waits while all that may be open are borrowed. Raises `Transient` or `Misconfigured`."""
+    def borrow(self, patience: float = math.inf) -> Line:
+        """A line; waits while all that may be open are borrowed. Raises `Transient` or `Misconfigured`.
+
+        After so many seconds of waiting it is `Transient`, too.
+        """
+        deadline = self._clock() + patience
         while True:
-            line = self._kept_or_room(wait=True)
+            try:
+                line = self._kept_or_room(deadline)
+            except _NoRoom:
+                raise Transient("connections_busy", "all connections that may be open are in use") from None
             if line is not None:
                 return line
             try:
@@ -76,7 +84,7 @@ class Pool:
         False, and no call, when there may be no more.
         """
         try:
-            line = self._kept_or_room(wait=False)
+            line = self._kept_or_room(-math.inf)
         except _NoRoom:
             return False
         if line is not None:
@@ -122,8 +130,8 @@ class Pool:
         finally:
             land(line)
 
-    def _kept_or_room(self, *, wait: bool) -> Line | None:
-        """A kept line that is fresh, or None and the right to dial one. Raises `_NoRoom` instead of waiting."""
+    def _kept_or_room(self, deadline: float) -> Line | None:
+        """A kept line that is fresh, or None and the right to dial one. Raises `_NoRoom` after the deadline."""
         with self._changed:
             while True:
                 while self._kept:  # the freshest first, so that those not needed grow old
@@ -136,9 +144,10 @@ class Pool:
                 if self._open < self._limit():
                     self._open += 1
                     return None
-                if not wait:
+                left = deadline - self._clock()
+                if left <= 0:
                     raise _NoRoom
-                self._changed.wait(REFUSED_SECONDS)  # after which a lowered ceiling is lifted
+                self._changed.wait(min(left, REFUSED_SECONDS))  # after which a lowered ceiling is lifted
 
     def _dialled(self) -> Line:
         try:

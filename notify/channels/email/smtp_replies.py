@@ -82,7 +82,7 @@ PROTOCOL_ERRORS = frozenset({500, 502, 503, 504, 552})
 
 def said(code: int, text: bytes) -> str:
     """The reply as it was given: code and text."""
-    return f"{code} {text.decode('utf-8', 'replace')}".strip()
+    return f"{code} {text.decode('utf-8', 'replace')}".replace("\0", "\ufffd").strip()  # PostgreSQL takes no NUL
 
 
 def receipt(code: int, text: bytes) -> Receipt:

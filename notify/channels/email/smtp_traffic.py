@@ -202,6 +202,8 @@ class Traffic:
 
     def _write(self, talk: _Talk) -> None:
         dialogue, line = talk.dialogue, talk.line
+        if line.encrypted:
+            dialogue.exposed()
         try:
             while dialogue.unwritten and (count := line.send(dialogue.unwritten)):
                 dialogue.wrote(count)
@@ -231,7 +233,7 @@ class Traffic:
         if missing <= 0 or self._stopped:
             return
         if not self._talks and not self._landing.expected and (self._letters or self._fetch()):
-            self._join(self._pool.borrow())
+            self._join(self._pool.borrow(self._patience))
             missing -= 1
         for _ in range(missing):
             if len(self._letters) <= self._landing.expected and not self._fetch():

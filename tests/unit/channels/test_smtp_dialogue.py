@@ -149,3 +149,12 @@ def test_an_answer_too_many_takes_a_refusal_back() -> None:
     assert dialogue.stray is not None
     assert dialogue.stray[0] is riding
     assert type(dialogue.stray[1]) is Transient
+
+
+def test_a_body_that_may_be_on_its_way_under_tls_is_in_doubt_when_the_line_breaks() -> None:
+    plain, encrypted = begun(written=0), begun(written=0)
+    encrypted.exposed()
+    for dialogue in (plain, encrypted):
+        dialogue.break_off(ConnectionResetError())
+    assert isinstance(outcome(plain), Transient)
+    assert isinstance(outcome(encrypted), Uncertain)

@@ -125,3 +125,7 @@ def test_the_queue_id_is_read_where_it_is_named(reply: str, provider_id: str | N
 
 def test_a_reply_in_no_known_encoding_is_still_text() -> None:
     assert refusal(Step.RCPT, 550, b"caf\xe9").response == "550 caf\ufffd"
+
+
+def test_a_reply_with_a_nul_can_be_stored() -> None:
+    assert receipt(250, b"ok\0 queued as 7E57\0").response == "250 ok\ufffd queued as 7E57\ufffd"
