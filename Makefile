@@ -39,7 +39,7 @@ check: $(READY) ## Lint, format, types, import rules, kinds, generated files
 bench: $(READY) ## Measure the product on this machine, beside yardsticks of the same run: ten minutes
 	$(BIN)/python -m benchmarks
 
-chaos: $(READY) ## Kill, stop, cut and empty everything, a million mails long: what is lost, what came twice
+chaos: $(READY) ## Kill, cut and empty everything, a million mails long (needs rabbitmq-server): what is lost, what came twice
 	$(BIN)/python -m tests.chaos
 	$(BIN)/python -m pytest -m chaos
 

@@ -1,7 +1,7 @@
 """beat's timetable: plain data, read by notify/tasks. Point NOTIFY_BEAT_SCHEDULE at a copy to change it.
 
 Each tick is a Celery task; `every` is in seconds. A tick claims its slot in the database, so two beats are harmless,
-and a tick that nobody fetches before the next one is due is dropped.
+and a tick that nobody fetches for a minute, or until the next one is due, is dropped.
 """
 
 SCHEDULE = {

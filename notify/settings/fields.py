@@ -105,9 +105,17 @@ class Settings(BaseSettings):
     retry_cap_seconds: float = Field(
         3600.0, gt=0, le=7 * DAY, description="No retry waits longer, unless the provider asks for it."
     )
-    worker_concurrency: int = Field(4, ge=1, le=1000, description="Threads per worker process.")
+    worker_concurrency: int = Field(
+        4,
+        ge=1,
+        le=1000,
+        description="Threads per worker process; every process may open twice as many database connections, and two.",
+    )
     stuck_seconds: float = Field(
-        120.0, gt=0, le=DAY, description="A worker that one message keeps longer than this gives its batch up."
+        120.0,
+        gt=0,
+        le=DAY,
+        description="A worker that one message keeps longer gives its batch up, and stops to be started again.",
     )
     worker_memory_mb: int | None = Field(
         None,
