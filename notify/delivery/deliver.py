@@ -15,6 +15,7 @@ from notify.delivery.poison import LastTry
 from notify.delivery.worker import Worker
 from notify.errors import Unreachable
 from notify.model import Batch
+from notify.store import batches
 from notify.telemetry import bind, emit
 
 RETRY_SETTLING_SECONDS = 1.0
@@ -60,7 +61,15 @@ def _carry(app: App, lease: Lease | None, worker: Worker) -> dict[str, int] | No
     emit("batch.settled", epoch=lease.batch.epoch, **counts)
     if whole:
         ring(app, rest)
+    else:
+        _leave_to_the_relay(app, rest)
     return counts
+
+
+def _leave_to_the_relay(app: App, rest: list[Batch]) -> None:
+    """Journal or database failed us a moment ago: the next tick rings for these, not we at once, nor a minute later."""
+    with suppress(Unreachable), app.store.begin() as connection:
+        batches.mark_published(connection, rest, None)
 
 
 def _settle(app: App, lease: Lease, ledger: Ledger) -> list[Batch]:

@@ -107,9 +107,12 @@ def main(ctx: click.Context, only: Sequence[str], scale: float, short: bool) -> 
         played.append(one)
     remove_template()
     console.print(table(played))
-    if not (only or short):
-        found = [report.figures(one.scenario, one.stage, one.problems) for one in played]
-        report.keep(found, scale=scale, seconds=sum(one.seconds for one in played))
+    found = [report.figures(one.scenario, one.stage, one.problems) for one in played]
+    if not short:
+        if only:
+            report.replace(found)
+        else:
+            report.keep(found, scale=scale, seconds=sum(one.seconds for one in played))
         console.print(f"Kept in {report.REPORT} and {report.PAGE}")
     ctx.exit(int(any(one.problems for one in played)))
 

@@ -795,6 +795,8 @@ def test_what_is_handed_back_for_want_of_a_journal_is_not_rung_for_at_once(
     monkeypatch.setattr(Journal, "safe", lambda _: False)
     assert deliver(app, only_batch(app).id, Worker("test")) == {"handed_back": 2}
     assert rung == []
+    assert relay(app) == 1, "but at the next tick"
+    assert len(rung) == 1
 
 
 def test_a_failure_whose_commit_got_no_answer_is_not_written_twice(

@@ -28,6 +28,7 @@ def redis_killed(stage: Stage) -> None:
                 house.valkey.crash()
                 time.sleep(1)  # what a container runtime takes
                 house.valkey.start()
+                time.sleep(stage.of(0, 15))  # else the next outage holds up what this one did
 
 
 @scenario("7", "FLUSHALL of Redis in the middle of a mailout", within=90)
