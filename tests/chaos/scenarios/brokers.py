@@ -12,6 +12,7 @@ from tests.rabbitmq import RabbitMQ
 PAIR = ("worker-1", "worker-2")
 PUBLISHERS_FAIL_WITHIN = 30.0
 CONSUMERS_BACK_WITHIN = 60.0
+PAUSE_SECONDS = 80.0  # so that what a flush holds up is not held up by the next one, too
 
 
 @scenario("6", "kill -9 of Redis, with its append-only file", within=90)
@@ -33,7 +34,6 @@ def redis_killed(stage: Stage) -> None:
 
 @scenario("7", "FLUSHALL of Redis in the middle of a mailout", within=90)
 def redis_emptied(stage: Stage) -> None:
-    pauses = stage.of(0, 80)  # so that what a flush holds up is not held up by the next one, too
     with stage.house(batch_size=500 if stage.long else 100) as house:
         for name in PAIR:
             house.worker(name)
@@ -44,7 +44,7 @@ def redis_emptied(stage: Stage) -> None:
                 house.wait_for_arrivals(300, feed)
                 house.outage()
                 house.valkey.client.flushall()
-                time.sleep(pauses if stage.long else 0)
+                time.sleep(PAUSE_SECONDS if stage.long else 0)
 
 
 @scenario("8", "a half-open link to Redis", within=90)
