@@ -100,22 +100,25 @@ class Smtp:
 
     def transmit(self, mail: bytes, following: Row | None) -> str:
         """Send the body of the message announced, and the envelope of the one after it; returns the server's word."""
-        body = mail.replace(b"\n.", b"\n..") + b".\r\n"  # a soft line break may fall before a full stop
-        self._socket.sendall(body if following is None else body + _envelope(following))
-        return self._expect(b"250").decode()
+        if b"\n." in mail:  # a soft line break may fall before a full stop
+            mail = mail.replace(b"\n.", b"\n..")
+        envelope = b"" if following is None else _envelope(following)
+        self._socket.sendall(b"%b.\r\n%b" % (mail, envelope))
+        return self._expect(b"250").decode().rstrip()
 
     def go_ahead(self) -> None:
         """Wait until the body may be sent."""
-        for code in (b"250", b"250", b"354"):
-            self._expect(code)
+        self._expect(b"250")
+        self._expect(b"250")
+        self._expect(b"354")
 
     def _expect(self, code: bytes) -> bytes:
         line = self._replies.readline()
-        while line[3:4] == b"-":
+        while line.startswith(b"-", 3):
             line = self._replies.readline()
         if not line.startswith(code):
             raise ConnectionError(f"the SMTP server said {line!r}")
-        return line.rstrip()
+        return line
 
 
 _lines = _Lines()
@@ -128,7 +131,7 @@ def batch(batch_id: int) -> None:
     if not rows:
         return
     smtp, redis, journal = _lines.smtp, _lines.redis, f"yardstick:journal:{batch_id}:{epoch}"
-    date = format_datetime(datetime.now(UTC)).encode()
+    date = format_datetime(datetime.now(UTC))
     accepted = []
     smtp.begin(rows[0])
     for row, following in zip(rows, [*rows[1:], None], strict=True):
@@ -162,7 +165,7 @@ def _claim(batch_id: int) -> tuple[int, list[Row]]:
 
 
 def _settle(batch_id: int, epoch: int, accepted: Sequence[tuple[UUID, str]]) -> None:
-    database, now = _lines.database, datetime.now(UTC)
+    database, now = _lines.database, datetime.now(UTC).isoformat()  # text: it is written for each row
     with database.transaction():
         held = database.execute(
             "UPDATE yardstick_batches SET state = 'done' WHERE id = %s AND epoch = %s", (batch_id, epoch)
@@ -185,28 +188,20 @@ def _envelope(row: Row) -> bytes:
 
 
 _SKELETON = (
-    b"From: News <%(sender)b>\r\nTo: %(name)b <%(address)b>\r\nSubject: %(subject)b\r\nDate: %(date)b\r\n"
-    b"Message-ID: <%(id)b@example.org>\r\nMIME-Version: 1.0\r\n"
-    b'Content-Type: multipart/alternative;\r\n boundary="=_%(id)b"\r\n\r\n--=_%(id)b\r\n'
-    b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n%(text)b"
-    b"\r\n--=_%(id)b\r\n"
-    b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n%(html)b"
-    b"\r\n--=_%(id)b--\r\n"
+    f"From: News <{SENDER}>\r\nTo: %s <%s>\r\nSubject: %s\r\nDate: %s\r\n"
+    "Message-ID: <%s@example.org>\r\nMIME-Version: 1.0\r\n"
+    'Content-Type: multipart/alternative;\r\n boundary="=_b"\r\n\r\n--=_b\r\n'  # no quoted-printable holds =_
+    "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
 )
+_BETWEEN = b"\r\n--=_b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+_END = b"\r\n--=_b--\r\n"
 
 
-def _compose(row: Row, date: bytes) -> bytes:
+def _compose(row: Row, date: str) -> bytes:
     context = _context(row)
-    return _SKELETON % {
-        b"sender": SENDER.encode(),
-        b"name": row.name.encode(),
-        b"address": row.address.encode(),
-        b"subject": _subject(row).encode(),
-        b"date": date,
-        b"id": str(row.id).encode(),
-        b"text": _quoted(_text.render(context)),
-        b"html": _quoted(_html.render(context)),
-    }
+    head = _SKELETON % (row.name, row.address, _subject(row), date, row.id)
+    text, html = _quoted(_text.render(context)), _quoted(_html.render(context))
+    return b"".join((head.encode(), text, _BETWEEN, html, _END))
 
 
 def _subject(row: Row) -> str:
