@@ -18,7 +18,7 @@ import click
 from rich.console import Console
 from uuid_utils.compat import uuid7
 
-from benchmarks import newsletter, report
+from benchmarks import newsletter, product, report
 from benchmarks.services import temporary_folder
 from notify.app import shipped
 from notify.channels.email import letter
@@ -36,7 +36,7 @@ def measure(repeats: int = 500) -> list[dict[str, Any]]:
     with temporary_folder() as folder:
         own = newsletter.write_kind(folder, Lane.BULK)
         catalogue = Catalogue([folder, shipped("templates")])
-        settings = load(env_file=None, unsubscribe_url="https://app.example.org/unsubscribe")
+        settings = load(env_file=None, unsubscribe_url=product.UNSUBSCRIBE_URL)
         return [_kind(catalogue.get(name), settings, repeats) for name in [*shipped_kinds(), own]]
 
 

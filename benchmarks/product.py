@@ -26,6 +26,7 @@ from notify.store.tables import attempts, batches, messages
 from notify.store.tenants import DEFAULT_ID
 
 SLICE = 10_000  # recipients per call of send_many()
+UNSUBSCRIBE_URL = "https://app.example.org/unsubscribe"  # so that every mail carries its token
 
 
 @contextmanager
@@ -41,6 +42,7 @@ def installed(
         database_url=database_url,
         redis_url=f"unix://{socket}",
         templates_dir=folder / "templates",
+        unsubscribe_url=UNSUBSCRIBE_URL,
         **({"email_providers": provider} if provider else {}),
     )
     app = open_app(settings)
@@ -149,6 +151,7 @@ def _environment(settings: Settings, provider: str) -> dict[str, str]:
         "NOTIFY_REDIS_URL": settings.redis,
         "NOTIFY_DATA_DIR": str(settings.data_dir),
         "NOTIFY_TEMPLATES_DIR": str(settings.templates_dir),
+        "NOTIFY_UNSUBSCRIBE_URL": UNSUBSCRIBE_URL,
         "NOTIFY_EMAIL_PROVIDERS": provider,
     }
 
