@@ -12,7 +12,7 @@ from tests.processes import until
 COMMIT = b"COMMIT"
 
 
-@scenario("10", "PostgreSQL crashes and restarts while a worker commits", within=90)
+@scenario("10", "PostgreSQL crashes and restarts while a worker commits")
 def crash_at_commit(stage: Stage) -> None:
     chance = random.Random(10)
     with stage.house(through=("database",), batch_size=100) as house:
