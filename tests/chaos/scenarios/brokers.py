@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from notify.store import presence
@@ -13,6 +13,7 @@ from tests.chaos.stage import Stage, scenario
 from tests.processes import until
 from tests.rabbitmq import RabbitMQ
 
+NEVER = datetime.min.replace(tzinfo=UTC)
 PAIR = ("worker-1", "worker-2")
 PUBLISHERS_FAIL_WITHIN = 30.0
 CONSUMERS_BACK_WITHIN = 60.0
@@ -77,7 +78,7 @@ def redis_half_open(stage: Stage) -> None:
 def ticked(house: House) -> datetime:
     """When a worker last fetched a tick of the relay: a sign that it listens to the broker."""
     with house.store.read() as connection:
-        return presence.ticks(connection)["relay"]
+        return presence.ticks(connection).get("relay", NEVER)
 
 
 @scenario("9", "kill -9 of RabbitMQ, with publisher confirms", within=90)
