@@ -49,7 +49,7 @@ def provider_trouble(stage: Stage) -> None:
         refused_for_good(stage, house, count)
         refused_for_a_while(stage, house, count)
         not_there(stage, house, count)
-        silent(stage, house, count)
+        silent(stage, house, stage.of(300, 2_000))  # without a breaker each batch finds out for itself, by time-outs
     resent = house.finding.duplicates - house.finding.in_doubt
     stage.require(resent <= 0, f"{house.finding.duplicates} duplicates, {house.finding.in_doubt} in doubt")
 
