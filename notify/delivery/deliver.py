@@ -29,15 +29,12 @@ def deliver(app: App, batch_id: UUID, worker: Worker) -> dict[str, int] | None:
     """
     with bind(batch=batch_id):
         try:
-            lease = claim(app, batch_id, worker.name, alone=False)
+            with worker.among_others():
+                return _carry(app, claim(app, batch_id, worker.name, alone=False), worker)
         except LastTry:
-            if not worker.alone.acquire(timeout=WAIT_ALONE_SECONDS):
-                return None  # this thread is needed elsewhere: the relay rings again
-            try:
-                return _carry(app, claim(app, batch_id, worker.name), worker)
-            finally:
-                worker.alone.release()
-        return _carry(app, lease, worker)
+            with worker.alone(WAIT_ALONE_SECONDS) as alone:
+                # else this thread is needed elsewhere, and the relay rings again
+                return _carry(app, claim(app, batch_id, worker.name), worker) if alone else None
 
 
 def _carry(app: App, lease: Lease | None, worker: Worker) -> dict[str, int] | None:

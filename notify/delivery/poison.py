@@ -15,9 +15,9 @@ CLAIMS = 3  # so many in vain: its workers died, or gave it up
 
 
 class LastTry(Exception):
-    """A batch that failed its workers twice is tried a last time, and no other such batch beside it in the process.
+    """A batch that failed its workers twice is tried a last time, and no other batch beside it in the process.
 
-    A process has several batches in hand, and one of them takes all of them down with it.
+    A process has several batches in hand, and one of them takes all of them down with it: so far it may be innocent.
     """
 
 

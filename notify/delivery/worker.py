@@ -24,10 +24,43 @@ class Worker:
     def __init__(self, name: str) -> None:
         self.name = name
         self.stopping = threading.Event()
-        self.alone = threading.Lock()  # one batch at a time has its last try in this process
+        self._others = 0  # batches under way that are not having their last try
+        self._alone = False
+        self._room = threading.Condition()
         self._held: dict[Lease, App] = {}
         self._lock = threading.Lock()
         self._keeper: threading.Thread | None = None
+
+    @contextmanager
+    def among_others(self) -> Iterator[None]:
+        """Deliver a batch beside others. Waits while one has its last try: it might take the process down with it."""
+        with self._room:
+            self._room.wait_for(lambda: not self._alone)
+            self._others += 1
+        try:
+            yield
+        finally:
+            with self._room:
+                self._others -= 1
+                self._room.notify_all()
+
+    @contextmanager
+    def alone(self, patience: float) -> Iterator[bool]:
+        """Deliver a batch while no other is under way in this process; False when that cannot be in so many seconds."""
+        with self._room:
+            mine = self._room.wait_for(lambda: not self._alone, patience)
+            if mine:
+                self._alone = True
+                mine = self._room.wait_for(lambda: not self._others, patience)
+                self._alone = mine
+                self._room.notify_all()
+        try:
+            yield mine
+        finally:
+            if mine:
+                with self._room:
+                    self._alone = False
+                    self._room.notify_all()
 
     @contextmanager
     def holding(self, app: App, lease: Lease) -> Iterator[None]:

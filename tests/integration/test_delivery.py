@@ -921,7 +921,7 @@ def test_some_recipients_may_bring_data_of_their_own_and_others_not(app: App, ma
     assert "shared" in told["u0"]
 
 
-def test_a_batch_has_its_last_try_alone_among_those_that_failed_their_workers(
+def test_a_batch_has_its_last_try_alone_in_its_process(
     at: Callable[..., App], clock: MovableClock, mailbox: Mailbox
 ) -> None:
     app, worker = at(), Worker("test")
@@ -929,16 +929,20 @@ def test_a_batch_has_its_last_try_alone_among_those_that_failed_their_workers(
     batch = only_batch(app)
     for _ in range(2):
         assert crash_once(app, batch.id, clock)
-    with ThreadPoolExecutor(1) as other, worker.alone:
-        tried = other.submit(deliver, app, batch.id, worker)
-        assert wait([tried], timeout=1).not_done, "another has its last try"
-        with app.store.begin() as connection:
-            [waiting] = batches.due(connection, clock.now(), unclaimed_since=clock.now(), limit=1)
-        assert waiting.epoch == 2
-        assert mailbox.count == 0
-        worker.alone.release()
+    with ThreadPoolExecutor(2) as threads:
+        with worker.among_others():
+            tried = threads.submit(deliver, app, batch.id, worker)
+            assert wait([tried], timeout=1).not_done, "another batch is under way"
+            with app.store.begin() as connection:
+                [waiting] = batches.due(connection, clock.now(), unclaimed_since=clock.now(), limit=1)
+            assert (waiting.epoch, mailbox.count) == (2, 0)
         assert tried.result(10) == {"sent": 1}
-        worker.alone.acquire()
+        with worker.alone(1) as alone, worker.alone(0.05) as second:
+            assert (alone, second) == (True, False)
+            entered = threading.Event()
+            threads.submit(lambda: worker.among_others().__enter__() or entered.set())  # type: ignore[func-returns-value]
+            assert not entered.wait(0.2), "nothing begins beside a last try"
+        assert entered.wait(10)
 
 
 def test_what_waits_for_its_next_try_is_not_lost_when_its_batch_is_halved(
