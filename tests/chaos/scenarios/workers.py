@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
+from typing import Any
 
 from notify.model import OnDoubt
 from tests.chaos import evidence
@@ -88,7 +89,7 @@ def poison(stage: Stage) -> None:
         {"abort": 16, "memory": 16, "hang:300": 2} if stage.long else {"abort": 4}
     )  # a hang costs half a minute each
     for way, size in sizes.items():
-        quick = {"lease_seconds": 1.0, "republish_seconds": 2.0, "stuck_seconds": 5.0}
+        quick: dict[str, Any] = {"lease_seconds": 1.0, "republish_seconds": 2.0, "stuck_seconds": 5.0}
         with stage.house(batch_size=size, bounded=False, **quick) as house:
             house.values["failpoints"] = f"render[u5]={way}"
             house.worker("worker")
