@@ -24,7 +24,11 @@ def test_the_page_tells_of_every_scenario() -> None:
 
 
 def test_the_report_holds_the_counts_of_each_scenario_under_its_name() -> None:
-    for one in json.loads(REPORT.read_text(encoding="utf-8"))["scenarios"]:
+    found = json.loads(REPORT.read_text(encoding="utf-8"))["scenarios"]
+    assert [one["id"] for one in found] == sorted(SCENARIOS, key=int)
+    assert sum(one["accepted"] for one in found) >= 1_000_000
+    assert sum(one["lost"] + one["unexpected"] for one in found) == 0
+    for one in found:
         assert tuple(one) == FIELDS
         assert one["name"] == SCENARIOS[one["id"]].name
 
