@@ -26,7 +26,7 @@ from notify.model import Lane
 WORKERS = 2
 WARM_UP_SECONDS, SECONDS = 4.0, 6.0
 PATIENCE_SECONDS = 60.0
-SERIES = (1, 4, 16, 64)
+SERIES = (1, 4, 16, 64, 128)
 
 
 def measure(

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -60,25 +59,21 @@ def measure(recipients: int, *, database: str = "postgresql") -> dict[str, Any]:
     }
 
 
-def _plan(app: App, count: int) -> tuple[float, float, float]:
+def _plan(app: App, count: int) -> tuple[float, float, float | None]:
     """Seconds on the clock, seconds of this process's CPU, and MB that it grew by after its first slice."""
     notification = notify.send_many(newsletter.kind_of(Lane.BULK), notify.everyone(), newsletter.DATA, key="everyone")
-    before = None
+    before = after = None
     began, cpu = time.perf_counter(), time.process_time()
     while fan_out.run(app, seconds=0):  # one slice at a time
-        before = before or _resident_mb()
+        after = machine.megabytes(os.getpid())
+        before = before or after
     took, cpu = time.perf_counter() - began, time.process_time() - cpu
-    grown = _resident_mb() - (before or 0.0)
+    grown = None if after is None or before is None else round(after - before, 1)
     with app.store.read() as connection:
         made = notifications.counts(connection, notification.id)
     if made != {"queued": count}:
         raise Failed(f"{count} recipients, but the messages are {made}")
-    return took, cpu, round(grown, 1)
-
-
-def _resident_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1_000_000
+    return took, cpu, grown
 
 
 def _copy(dsn: str, count: int) -> None:

@@ -65,7 +65,6 @@ REDIS_TRANSPORT = {
 AT_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 """A bell that nobody hears must not keep send() waiting: the relay rings again."""
 
-
 RABBITMQ = frozenset({"amqp", "amqps", "pyamqp"})
 RABBITMQ_TRANSPORT = {"confirm_publish": True}
 QUORUM = {"x-queue-type": "quorum", "x-delivery-limit": 5}

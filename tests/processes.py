@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from notify.settings import Settings
@@ -52,6 +52,16 @@ def notify_process(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def tcp_connections(pid: int) -> int:
+    """How many TCP connections this process has."""
+    inodes = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            inodes.add(os.readlink(descriptor).removeprefix("socket:[").removesuffix("]"))
+    table = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+    return sum(line.split()[9] in inodes for line in table)
 
 
 def until(true: Callable[[], object], seconds: float, what: str, *, every: float = 0.05) -> None:

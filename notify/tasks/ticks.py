@@ -15,11 +15,7 @@ from notify.intake import fan_out
 
 EXPIRES_SECONDS = 60.0  # of a tick that nobody fetches; its slot keeps late ones harmless, and clocks differ
 
-TICKS = {
-    "notify.relay": ("relay", relay),
-    "notify.fan_out": ("fan_out", fan_out.run),
-    "notify.sweep": ("sweep", sweep),
-}
+TICKS = frozenset({"notify.relay", "notify.fan_out", "notify.sweep"})
 
 
 @celery.task(name="notify.relay")

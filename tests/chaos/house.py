@@ -34,7 +34,7 @@ LONGEST_STANDSTILL = 100.0  # without a single mail
 
 
 class House:
-    """PostgreSQL or SQLite, Valkey, an SMTP server, workers and beats; made by `open_house()`."""
+    """PostgreSQL or SQLite, Valkey, an SMTP server, workers and beats; made by `Stage.house()`."""
 
     def __init__(
         self, folder: Path, stack: ExitStack, database: str, through: Iterable[str], values: Mapping[str, Any]

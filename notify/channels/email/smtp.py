@@ -48,7 +48,7 @@ class Smtp:
     connect_timeout: float = 10.0
     ca: Path | None = None
     helo: str | None = None
-    connections: int = 64
+    connections: int = 128
     messages: int = 1000
     pool: Pool = field(init=False, repr=False, compare=False)
 

@@ -12,12 +12,14 @@ from tests.chaos.stage import Stage, scenario
 from tests.processes import until
 
 
-def schedule(house: House, count: int, *, over: float, start: float = 1.0, prefix: str = "later") -> None:
+def schedule(
+    house: House, count: int, *, over: float, start: float = 1.0, prefix: str = "later", kind: str = "hello"
+) -> None:
     """Ask for `count` messages due one after the other, from `start` to `start + over` seconds from now."""
     now = house.app.clock.now()
     for number in range(count):
         due = now + timedelta(seconds=start + over * number / count)
-        house.send(1, key=f"{prefix}-{number}", at=due)
+        house.send(1, key=f"{prefix}-{number}", kind=kind, at=due)
 
 
 def too_early(house: House, by: float = 0.0) -> int:

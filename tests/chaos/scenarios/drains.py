@@ -1,4 +1,8 @@
-"""Deployments: every worker is asked to stop, one after the other, while mail goes out."""
+"""Deployments: every worker is asked to stop, one after the other, while mail goes out.
+
+What must come on time is of a kind in a lane of its own, as the lanes are meant: in the mailout's lane it would wait
+behind the mailout.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ def rolling_restart(stage: Stage) -> None:
                 house.send(stage.of(10, 3_000), key=f"day-{day}", at=house.app.clock.now() + timedelta(days=day))
                 house.postponed += stage.of(10, 3_000)
             with house.feeding(count, ahead=stage.of(1_000, 6_000)) as feed:
-                schedule(house, stage.of(20, 1_000), over=stage.of(3, 90), prefix="soon")
+                schedule(house, stage.of(20, 1_000), over=stage.of(3, 90), prefix="soon", kind="alarm")
                 for _ in range(rounds):
                     for name in workers:
                         restart(stage, house, name)

@@ -47,7 +47,7 @@ def test_every_part_of_an_smtp_url_is_read() -> None:
     assert provider.credentials == ("ada@example.org", "p/w?é")
     assert provider.greeting == "me.test"
     assert smtp("smtp://[::1]:2525").host == "::1"
-    assert (provider.connections, provider.messages) == (64, 1000)
+    assert (provider.connections, provider.messages) == (128, 1000)
     bounded = smtp("smtps://localhost?connections=2&messages=50")
     assert (bounded.connections, bounded.messages) == (2, 50)
 
