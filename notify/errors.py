@@ -99,7 +99,23 @@ class DeliveryError(NotifyError):
 
 
 class Transient(DeliveryError):
-    """Proven not accepted, and worth another try; costs an attempt."""
+    """Proven not accepted, and worth another try; costs an attempt.
+
+    `scope` says whose trouble it is: the provider's, so that another one may carry the message at once and a breaker
+    counts it, or that of this message or its mailbox (full, greylisted), which would be the same elsewhere.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        response: str = "",
+        *,
+        retry_after: float | None = None,
+        line_lost: bool = False,
+        scope: Literal["provider", "message"] = "provider",
+    ) -> None:
+        super().__init__(reason, response, retry_after=retry_after, line_lost=line_lost)
+        self.scope = scope
 
 
 class Throttled(DeliveryError):

@@ -2,8 +2,9 @@
 
 from notify.model.batch import Batch, BatchState
 from notify.model.decision import Decision, Defer, Send, Skip
+from notify.model.failure import AlertState, ReplayState
 from notify.model.fan_out import FanOut, FanOutState
-from notify.model.kind import Channel, Kind, Lane, OnDoubt
+from notify.model.kind import Channel, Kind, Lane, OnDoubt, Retry
 from notify.model.message import TRANSITIONS, Attempt, Message, MessageState, Outcome
 from notify.model.notification import Attachment, Mode, Notification
 from notify.model.recipient import Address, Recipient, Suppression
@@ -11,6 +12,7 @@ from notify.model.recipient import Address, Recipient, Suppression
 __all__ = [
     "TRANSITIONS",
     "Address",
+    "AlertState",
     "Attachment",
     "Attempt",
     "Batch",
@@ -29,6 +31,8 @@ __all__ = [
     "OnDoubt",
     "Outcome",
     "Recipient",
+    "ReplayState",
+    "Retry",
     "Send",
     "Skip",
     "Suppression",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
+
+from notify.settings import Rate
 
 
 class Channel(StrEnum):
@@ -33,6 +37,15 @@ class OnDoubt(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """What a kind says of its retries; what is None follows the settings."""
+
+    attempts: int | None = None
+    base: timedelta | None = None
+    cap: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """A type of notification.
 
@@ -49,3 +62,6 @@ class Kind:
     critical: bool
     version: str
     unsubscribe: bool = False
+    retry: Mapping[Channel, Retry] = field(default_factory=dict)
+    expires: timedelta | None = None  # after the time it was meant to go out, it is worthless
+    recipient_rate: Rate | None = None  # to one recipient; more are delayed

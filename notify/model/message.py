@@ -105,3 +105,4 @@ class Attempt:
     header_id: str | None = None  # the Message-ID header, the same on every attempt
     template_version: str | None = None
     rendered_at: datetime | None = None
+    passed_over: str | None = None  # the providers before this one, and why not they

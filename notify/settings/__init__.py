@@ -5,6 +5,7 @@ by the name of its variable; production refuses the defaults that are only safe 
 """
 
 from notify.settings.fields import DEVELOPMENT_SECRET, PREFIX, Environment, LogFormat, Settings
+from notify.settings.rates import Rate, domain_rates, rate
 from notify.settings.reading import OTHER_NAMES, load, sources
 from notify.settings.redaction import redact
 from notify.settings.rules import time_zones
@@ -15,8 +16,11 @@ __all__ = [
     "PREFIX",
     "Environment",
     "LogFormat",
+    "Rate",
     "Settings",
+    "domain_rates",
     "load",
+    "rate",
     "redact",
     "sources",
     "time_zones",

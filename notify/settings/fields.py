@@ -75,8 +75,25 @@ class Settings(BaseSettings):
     )
     email_providers: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (SecretStr("smtp://127.0.0.1:1025"),),
-        description="E-mail provider URL. It is a list that, in this version, takes one.",
+        description="E-mail provider URLs, separated by commas: a later one carries what those before it cannot.",
     )
+    domain_rates: str | None = Field(
+        None, description="Most mails to a receiving domain, such as gmail.com=20/s,*=50/s; unset: no bound."
+    )
+    recipient_rate: str | None = Field(
+        None, description="Most messages of one kind to one recipient, such as 10/m: more are delayed; unset: no bound."
+    )
+    tenant_rate: str | None = Field(None, description="Most messages of one tenant, such as 200/s; unset: no bound.")
+    breaker_seconds: float = Field(
+        30.0, gt=0, le=HOUR, description="A provider that fails is left alone so long, and longer when it fails again."
+    )
+    alert_sinks: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="URLs that alerts go to besides the log: mailto:, slack://, pagerduty://, https://."
+    )
+    alert_queue_seconds: float = Field(
+        300.0, gt=0, le=DAY, description="Alert when work that is due waits longer than this."
+    )
+    alert_dead: int = Field(100, ge=1, description="Alert when so many messages died within a quarter of an hour.")
     email_from: str = Field("Notify <notify@example.org>", description="The From of every mail: `Name <address>`.")
     email_reply_to: str | None = Field(None, description="The Reply-To of every mail.")
     email_domain: str | None = Field(None, description="Domain of Message-IDs; unset: the domain of the From address.")
@@ -136,7 +153,7 @@ class Settings(BaseSettings):
         None, description="For tests: where a process dies, hangs or fails. Refused in production."
     )
 
-    @field_validator("email_providers", "test_recipients", mode="before")
+    @field_validator("email_providers", "alert_sinks", "test_recipients", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return [part for part in re.split(r"[,\s]+", value) if part] if isinstance(value, str) else value
@@ -144,11 +161,14 @@ class Settings(BaseSettings):
     _unset = field_validator(
         *("database_url", "redis_url", "broker_url", "beat_schedule", "flower_basic_auth", "sentry_dsn"),
         *("email_reply_to", "email_domain", "unsubscribe_url", "failpoints", "worker_memory_mb"),
+        *("domain_rates", "recipient_rate", "tenant_rate"),
         mode="before",
     )(rules.unless_blank)
     _redis = field_validator("redis_url")(rules.redis_url)
     _broker = field_validator("broker_url")(rules.broker_url)
-    _provider = field_validator("email_providers")(rules.one_url)
+    _providers = field_validator("email_providers")(rules.provider_urls)
+    _rates = field_validator("recipient_rate", "tenant_rate")(rules.one_rate)
+    _by_domain = field_validator("domain_rates")(rules.rates_of_domains)
     _mailbox = field_validator("email_from", "email_reply_to")(rules.mailbox)
     _one_click = field_validator("unsubscribe_url")(rules.one_click_url)
     _domain = field_validator("email_domain")(rules.domain)

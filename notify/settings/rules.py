@@ -16,6 +16,7 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import SecretStr
 
 from notify.errors import did_you_mean
+from notify.settings.rates import domain_rates, rate
 
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 NOT_IANA = frozenset({"localtime", "posixrules", "Factory"})  # lie among the zone files, and differ from host to host
@@ -55,17 +56,26 @@ def broker_url(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
-def one_url(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    """A list of providers, as long as only the first would ever be used."""
+def provider_urls(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    """One URL or more. Which schemes there are is known where providers are opened."""
     if not value:
         raise ValueError("is empty; write a provider's URL, such as smtp://user:password@host:587?tls=starttls")
     if not all("://" in url.get_secret_value() for url in value[1:]):
         raise ValueError("a comma or space ends a URL; percent-encode them in user and password, as %2C and %20")
-    if len(value) > 1:
-        raise ValueError(
-            "takes one URL in this version, which would never use the others: failover comes later; "
-            "write only the first, and a comma within it as %2C"
-        )
+    return value
+
+
+def one_rate(value: str | None) -> str | None:
+    """A rate such as 10/m."""
+    if value is not None:
+        rate(value)
+    return value
+
+
+def rates_of_domains(value: str | None) -> str | None:
+    """Rates by domain."""
+    if value is not None:
+        domain_rates(value)
     return value
 
 

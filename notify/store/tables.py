@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from notify.model import BatchState, Channel, FanOutState, Lane, MessageState, Mode, Outcome
+from notify.model import AlertState, BatchState, Channel, FanOutState, Lane, MessageState, Mode, Outcome, ReplayState
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -128,6 +128,7 @@ notifications = sa.Table(
     _text("correlation_id", nullable=True),
     _time("at", nullable=True),
     _time("created_at"),
+    _time("expires_at", nullable=True),
     one_of("mode", Mode),
     sa.UniqueConstraint("tenant_id", "idempotency_key"),
 )
@@ -162,6 +163,9 @@ batches = sa.Table(
     _text("worker", nullable=True),
     _time("created_at"),
     _time("finished_at", nullable=True),
+    _text("reason", nullable=True),  # why it waits as a whole: its messages are not written to
+    _text("rule", nullable=True),
+    sa.Column("as_was", sa.Boolean(create_constraint=False), nullable=False, server_default=sa.false()),
     one_of("channel", Channel),
     one_of("lane", Lane),
     one_of("state", BatchState),
@@ -221,6 +225,7 @@ messages = sa.Table(
     _time("created_at"),
     _time("updated_at"),
     _time("sent_at", nullable=True),
+    sa.Column("forgiven", sa.Integer, nullable=False, server_default="0"),  # attempts before its last replay
     one_of("channel", Channel),
     one_of("state", MessageState),
     sa.UniqueConstraint("notification_id", "recipient_id", "channel"),
@@ -247,6 +252,7 @@ attempts = sa.Table(
     _text("template_version", nullable=True),
     _time("rendered_at", nullable=True),
     _time("at"),
+    _text("passed_over", nullable=True),  # the providers before this one, and why not they
     one_of("outcome", Outcome),
     sa.PrimaryKeyConstraint("message_id", "id"),  # one index serves both: nobody asks for an attempt by its id alone
 )
@@ -265,6 +271,90 @@ suppressions = sa.Table(
     _time("expires_at", nullable=True),
     one_of("channel", Channel),
     sa.UniqueConstraint("tenant_id", "channel", "address", "scope"),
+)
+
+dead_letters = sa.Table(
+    "dead_letters",
+    metadata,
+    _id(),
+    _tenant(),
+    sa.Column("message_id", sa.Uuid, sa.ForeignKey("messages.id", ondelete="CASCADE"), nullable=True),
+    _text("kind", nullable=True),
+    _text("channel", nullable=True),
+    _text("provider", nullable=True),
+    _text("error"),
+    _text("reason"),
+    _text("detail", nullable=True),
+    _text("fingerprint"),
+    _text("payload", nullable=True),  # of a task that could not even run
+    _time("died_at"),
+    sa.UniqueConstraint("message_id"),
+    sa.Index(None, "tenant_id", "died_at"),
+    sa.Index(None, "tenant_id", "fingerprint"),
+)
+
+kept_mails = sa.Table(
+    "kept_mails",
+    metadata,
+    sa.Column(
+        "message_id", sa.Uuid, sa.ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    ),
+    _tenant(),
+    _text("sender"),
+    _text("subject"),
+    _text("template_version"),
+    _time("rendered_at"),
+    sa.Column("content", sa.LargeBinary, nullable=False),  # zlib
+)
+
+replays = sa.Table(
+    "replays",
+    metadata,
+    _id(),
+    _tenant(),
+    _text("actor"),
+    sa.Column("filter", Json, nullable=False),
+    sa.Column("as_was", sa.Boolean(create_constraint=False), nullable=False),
+    _text("state"),
+    _text("cursor"),
+    sa.Column("total", sa.Integer, nullable=False),
+    sa.Column("replayed", sa.Integer, nullable=False),
+    sa.Column("passed_over", sa.Integer, nullable=False),
+    _time("created_at"),
+    _time("updated_at"),
+    one_of("state", ReplayState),
+    sa.Index(
+        "replays_running_idx",
+        "updated_at",
+        sqlite_where=sa.text("state = 'running'"),
+        postgresql_where=sa.text("state = 'running'"),
+    ),
+)
+
+provider_pauses = sa.Table(
+    "provider_pauses",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    _tenant(),
+    _text("digest"),
+    _text("reason"),
+    _text("response", nullable=True),
+    _text("actor"),
+    _time("paused_at"),
+)
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    _tenant(),
+    _text("state"),
+    _text("severity"),
+    _text("summary"),
+    _time("fired_at"),
+    _time("told_at", nullable=True),
+    _time("cleared_at", nullable=True),
+    one_of("state", AlertState),
 )
 
 audit = sa.Table(

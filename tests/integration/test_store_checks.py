@@ -11,12 +11,13 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
-from notify.model import BatchState, Channel, FanOutState, Lane, MessageState, Mode, Outcome
+from notify.model import AlertState, BatchState, Channel, FanOutState, Lane, MessageState, Mode, Outcome, ReplayState
 from notify.store import Store, open_store
 from notify.store.tables import UtcDateTime, audit, batches, metadata
 
 NOW = datetime(2026, 3, 29, 0, 59, 59, 123456, tzinfo=UTC)  # a second before the clocks in Europe go forward
 WORDS: Mapping[str, tuple[str, ...]] = {
+    "alerts.state": tuple(AlertState),
     "addresses.channel": tuple(Channel),
     "attempts.outcome": tuple(Outcome),
     "batches.channel": tuple(Channel),
@@ -26,6 +27,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "messages.channel": tuple(Channel),
     "messages.state": tuple(MessageState),
     "notifications.mode": tuple(Mode),
+    "replays.state": tuple(ReplayState),
     "suppressions.channel": tuple(Channel),
 }
 

@@ -189,7 +189,11 @@ def test_there_is_no_from_without_an_address(places: Places) -> None:
     [
         ("EMAIL_PROVIDERS", "", "is empty; write a provider's URL, such as smtp://"),
         ("EMAIL_PROVIDERS", " , ", "is empty; write a provider's URL, such as smtp://"),
-        ("EMAIL_PROVIDERS", "smtp://one.example,smtp://two.example", "takes one URL in this version"),
+        ("RECIPIENT_RATE", "10 a minute", "such as 14/s or 10/m"),
+        ("TENANT_RATE", "0/s", "such as 14/s or 10/m"),
+        ("DOMAIN_RATES", "gmail.com", "write domain=rate"),
+        ("DOMAIN_RATES", "gmail.com=1/s,GMAIL.com=2/s", "gmail.com is given twice"),
+        ("DOMAIN_RATES", "*=fast", "*: write a rate"),
         ("EMAIL_PROVIDERS", "smtp://u:hunter2,hunter2@mx.example.org", "as %2C"),
         ("EMAIL_DOMAIN", "a b", "must be a domain such as"),
         ("EMAIL_DOMAIN", "a@b.org", "must be a domain such as"),

@@ -93,7 +93,7 @@ def test_check_says_nothing_when_all_is_well() -> None:
         ("NOTIFY_EMAIL_PROVIDERS", "smpt://u:s3cret@h", "did you mean 'smtp'?"),
         ("NOTIFY_DATABASE_URL", "mysql://u:s3cret@h/d", "mysql is not supported"),
         ("NOTIFY_EMAIL_PROVIDERS", "", "NOTIFY_EMAIL_PROVIDERS: is empty"),
-        ("NOTIFY_EMAIL_PROVIDERS", "smtp://one,smtp://two", "takes one URL in this version"),
+        ("NOTIFY_RECIPIENT_RATE", "10", "write a rate as a number per s, m, h or d"),
         ("NOTIFY_EMAIL_PROVIDERS", "smtp://u:s3c,s3cret@h", "%2C"),
         ("NOTIFY_EMAIL_PROVIDERS", "smtp://u:s3cret@h:abc", "port"),
         ("NOTIFY_EMAIL_REPLY_TO", "foo", "NOTIFY_EMAIL_REPLY_TO: write it like"),
