@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from notify.errors import InvalidSession, InvalidSettings, MigrationNeeded, Unreachable
 from notify.settings import redact
 from notify.store import pool
+from notify.store.turns import Gate
 
 BUSY_SECONDS = 30  # a SQLite writer waits this long for the others
 STATEMENT_SECONDS = 60  # backstop against a query that hangs
@@ -212,17 +213,32 @@ def _sqlite(url: sa.URL, connections: int) -> sa.Engine:
     )
 
     @sa.event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
+    def _prepare(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, below
         _write_ahead(connection)
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        record.info["gate"] = Gate(str(url.database))
+
+    @sa.event.listens_for(engine, "close")
+    def _leave(_connection: Any, record: Any) -> None:
+        record.info.pop("gate").close()
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         # a transaction that first reads and then writes would fail at once with SQLITE_BUSY under another writer
-        read_only = connection.get_execution_options().get(READ_ONLY)
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        if connection.get_execution_options().get(READ_ONLY):
+            connection.exec_driver_sql("BEGIN")
+            return
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.execute("PRAGMA busy_timeout=0")
+        try:
+            connection.info["gate"].enter(lambda: driver.execute("BEGIN IMMEDIATE"), BUSY_SECONDS)
+        except sqlite3.OperationalError as error:
+            raise OperationalError("BEGIN IMMEDIATE", None, error) from error
+        finally:
+            driver.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
 
     return engine
 
