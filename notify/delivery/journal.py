@@ -40,6 +40,8 @@ class Journal:
         self._redis = redis
         self._key = f"notify:journal:{batch.id}:{epoch}"
         self._sealed = f"{self._key}:sealed"
+        key = self._key.encode()
+        self._entering = b"*3\r\n$6\r\nRPUSHX\r\n$%d\r\n%b\r\n$18\r\n%%b\r\n" % (len(key), key)  # packed once
         self._line: Any = None
         self._unanswered = 0
         self._broken = False
@@ -57,7 +59,8 @@ class Journal:
     def enter(self, message_id: UUID, line: int = 0) -> None:
         """This message's hand-over is about to begin, on this line. Does not wait for Redis: see `safe()`."""
         with self._speaking() as redis:
-            redis.send_command("RPUSHX", self._key, message_id.bytes + line.to_bytes(2, "big"))
+            entry = message_id.bytes + line.to_bytes(2, "big")
+            redis.send_packed_command([self._entering % entry], check_health=False)
             self._unanswered += 1
 
     def safe(self) -> bool:

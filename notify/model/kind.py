@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from notify.settings import Rate
+from notify.rates import Rate
 
 
 class Channel(StrEnum):

@@ -4,8 +4,8 @@ An unknown `NOTIFY_` name is refused with the nearest right one, and a value tha
 by the name of its variable; production refuses the defaults that are only safe on a developer's machine.
 """
 
+from notify.rates import Rate, domain_rates, rate
 from notify.settings.fields import DEVELOPMENT_SECRET, PREFIX, Environment, LogFormat, Settings
-from notify.settings.rates import Rate, domain_rates, rate
 from notify.settings.reading import OTHER_NAMES, load, sources
 from notify.settings.redaction import redact
 from notify.settings.rules import time_zones

@@ -16,7 +16,7 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import SecretStr
 
 from notify.errors import did_you_mean
-from notify.settings.rates import domain_rates, rate
+from notify.rates import domain_rates, rate
 
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 NOT_IANA = frozenset({"localtime", "posixrules", "Factory"})  # lie among the zone files, and differ from host to host
