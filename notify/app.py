@@ -71,6 +71,7 @@ def open_app(settings: Settings) -> App:
         store=open_store(settings.database, connections=connections(settings)),
         channels=Channels.from_urls(
             email=[url.get_secret_value() for url in settings.email_providers],
+            secret=settings.secret_key.get_secret_value(),
         ),
         kinds=Catalogue(
             [settings.templates_dir, shipped("templates")],

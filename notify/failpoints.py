@@ -25,6 +25,7 @@ PLACES = frozenset(
         "render",  # about to render for one recipient
         "journal.entered",  # its hand-over begins
         "provider.accepted",  # the provider took it, nobody has noted that
+        "message.passed_on",  # one provider refused it, which is written down, and the next was not asked yet
         "settle.begun",
         "settle.committed",  # the journal is not yet deleted
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 from uuid import UUID
 
 from notify.errors import DeliveryError
@@ -81,6 +81,15 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """Let go of what is kept open between connections. Called once, when nothing more is to be sent."""
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A provider that can say where it is without giving a secret away."""
+
+    @property
+    def place(self) -> str:
+        """Host and port, or a region: `mx1.example.org:587`, `eu-west-1`."""
 
 
 def one_by_one(send: Callable[[Envelope], Receipt], envelopes: Iterator[Envelope], watch: Watch) -> Iterator[Outcome]:

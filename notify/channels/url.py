@@ -6,15 +6,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from notify.errors import InvalidProvider, did_you_mean
+from notify.settings import Rate, rate
 
 HIGHEST_PORT = 65535
+HIGHEST_WEIGHT = 1000
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
+_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)%")
 Read = Callable[[str], object]
 """Turns an option's text into its value; ValueError says what the text should be, without repeating a secret."""
 
@@ -40,14 +46,27 @@ class ProviderUrl:
 
         Raises `InvalidProvider` for an option that is unknown, given twice, or that cannot be read.
         """
+        return self._read(self._pairs(), known)
+
+    def common(self) -> tuple[dict[str, Any], ProviderUrl]:
+        """The values of the options in `COMMON`, and the URL without them. Raises `InvalidProvider`."""
+        pairs = self._pairs()
+        ours = [(name, text) for name, text in pairs if name in COMMON]
+        rest = [(name, text) for name, text in pairs if name not in COMMON]
+        return self._read(ours, COMMON), replace(self, query=urlencode(rest)) if ours else self
+
+    def _pairs(self) -> list[tuple[str, str]]:
         try:
-            pairs = parse_qsl(self.query, keep_blank_values=True, strict_parsing=True) if self.query else []
+            return parse_qsl(self.query, keep_blank_values=True, strict_parsing=True) if self.query else []
         except ValueError:
             raise self.wrong("options", "must look like ?name=value&name=value") from None
+
+    def _read(self, pairs: Iterable[tuple[str, str]], known: Mapping[str, Read]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name, text in pairs:
             if name not in known:
-                advice = did_you_mean(name, known) or f"; known are: {', '.join(sorted(known)) or 'none'}"
+                listed = f"{', '.join(sorted(known)) or 'none'}; and of every provider {', '.join(sorted(COMMON))}"
+                advice = did_you_mean(name, [*known, *COMMON]) or f"; known are: {listed}"
                 raise self.wrong("options", f"'{name}' is unknown{advice}")
             if name in values:
                 raise self.wrong(f"option '{name}'", "is given twice")
@@ -132,3 +151,39 @@ def host_name(text: str) -> str:
     if not text or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("must be a host name, such as mail.example.org")
     return text
+
+
+def plain_name(text: str) -> str:
+    """A name that can stand in a log line and on a command line."""
+    if not _NAME.fullmatch(text):
+        raise ValueError("must be a plain name of at most 64 letters, digits and . : _ -, such as main")
+    return text
+
+
+def weight(text: str) -> int:
+    """A whole number from 1 to 1000."""
+    value = int(text) if text.isascii() and text.isdecimal() else 0
+    if not 1 <= value <= HIGHEST_WEIGHT:
+        raise ValueError(f"must be a whole number from 1 to {HIGHEST_WEIGHT}, such as 3")
+    return value
+
+
+def percentage(text: str) -> float:
+    """A part of the whole, above 0 and at most 1, from `5%`."""
+    found = _SHARE.fullmatch(text)
+    value = float(found[1]) / 100 if found else 0.0
+    if not 0 < value <= 1:
+        raise ValueError("must be a percentage above 0 and at most 100, such as 5%")
+    return value
+
+
+def pace(text: str) -> Rate:
+    """A rate, such as `14/s`."""
+    try:
+        return rate(text)
+    except ValueError:
+        raise ValueError("must be a number per s, m, h or d, such as 14/s") from None
+
+
+COMMON: Mapping[str, Read] = MappingProxyType({"name": plain_name, "weight": weight, "share": percentage, "rate": pace})
+"""Options that every provider's URL may have: its class does not see them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from contextlib import suppress
 from uuid import UUID
@@ -12,6 +13,7 @@ from notify.delivery.hand_over import hand_over
 from notify.delivery.lease import Lease, claim
 from notify.delivery.ledger import LeaseLost, Ledger
 from notify.delivery.poison import LastTry
+from notify.delivery.route import Wait
 from notify.delivery.worker import Worker
 from notify.errors import Unreachable
 from notify.model import Batch
@@ -30,21 +32,29 @@ def deliver(app: App, batch_id: UUID, worker: Worker) -> dict[str, int] | None:
     with bind(batch=batch_id):
         try:
             with worker.among_others():
-                return _carry(app, claim(app, batch_id, worker.name, alone=False), worker)
+                return _carry(app, batch_id, worker, alone=False)
         except LastTry:
             with worker.alone(WAIT_ALONE_SECONDS) as alone:
                 # else this thread is needed elsewhere, and the relay rings again
-                return _carry(app, claim(app, batch_id, worker.name), worker) if alone else None
+                return _carry(app, batch_id, worker, alone=True) if alone else None
 
 
-def _carry(app: App, lease: Lease | None, worker: Worker) -> dict[str, int] | None:
+def _carry(app: App, batch_id: UUID, worker: Worker, *, alone: bool) -> dict[str, int] | None:
     """From the claim to the settlement."""
+    look = worker.routes(app).look()
+    draw = random.random()  # noqa: S311 - spreads what waits for the same
+
+    def waits(batch: Batch) -> Wait | None:
+        """Why the batch is put off as a whole, if it is: its messages cost nothing then."""
+        return look.wait(batch, draw)
+
+    lease = claim(app, batch_id, worker.name, alone=alone, waits=waits)
     if lease is None:
         return None
     ledger = Ledger(app, lease)
     try:
         with worker.holding(app, lease):
-            whole = hand_over(app, lease, ledger, worker.stopping)
+            whole = hand_over(app, lease, ledger, worker.stopping, look)
             rest = _settle(app, lease, ledger)
     except LeaseLost:
         emit("batch.lost", epoch=lease.batch.epoch)

@@ -20,9 +20,10 @@ from notify.telemetry import emit
 def settle_half_way(app: App, connection: Connection, batch: Batch, now: datetime) -> None:
     """Reconstruct what the last holder of `batch` did, from its journal.
 
-    Not in the journal: never tried, stays with the batch. In it but not last of its line: accepted, for its answer
-    came before the next began, and a refusal would have been recorded at once. The last of each line: in doubt. When
-    Redis has lost the journal, all of them are in doubt.
+    Not in the journal, or withdrawn from it as often as it was entered: no provider accepted it, it stays with the
+    batch. In it but not last of its line: accepted, for its answer came before the next began, and a refusal would have
+    been recorded, or withdrawn, at once. The last of each line: in doubt. When Redis has lost the journal, all of them
+    are in doubt.
     """
     left = [one for one in work.half_way(connection, batch) if one.mode is not Mode.DRY_RUN]
     if not left:

@@ -1,39 +1,44 @@
-"""The messages of one lease, rendered one after the other and handed over, until all are or a reason says: later."""
+"""The messages of one lease, rendered one after the other and handed over, until all are or a reason says: later.
+
+Provider by provider: what the first choice did not accept, by its own fault, goes to the next at once.
+"""
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import groupby
 from urllib.parse import quote
+from uuid import UUID
 
 from notify import failpoints
 from notify.app import App
+from notify.channels import Configured, provider_for
 from notify.channels.provider import Connection, Envelope, Provider, Receipt
-from notify.channels.registry import provider_for
+from notify.delivery.breaker import Probe
 from notify.delivery.lease import Lease
 from notify.delivery.ledger import Ledger
 from notify.delivery.prepare import Preparation, Prepared
-from notify.errors import DeliveryError, Misconfigured, OperatorError, Unreachable
+from notify.delivery.route import Look, Story, Wait, passes_on
+from notify.delivery.turn import Turn
+from notify.errors import DeliveryError, OperatorError, Unreachable
 from notify.model import Mode, Skip
-from notify.policy import decide
+from notify.policy import decide, next_round
 from notify.store.work import Work
 from notify.telemetry import emit
 
-GIVE_UP_AFTER = 3  # so many lines lost in a row: the rest of the batch waits, too
 
-
-def hand_over(app: App, lease: Lease, ledger: Ledger, stopping: threading.Event) -> bool:
+def hand_over(app: App, lease: Lease, ledger: Ledger, stopping: threading.Event, look: Look) -> bool:
     """Hand over what can be. What no outcome is known of then, the ledger gives back when it settles.
 
     False when journal or database failed us: the rest is for the relay then, not to be rung for at once. Raises
     `LeaseLost` when another worker has taken over.
     """
-    work = _HandOver(app, lease, ledger, stopping)
+    work = _HandOver(app, lease, ledger, stopping, look)
     try:
-        for provider, group in groupby(lease.work, work.provider):
-            work.to(provider, list(group))
+        work.all()
     except Unreachable as error:  # database or journal: what is known is settled, the rest waits
         emit("batch.handed_back", reason=str(error))
         return False
@@ -41,48 +46,92 @@ def hand_over(app: App, lease: Lease, ledger: Ledger, stopping: threading.Event)
 
 
 class _HandOver:
-    """Feeds a provider with envelopes, and is the `Watch` that stands before each.
+    """Feeds providers with envelopes, and is the `Watch` that stands before each.
 
     Nothing may leave a provider in the middle of a hand-over. So whatever goes wrong meanwhile is kept: no more
     messages begin then, those under way are answered, and it is raised after that.
     """
 
-    def __init__(self, app: App, lease: Lease, ledger: Ledger, stopping: threading.Event) -> None:
+    def __init__(self, app: App, lease: Lease, ledger: Ledger, stopping: threading.Event, look: Look) -> None:
         self.journal_gone = False
         self._app = app
         self._lease = lease
         self._ledger = ledger
         self._stopping = stopping
+        self._look = look
+        self._route = look.route(lease.batch.channel)
         self._prepare = Preparation(app)
         self._out: dict[int, tuple[Work, Prepared]] = {}  # by the envelope's id(): hashing a UUID is slow
+        self._begun: set[int] = set()  # of those, whose hand-over the journal knows of
         self._known: set[int] = set()  # the id() of every work that has an outcome
+        self._stories: dict[int, Story] = {}  # by the id() of every work that was passed on
+        self._turn: Turn
         self._trouble: Exception | None = None
         self._over = False
-        self._lines_lost = 0
 
-    def provider(self, work: Work) -> Provider:
-        """Who carries this message: the channel's provider, or a folder of .eml files for a dry run."""
-        if work.occasion.mode is Mode.DRY_RUN:
-            folder = self._app.settings.dry_run_dir / str(work.occasion.notification_id)
-            return provider_for(f"eml://{quote(str(folder))}")
-        return self._app.channels.providers(work.occasion.channel)[0]
+    def all(self) -> None:
+        """Every message of the batch, to a provider that takes it; those of a dry run into a folder."""
+        live: list[Work] = []
+        for notification_id, group in groupby(self._lease.work, _dry):
+            if notification_id is None:
+                live += group
+            else:
+                self._write_files(notification_id, list(group))
+        while live and not self._ended():
+            live = self._round(live)
+        self._look.let_go()
 
-    def to(self, provider: Provider, group: list[Work]) -> None:
-        """Hand these over to one provider; it puts off those it cannot be reached for."""
+    def _round(self, waiting: list[Work]) -> list[Work]:
+        """One provider's turn; returns who still needs a provider."""
+        provider, group, others = self._route.first(waiting, self._stories)
+        if provider is None:
+            self._none_left(group)
+            return others
+        turn = Turn(provider, self._look, plain=self._route.plain(provider) and not self._stories)
+        if isinstance(self._look.standing(provider.name), Probe):
+            if not self._look.granted(provider.name):
+                return waiting
+            turn.probe, group, others = True, group[:1], [*group[1:], *others]
+        self._take(turn, group)
+        left = turn.passed if turn.left is None else [work for work in group if id(work) not in self._known]
+        return [*left, *others]
+
+    def _write_files(self, notification_id: UUID, group: list[Work]) -> None:
+        """A dry run: its provider is a folder of .eml files, and there is no other."""
+        folder = quote(str(self._app.settings.dry_run_dir / str(notification_id)))
+        turn = Turn(Configured(provider_for(f"eml://{folder}"), "eml"), self._look, dry=True)
+        self._take(turn, group)
+        if turn.left is not None:
+            waiting = [work for work in group if id(work) not in self._known]
+            emit("dry_run.unwritable", reason=turn.left.reason, response=turn.left.response, messages=len(waiting))
+            until = next_round(turn.left, self._app.clock.now(), _draw())
+            rule = "the folder of dry runs cannot be written: not tried, costs no attempt"
+            self._ledger.put_off(waiting, Wait(until, turn.left.reason, rule))
+
+    def _none_left(self, works: list[Work]) -> None:
+        """No provider takes these: those that none was asked for wait at no cost, for the others the verdict falls."""
+        untried = [work for work in works if id(work) not in self._stories]
+        if untried:
+            self._ledger.put_off(untried, self._look.until(self._lease.batch.channel, _draw()))
+        tried = [work for work in works if id(work) in self._stories]
+        if tried:
+            self._ledger.given_up([(work, list(self._stories[id(work)].values())) for work in tried])
+
+    def _take(self, turn: Turn, group: list[Work]) -> None:
+        """Hand these over to one provider, until all are answered or it gets no more."""
         if self._ended():
             return
-        out_of_reach: DeliveryError | None = None
+        self._turn = turn
         try:
-            with self._opened(provider) as connection:
+            with self._opened(turn.provider.provider) as connection:
                 for envelope, outcome in connection.send_all(self._envelopes(group), self):
-                    out_of_reach = self._answered(envelope, outcome, provider.name) or out_of_reach
+                    self._answered(envelope, outcome)
         except DeliveryError as error:
-            out_of_reach = error
+            turn.leave(error, out_of_reach=error.line_lost)
+        self._withdraw_unsent()
         if self._trouble is not None:
             raise self._trouble
-        if out_of_reach is not None:
-            waiting = [work for work in group if id(work) not in self._known]
-            self._ledger.put_off(waiting, out_of_reach, provider.name)
+        turn.tell()
 
     @contextmanager
     def _opened(self, provider: Provider) -> Iterator[Connection]:
@@ -101,17 +150,18 @@ class _HandOver:
         Once something went wrong nothing is entered any more, for nothing will go out. What may not be written down yet
         has to stay the last of its line: an entry behind it would say that it was accepted.
         """
-        if self._over:
+        if self._over or self._turn.left is not None:
             return
         try:
             self._lease.journal.enter(envelope.message_id, line)
         except Unreachable as error:
             self._end(error)
+        self._begun.add(id(envelope))
         failpoints.reach("journal.entered")
 
     def may_go_on(self) -> bool:
         """See `Watch`."""
-        if self._ended():
+        if self._ended() or self._turn.left is not None:
             return False
         try:
             self.journal_gone = not self._lease.journal.safe()
@@ -128,7 +178,7 @@ class _HandOver:
 
     def _envelopes(self, group: list[Work]) -> Iterator[Envelope]:
         for work in group:
-            if self._ended():
+            if self._ended() or self._turn.left is not None:
                 return
             try:
                 prepared = self._prepared(work)
@@ -171,22 +221,64 @@ class _HandOver:
         )
         return decision if isinstance(decision, Skip) else None
 
-    def _answered(self, envelope: Envelope, outcome: Receipt | DeliveryError, provider: str) -> DeliveryError | None:
-        """Note the outcome; returns the error after which it makes no sense to try the rest of the batch now."""
+    def _answered(self, envelope: Envelope, outcome: Receipt | DeliveryError) -> None:
+        """Note the outcome. After some errors it makes no sense to give this provider the rest of the batch."""
         self._lease.moves()
         work, prepared = self._out.pop(id(envelope))
-        self._known.add(id(work))
+        turn = self._turn
+        begun = id(envelope) in self._begun
+        self._begun.discard(id(envelope))
         if isinstance(outcome, Receipt):
             failpoints.reach("provider.accepted")
-            self._lines_lost = 0
-            self._ledger.accepted(work, prepared, outcome, provider)
-            return None
+            self._known.add(id(work))
+            turn.praise()
+            self._ledger.accepted(work, prepared, outcome, turn.provider.name, self._passed_over(work))
+            return
+        turn.blame(outcome)
         try:
-            self._ledger.failed(work, outcome, provider, prepared)
+            self._refused(work, prepared, outcome, begun=begun)
+            turn.think_of_leaving(outcome)
         except Exception as error:
             self._end(error)
-        self._lines_lost = self._lines_lost + 1 if outcome.line_lost else 0
-        if self._lines_lost >= GIVE_UP_AFTER or isinstance(outcome, Misconfigured):
-            self._end()
-            return outcome
-        return None
+
+    def _refused(self, work: Work, prepared: Prepared, error: DeliveryError, *, begun: bool) -> None:
+        """Pass it on to its next provider when that is safe and there is one; else the verdict falls."""
+        turn, over = self._turn, self._passed_over(work)
+        story = self._stories.get(id(work), {})
+        if not turn.dry and passes_on(error):
+            told = {**story, turn.provider.name: error}
+            if self._route.next_for(work, told) is not None:
+                self._ledger.passed_on(work, error, turn.provider.name, prepared, passed_over=over)
+                failpoints.reach("message.passed_on")
+                if begun:  # first the row, then this: else it might be sent again with nothing to tell of it
+                    self._lease.journal.withdraw(work.id)
+                self._stories[id(work)] = told
+                turn.passed.append(work)
+                return
+        self._known.add(id(work))
+        before = list(story.values())
+        self._ledger.failed(work, error, turn.provider.name, prepared, passed_over=over, before=before)
+
+    def _passed_over(self, work: Work) -> str | None:
+        turn = self._turn
+        if turn.plain or turn.dry:
+            return None
+        return self._route.passed_over(work, turn.provider, self._stories.get(id(work)))
+
+    def _withdraw_unsent(self) -> None:
+        """What the journal knows of and the provider did not begin after all goes to another one, or waits."""
+        if not self._over and not self.journal_gone:
+            for one in self._begun:
+                if one in self._out:
+                    self._lease.journal.withdraw(self._out[one][0].id)
+        self._begun.clear()
+        self._out.clear()
+
+
+def _dry(work: Work) -> UUID | None:
+    """Whose dry run this message belongs to, if it does."""
+    return work.occasion.notification_id if work.occasion.mode is Mode.DRY_RUN else None
+
+
+def _draw() -> float:
+    return random.random()  # noqa: S311 - what fails together waits together, but not until one moment

@@ -1,12 +1,14 @@
 """The Redis list by which a dead worker's batch is reconstructed: whom it had begun to write to, in order.
 
-A message is entered before its hand-over begins, with the line that it goes out on. So, once the worker is dead: what
-is not in the journal was never tried, the last entry of each line is in doubt, and all the others had been answered.
+A message is entered before its hand-over begins, with the line that it goes out on, and withdrawn once it is known, and
+written down, that it was not accepted and goes to another provider. So, once the worker is dead: what is not in the
+journal, or was withdrawn as often as it was entered, was accepted by nobody; the last entry of each line is in doubt;
+all the others had been accepted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +20,13 @@ from notify.errors import Unreachable
 from notify.model import Batch
 
 KEPT_SECONDS = 7 * 24 * 3600
+WITHDRAWN = b"\xff\xff"  # in the place of a line, which no line reaches
 OPENED = b"opened"  # the first entry: tells an empty journal from one that Redis has lost
 
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """Whom a journal holds: whose hand-over was answered, and whose may not have been, one for each line."""
+    """Whom a journal holds, less the withdrawn: who was accepted, or else has a row; who may not be, one per line."""
 
     answered: frozenset[UUID]
     doubtful: frozenset[UUID]
@@ -63,6 +66,12 @@ class Journal:
             redis.send_packed_command([self._entering % entry], check_health=False)
             self._unanswered += 1
 
+    def withdraw(self, message_id: UUID) -> None:
+        """Its hand-over that was entered last came to nothing. Does not wait for Redis, which keeps the order."""
+        with self._speaking() as redis:
+            redis.send_command("RPUSHX", self._key, message_id.bytes + WITHDRAWN)
+            self._unanswered += 1
+
     def safe(self) -> bool:
         """Whether Redis has every entry so far. False when the journal is gone: then no hand-over may begin.
 
@@ -91,15 +100,7 @@ class Journal:
         found = [*sealed, *fresh]
         if not found or found[0] != OPENED:
             return None
-        last: dict[bytes, UUID] = {}
-        answered: set[UUID] = set()
-        for entry in found:
-            if entry != OPENED:
-                message_id, line = UUID(bytes=entry[:16]), entry[16:]
-                answered |= {last[line]} if line in last else set()
-                last[line] = message_id
-        doubtful = frozenset(last.values())
-        return Entries(frozenset(answered) - doubtful, doubtful)
+        return _entries(found[1:])
 
     def close(self) -> None:
         """The batch is settled: nobody will ask."""
@@ -126,6 +127,22 @@ class Journal:
             if self._line is not None:
                 self._line.disconnect()
             raise _unreachable(error) from error
+
+
+def _entries(found: Iterable[bytes]) -> Entries:
+    last: dict[bytes, UUID] = {}
+    begun: dict[UUID, set[bytes]] = {}  # and not withdrawn: the lines
+    for entry in found:
+        if entry == OPENED:  # a claim that failed had opened it before
+            continue
+        message_id, line = UUID(bytes=entry[:16]), entry[16:]
+        if line == WITHDRAWN:
+            begun.pop(message_id, None)
+        else:
+            begun.setdefault(message_id, set()).add(line)
+            last[line] = message_id
+    doubtful = frozenset(one for one, lines in begun.items() if any(last[line] == one for line in lines))
+    return Entries(frozenset(begun) - doubtful, doubtful)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,6 +14,7 @@ from notify import failpoints
 from notify.app import App, ring
 from notify.delivery import doubt, poison
 from notify.delivery.journal import Journal
+from notify.delivery.route import Wait
 from notify.model import Batch, Suppression
 from notify.store import Connection, batches, suppressions, work
 from notify.store.work import Work
@@ -66,16 +67,25 @@ class Lease:
             self._lost.set()
 
 
-def claim(app: App, batch_id: UUID, worker: str, *, alone: bool = True) -> Lease | None:
-    """Lease a batch and load its work; None when it is not due, done, or in another worker's hands.
+def claim(
+    app: App,
+    batch_id: UUID,
+    worker: str,
+    *,
+    alone: bool = True,
+    waits: Callable[[Batch], Wait | None] = lambda _: None,
+) -> Lease | None:
+    """Lease a batch and load its work; None when it is not due, done, in another worker's hands, or put off.
 
     What an earlier holder left half-way is settled by its journal first, in the same transaction. A batch that was
-    claimed again and again without an outcome is halved instead. Raises `LastTry`, and claims nothing, when it is the
-    batch's last try before that and the caller is not `alone`.
+    claimed again and again without an outcome is halved instead. One that `waits` for something is put off as a whole,
+    before any of its messages is written to, and the claim counts as none. Raises `LastTry`, and claims nothing, when
+    it is the batch's last try before that and the caller is not `alone`.
     """
     now = app.clock.now()
     until, due_by = now + app.settings.lease, now + CLOCK_SKEW
     halves: Sequence[Batch] | None = None
+    wait: Wait | None = None
     with app.store.begin() as connection:
         batch = batches.claim(connection, batch_id, worker=worker, now=now, due_by=due_by, lease_until=until)
         if batch is None:
@@ -85,12 +95,19 @@ def claim(app: App, batch_id: UUID, worker: str, *, alone: bool = True) -> Lease
         if batch.epoch > 1:
             doubt.settle_half_way(app, connection, batch, now)
             halves = poison.isolate(connection, batch, due_by=due_by, now=now)
-        if halves is None:
+        if halves is None and (wait := waits(batch)) and work.needs_a_provider(connection, batch):
+            work.release(connection, batch, now)  # what a dead holder left untried
+            batches.put_off(connection, batch, wait.until, reason=wait.reason, rule=wait.rule)
+        elif halves is None:
+            wait = None
             journal = Journal(app.redis, batch, batch.epoch)
             journal.open()  # before the commit: whatever is in state sending has a journal
             load = _load(connection, batch, due_by, now)
     if halves is not None:
         ring(app, halves)
+        return None
+    if wait is not None:
+        emit("batch.put_off", batch=batch.id, reason=wait.reason, until=wait.until, messages=batch.size)
         return None
     failpoints.reach("claim.committed")
     emit("batch.claimed", batch=batch.id, epoch=batch.epoch, messages=len(load.work))

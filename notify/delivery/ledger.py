@@ -9,9 +9,8 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -21,64 +20,21 @@ from notify.channels.email import letter
 from notify.channels.provider import Receipt
 from notify.delivery import doubt
 from notify.delivery.lease import Lease
+from notify.delivery.outcomes import EVENTS, OUTCOMES, Accepted, Failure, Verdict
 from notify.delivery.prepare import Prepared
-from notify.errors import DeliveryError, Misconfigured, NotifyError, Rejected, Throttled, Transient, Uncertain
+from notify.delivery.route import Wait
+from notify.errors import DeliveryError, NotifyError, Rejected, Uncertain
 from notify.model import Attempt, Batch, MessageState, Mode, OnDoubt, Outcome, Skip
-from notify.policy import RetryPolicy, next_round, next_try
+from notify.policy import RetryPolicy, next_try
 from notify.policy.retry import costs_attempt
 from notify.store import Connection, attempts, batches, messages
 from notify.store import work as works
 from notify.store.work import Work
 from notify.telemetry import emit, heard
 
-OUTCOMES: dict[type[DeliveryError], Outcome] = {
-    Transient: Outcome.TRANSIENT,
-    Throttled: Outcome.THROTTLED,
-    Rejected: Outcome.REJECTED,
-    Uncertain: Outcome.UNCERTAIN,
-    Misconfigured: Outcome.MISCONFIGURED,
-}
-EVENTS = {
-    MessageState.DEAD: "message.dead",
-    MessageState.IN_DOUBT: "message.in_doubt",
-    MessageState.QUEUED: "message.deferred",
-}
-
 
 class LeaseLost(Exception):
     """Another worker has taken the batch over: nothing of ours may be written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Where a message that was not accepted goes."""
-
-    state: MessageState
-    reason: str
-    rule: str
-    due_at: datetime | None = None
-    tried: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One message that was not accepted; without an attempt, it was not tried either."""
-
-    work: Work
-    verdict: Verdict
-    attempt: Attempt | None
-
-
-class Accepted(NamedTuple):
-    """One message that the provider took, or that was rendered for a dry run."""
-
-    work: Work
-    subject: str
-    template_version: str
-    rendered_at: datetime
-    receipt: Receipt
-    provider: str
-    at: datetime
 
 
 class Ledger:
@@ -103,12 +59,14 @@ class Ledger:
         )
         self.counts: Counter[str] = Counter()
 
-    def accepted(self, work: Work, prepared: Prepared, receipt: Receipt, provider: str) -> None:
+    def accepted(
+        self, work: Work, prepared: Prepared, receipt: Receipt, provider: str, passed_over: str | None = None
+    ) -> None:
         """The provider took it; written when the batch is settled."""
         self._left -= 1
         dry = work.occasion.mode is Mode.DRY_RUN
         told = (prepared.subject, prepared.template_version, prepared.rendered_at)  # the mail itself may be large
-        taken = Accepted(work, *told, receipt, provider, self._app.clock.now())
+        taken = Accepted(work, *told, receipt, provider, passed_over, self._app.clock.now())
         (self._rendered if dry else self._accepted).append(taken)
         if heard("message.sent"):
             emit("message.sent", **ids(work), provider=provider, dry_run=dry)
@@ -125,19 +83,38 @@ class Ledger:
         attempt = self._attempt(work, Outcome.UNRENDERABLE, None, reason=reason, response=str(error))
         self._write([Failure(work, Verdict(MessageState.DEAD, reason, str(error)), attempt)])
 
-    def failed(self, work: Work, error: DeliveryError, provider: str, prepared: Prepared) -> None:
-        """The provider did not take it: retried, held or dead. Written now."""
-        outcome = next(word for kind, word in OUTCOMES.items() if isinstance(error, kind))
-        attempt = self._attempt(work, outcome, provider, prepared, reason=error.reason, response=error.response or None)
-        self._write([Failure(work, self._verdict(work, error), attempt)])
+    def failed(
+        self,
+        work: Work,
+        error: DeliveryError,
+        provider: str,
+        prepared: Prepared,
+        *,
+        passed_over: str | None = None,
+        before: Sequence[DeliveryError] = (),
+    ) -> None:
+        """No provider took it: not this one, nor those with the errors `before`. Retried, held or dead. Written now."""
+        attempt = self._failure(work, error, provider, prepared, passed_over)
+        self._write([Failure(work, self._verdict(work, [*before, error]), attempt)])
 
-    def put_off(self, works: Sequence[Work], error: DeliveryError, provider: str) -> None:
-        """The provider cannot be reached, or takes nothing: these wait untried, at no cost. Written now."""
-        event = "provider.misconfigured" if isinstance(error, Misconfigured) else "provider.unreachable"
-        emit(event, provider=provider, reason=error.reason, response=error.response, messages=len(works))
-        due_at = _whole_second(next_round(error, self._app.clock.now(), self._draw))
-        rule = f"{provider} takes nothing at present: not tried, costs no attempt"
-        verdict = Verdict(MessageState.QUEUED, error.reason, rule, due_at, tried=False)
+    def passed_on(
+        self, work: Work, error: DeliveryError, provider: str, prepared: Prepared, *, passed_over: str | None = None
+    ) -> None:
+        """The provider did not take it, and another is asked at once: it stays in hand. The attempt is written now."""
+        self._write([Failure(work, None, self._failure(work, error, provider, prepared, passed_over))])
+
+    def given_up(self, tried: Sequence[tuple[Work, Sequence[DeliveryError]]]) -> None:
+        """These were passed on for these errors, and no provider is left after all: retried or dead. Written now."""
+        failures = [Failure(work, self._verdict(work, errors), None) for work, errors in tried]
+        self._write(failures)
+        for failure in failures:
+            assert failure.verdict is not None
+            _announce(failure.work, failure.verdict, failure.work.attempts + 1)
+
+    def put_off(self, works: Sequence[Work], wait: Wait) -> None:
+        """These wait untried, at no cost. Written now."""
+        emit("batch.put_off", reason=wait.reason, until=wait.until, messages=len(works))
+        verdict = Verdict(MessageState.QUEUED, wait.reason, wait.rule, _whole_second(wait.until), tried=False)
         self._write([Failure(work, verdict, None) for work in works])
 
     def settle(self) -> list[Batch]:
@@ -188,17 +165,21 @@ class Ledger:
                 "header_id": [letter.header_id(settings, one.work.id) for one in taken],
                 "template_version": [one.template_version for one in taken],
                 "rendered_at": [one.rendered_at for one in taken],
+                "passed_over": [one.passed_over for one in taken] if any(one.passed_over for one in taken) else None,
             },
         )
 
     def _write(self, failures: Sequence[Failure]) -> None:
         self._unwritten += failures
-        self._left -= len(failures)
         for failure in failures:
-            self._waiting |= failure.verdict.state is MessageState.QUEUED
-            self.counts[failure.verdict.state] += 1
-            if failure.attempt is not None:
-                _announce(failure, failure.attempt)
+            verdict, attempt = failure.verdict, failure.attempt
+            if verdict is None:
+                continue
+            self._left -= 1
+            self._waiting |= verdict.state is MessageState.QUEUED
+            self.counts[verdict.state] += 1
+            if attempt is not None:
+                _announce(failure.work, verdict, attempt.number, told=attempt.outcome is not Outcome.UNRENDERABLE)
         now = self._app.clock.now()
         with self._app.store.begin() as connection:
             if not batches.renew(connection, self._lease.batch, now + self._app.settings.lease):
@@ -209,7 +190,8 @@ class Ledger:
     def _write_failures(self, connection: Connection, now: datetime) -> None:
         groups: dict[Verdict, list[UUID]] = defaultdict(list)
         for failure in self._unwritten:
-            groups[failure.verdict].append(failure.work.id)
+            if failure.verdict is not None:
+                groups[failure.verdict].append(failure.work.id)
         for verdict, ids in groups.items():
             values: dict[str, Any] = {"reason": verdict.reason, "rule": verdict.rule, "tried": verdict.tried}
             if verdict.due_at is not None:
@@ -217,7 +199,11 @@ class Ledger:
             messages.move(connection, ids, MessageState.SENDING, verdict.state, at=now, **values)
         attempts.record(connection, [failure.attempt for failure in self._unwritten if failure.attempt is not None])
 
-    def _verdict(self, work: Work, error: DeliveryError) -> Verdict:
+    def _verdict(self, work: Work, errors: Sequence[DeliveryError]) -> Verdict:
+        """By the last error when it is final, else by the first that costs an attempt: a round costs one at most."""
+        error = errors[-1]
+        if not isinstance(error, Rejected | Uncertain):
+            error = next(filter(costs_attempt, errors), error)
         tried, number = costs_attempt(error), work.attempts + 1
         if isinstance(error, Uncertain) and doubt.on_doubt(self._app, work.occasion.kind) is OnDoubt.HOLD:
             return Verdict(MessageState.IN_DOUBT, error.reason, "on_doubt = hold")
@@ -231,6 +217,15 @@ class Ledger:
             MessageState.QUEUED, error.reason, f"{type(error).__name__}, {cost}", _whole_second(due_at), tried
         )
 
+    def _failure(
+        self, work: Work, error: DeliveryError, provider: str, prepared: Prepared, passed_over: str | None
+    ) -> Attempt:
+        outcome = next(word for kind, word in OUTCOMES.items() if isinstance(error, kind))
+        said = error.response or None
+        return self._attempt(
+            work, outcome, provider, prepared, reason=error.reason, response=said, passed_over=passed_over
+        )
+
     def _attempt(
         self,
         work: Work,
@@ -240,6 +235,7 @@ class Ledger:
         *,
         reason: str,
         response: str | None,
+        passed_over: str | None = None,
     ) -> Attempt:
         return Attempt(
             id=uuid7(),
@@ -256,6 +252,7 @@ class Ledger:
             subject=prepared.subject if prepared else None,
             template_version=prepared.template_version if prepared else None,
             rendered_at=prepared.rendered_at if prepared else None,
+            passed_over=passed_over,
         )
 
 
@@ -271,8 +268,7 @@ def _whole_second(moment: datetime) -> datetime:
     return moment.replace(microsecond=0) + timedelta(seconds=1)
 
 
-def _announce(failure: Failure, attempt: Attempt) -> None:
+def _announce(work: Work, verdict: Verdict, number: int, *, told: bool = True) -> None:
     # the rule of what is unrenderable may quote data: it stays in the database
-    told = {} if attempt.outcome is Outcome.UNRENDERABLE else {"rule": failure.verdict.rule}
-    event = EVENTS[failure.verdict.state]
-    emit(event, **ids(failure.work), reason=failure.verdict.reason, attempt=attempt.number, **told)
+    rule = {"rule": verdict.rule} if told else {}
+    emit(EVENTS[verdict.state], **ids(work), reason=verdict.reason, attempt=number, **rule)

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from notify import failpoints
 from notify.app import App, ring
+from notify.delivery import pauses
 from notify.store import batches, presence
 
 AT_ONCE = 500
@@ -16,8 +17,10 @@ FORGET_WORKERS_AFTER = timedelta(days=1)
 def relay(app: App) -> int:
     """Ring for batches that nobody works on though they are due; returns how many. This rebuilds an emptied broker.
 
-    They were never rung for, or nobody claimed them in `republish_seconds`, or their lease ran out.
+    They were never rung for, or nobody claimed them in `republish_seconds`, or their lease ran out; or they waited for
+    a provider whose pause is over, for its URL has changed.
     """
+    pauses.in_force(app)
     rung = 0
     while True:
         now = app.clock.now()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from notify.app import App
 from notify.delivery.lease import Lease
+from notify.delivery.route import Routes
 from notify.telemetry import emit
 
 RENEWALS = 3  # per term of a lease
@@ -30,6 +31,14 @@ class Worker:
         self._held: dict[Lease, App] = {}
         self._lock = threading.Lock()
         self._keeper: threading.Thread | None = None
+        self._routes: Routes | None = None
+
+    def routes(self, app: App) -> Routes:
+        """What this process knows of the App's providers, kept from batch to batch."""
+        with self._lock:
+            if self._routes is None or self._routes.app is not app:
+                self._routes = Routes(app)
+            return self._routes
 
     @contextmanager
     def among_others(self) -> Iterator[None]:

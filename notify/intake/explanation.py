@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from uuid import UUID
 from notify.app import App
 from notify.errors import NotFound
 from notify.model import Attempt, Message, MessageState, Notification
-from notify.store import attempts, messages, notifications
+from notify.store import attempts, batches, messages, notifications
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,18 @@ def explain(app: App, message_id: UUID | str) -> Explanation:
             raise NotFound(f"no message {wanted}; `notify messages list` shows them")
         notification = notifications.find(connection, message.tenant_id, message.notification_id)
         tried = tuple(attempts.of_message(connection, message.id))
+        if message.state is MessageState.QUEUED and message.batch_id is not None:
+            message = _with_its_batch(message, batches.waiting(connection, message.batch_id))
     assert notification is not None
     return Explanation(message, notification, tried, _timeline(message, notification, tried))
+
+
+def _with_its_batch(message: Message, waiting: tuple[datetime, str, str | None] | None) -> Message:
+    """The message as it waits: with a batch that was put off as a whole, nothing is written to it."""
+    if waiting is None:
+        return message
+    until, reason, rule = waiting
+    return replace(message, due_at=max(until, message.due_at), reason=reason, rule=rule)
 
 
 def _timeline(message: Message, notification: Notification, tried: tuple[Attempt, ...]) -> tuple[Moment, ...]:

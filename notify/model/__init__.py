@@ -2,7 +2,7 @@
 
 from notify.model.batch import Batch, BatchState
 from notify.model.decision import Decision, Defer, Send, Skip
-from notify.model.failure import AlertState, ReplayState
+from notify.model.failure import AlertState, Pause, ReplayState
 from notify.model.fan_out import FanOut, FanOutState
 from notify.model.kind import Channel, Kind, Lane, OnDoubt, Retry
 from notify.model.message import TRANSITIONS, Attempt, Message, MessageState, Outcome
@@ -30,6 +30,7 @@ __all__ = [
     "Notification",
     "OnDoubt",
     "Outcome",
+    "Pause",
     "Recipient",
     "ReplayState",
     "Retry",

@@ -1,7 +1,9 @@
-"""What operators deal with: replays of dead letters, and alerts."""
+"""What operators deal with: replays of dead letters, pauses of providers, and alerts."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -18,3 +20,15 @@ class AlertState(StrEnum):
 
     FIRING = "firing"
     CLEARED = "cleared"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A provider that is passed over. `digest` is that of its URL at the time; empty: an operator paused it."""
+
+    name: str
+    digest: str
+    reason: str
+    response: str | None
+    actor: str
+    paused_at: datetime

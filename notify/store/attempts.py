@@ -30,6 +30,8 @@ def record_columns(connection: sa.Connection, columns: Mapping[str, bulk.Column]
 def of_message(connection: sa.Connection, message_id: UUID) -> list[Attempt]:
     """A message's attempts, oldest first."""
     rows = connection.execute(
-        sa.select(attempts).where(attempts.c.message_id == message_id).order_by(attempts.c.at, attempts.c.number)
+        sa.select(attempts)
+        .where(attempts.c.message_id == message_id)
+        .order_by(attempts.c.at, attempts.c.number, attempts.c.id)
     )
     return [Attempt(**{**row._mapping, "outcome": Outcome(row.outcome)}) for row in rows]

@@ -40,6 +40,8 @@ _CLAIM = (
         epoch=batches.c.epoch + 1,
         lease_until=sa.bindparam("until"),
         worker=sa.bindparam("by"),
+        reason=None,
+        rule=None,
     )
     .returning(*_FIELDS)
 )
@@ -49,6 +51,20 @@ _HELD = (
     batches.c.state == BatchState.LEASED,
 )
 _RENEW = sa.update(batches).where(*_HELD).values(lease_until=sa.bindparam("until"))
+_PUT_OFF = (
+    sa.update(batches)
+    .where(*_HELD)
+    .values(
+        state=BatchState.READY,
+        epoch=batches.c.epoch - 1,
+        due_at=sa.bindparam("until"),
+        reason=sa.bindparam("why"),
+        rule=sa.bindparam("by_rule"),
+        lease_until=None,
+        published_at=None,
+        worker=None,
+    )
+)
 _FINISH = (
     sa.update(batches).where(*_HELD).values(state=BatchState.DONE, lease_until=None, finished_at=sa.bindparam("now"))
 )
@@ -91,6 +107,31 @@ def renew(connection: sa.Connection, batch: Batch, lease_until: datetime) -> boo
     """Prolong the lease; False when another worker has taken the batch over. Locks the row until the commit."""
     renewed = connection.execute(_RENEW, {"batch": batch.id, "held": batch.epoch, "until": lease_until})
     return renewed.rowcount == 1
+
+
+def put_off(connection: sa.Connection, batch: Batch, until: datetime, *, reason: str, rule: str) -> None:
+    """Let the batch wait as a whole, in the transaction that claimed it: the claim counts as none.
+
+    For the relay it is a batch that was never rung for. Its messages are not written to, and cost nothing.
+    """
+    values = {"batch": batch.id, "held": batch.epoch, "until": until, "why": reason, "by_rule": rule}
+    connection.execute(_PUT_OFF, values)
+
+
+def bring_forward(connection: sa.Connection, reason: str, now: datetime) -> int:
+    """What was put off as a whole for this reason need not wait any longer; returns how many batches."""
+    theirs = (batches.c.state == BatchState.READY, batches.c.due_at > now, batches.c.reason == reason)
+    return connection.execute(sa.update(batches).where(*theirs).values(due_at=now)).rowcount
+
+
+def waiting(connection: sa.Connection, batch_id: UUID) -> tuple[datetime, str, str | None] | None:
+    """Until when, and why, this batch waits as a whole; None when it does not."""
+    row = connection.execute(
+        sa.select(batches.c.due_at, batches.c.reason, batches.c.rule).where(
+            batches.c.id == batch_id, batches.c.state == BatchState.READY, batches.c.reason.is_not(None)
+        )
+    ).one_or_none()
+    return None if row is None else (row.due_at, row.reason, row.rule)
 
 
 def finish(connection: sa.Connection, batch: Batch, now: datetime) -> bool:

@@ -45,16 +45,21 @@ def put_off(connection: sa.Connection) -> list[tuple[str, int, datetime]]:
     Found by the batches that are not done: in those all waiting messages are, and they are few beside all messages.
     """
     # asked apart, for each state has an index of its own
-    not_done = [sa.select(batches.c.id).where(batches.c.state == one) for one in (BatchState.READY, BatchState.LEASED)]
+    not_done = [
+        sa.select(batches.c.id, batches.c.reason).where(batches.c.state == one)
+        for one in (BatchState.READY, BatchState.LEASED)
+    ]
+    under_way = sa.union_all(*not_done).subquery()
+    reason = sa.func.coalesce(under_way.c.reason, messages.c.reason)  # a batch may wait as a whole
     rows = connection.execute(
-        sa.select(messages.c.reason, sa.func.count(), sa.func.min(messages.c.created_at))
+        sa.select(reason, sa.func.count(), sa.func.min(messages.c.created_at))
+        .join(under_way, under_way.c.id == messages.c.batch_id)
         .where(
-            messages.c.batch_id.in_(sa.union_all(*not_done)),
             messages.c.state == MessageState.QUEUED,
             messages.c.attempts == 0,
-            messages.c.reason.is_not(None),
-            messages.c.reason != SCHEDULED,
+            reason.is_not(None),
+            reason != SCHEDULED,
         )
-        .group_by(messages.c.reason)
+        .group_by(reason)
     )
     return [(row[0], row[1], row[2]) for row in rows]

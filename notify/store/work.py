@@ -68,6 +68,17 @@ _HALF_WAY = (
     .join(notifications, notifications.c.id == messages.c.notification_id)
     .where(_OF_BATCH, messages.c.state == MessageState.SENDING)
 )
+_LIVE = (
+    sa.select(sa.true())
+    .select_from(messages)
+    .join(notifications, notifications.c.id == messages.c.notification_id)
+    .where(
+        _OF_BATCH,
+        messages.c.state.in_([MessageState.QUEUED, MessageState.SENDING]),
+        notifications.c.mode != Mode.DRY_RUN,
+    )
+    .limit(1)
+)
 _TAKE = (
     sa.update(messages)
     .where(_OF_BATCH, messages.c.state == MessageState.QUEUED, messages.c.due_at <= sa.bindparam("due_by"))
@@ -136,6 +147,11 @@ def _work(row: Any, channel: Channel, occasion: Occasion) -> Work:
     addresses = {channel: Address(channel, address)} if address else {}
     person = Recipient(recipient_id, key, locale, timezone, attributes, tuple(tags), addresses)
     return Work(message_id, address, tries, data, person, occasion)
+
+
+def needs_a_provider(connection: sa.Connection, batch: Batch) -> bool:
+    """Whether any message of this batch that waits is no dry run."""
+    return connection.execute(_LIVE, {"batch": batch.id}).first() is not None
 
 
 def accept(connection: sa.Connection, ids: Collection[UUID], at: datetime) -> None:

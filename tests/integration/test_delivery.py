@@ -21,12 +21,12 @@ from pydantic import SecretStr
 import notify
 from notify.app import App, SystemClock, using
 from notify.delivery import Worker, deliver, relay
-from notify.delivery.hand_over import GIVE_UP_AFTER
 from notify.delivery.journal import Journal
 from notify.delivery.lease import claim
 from notify.delivery.ledger import Ledger
 from notify.delivery.prepare import Preparation
 from notify.delivery.relay import tick
+from notify.delivery.turn import GIVE_UP_AFTER
 from notify.dev.mailbox import Mailbox
 from notify.errors import Transient, Unreachable
 from notify.model import Attempt, Batch, Channel, Message, MessageState, Outcome, Suppression
@@ -111,7 +111,8 @@ def test_the_attempt_row_tells_everything(app: App) -> None:
     [attempt] = attempts(app)
     assert (message.state, message.attempts) == (MessageState.SENT, 1)
     assert message.sent_at is not None
-    assert (attempt.outcome, attempt.number, attempt.epoch, attempt.provider) == (Outcome.ACCEPTED, 1, 1, "smtp")
+    [provider] = app.channels.providers(Channel.EMAIL)
+    assert (attempt.outcome, attempt.number, attempt.epoch, attempt.provider) == (Outcome.ACCEPTED, 1, 1, provider.name)
     assert attempt.header_id == f"<{message.id}@example.org>"
     assert attempt.subject == "Hi"
     assert attempt.provider_id == str(message.id)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 import notify
 from notify.app import App, using
-from notify.channels import Channels
+from notify.channels import Channels, Configured
 from notify.channels.provider import Envelope, Outcome, Receipt, Watch
 from notify.delivery import Worker, deliver
 from notify.delivery.journal import Entries, Journal
@@ -54,7 +54,7 @@ def mailout(app: App, templates: Any) -> Callable[[Script, int], App]:
     make_kind(templates)
 
     def plan(script: Script, count: int) -> App:
-        channels = Channels(MappingProxyType({Channel.EMAIL: (Scripted(script),)}))
+        channels = Channels(MappingProxyType({Channel.EMAIL: (Configured(Scripted(script), "scripted"),)}))
         scripted = App(app.settings, app.store, channels, app.kinds, app.redis, app.clock, lambda _: None)
         with using(scripted):
             notify.send_many("hello", [{"key": f"u{n}", "email": f"u{n}@example.org"} for n in range(count)])

@@ -118,9 +118,9 @@ def test_a_line_that_nobody_uses_is_closed_in_time(server: Server, monkeypatch: 
 
 
 def test_when_the_channels_are_closed_no_line_stays_open(server: Server) -> None:
-    channels = Channels.from_urls(email=[server.url])
-    (provider,) = channels.providers(Channel.EMAIL)
-    with provider.open() as connection:
+    channels = Channels.from_urls(email=[server.url], secret="s")
+    (configured,) = channels.providers(Channel.EMAIL)
+    with configured.provider.open() as connection:
         send(connection, next(envelopes(1)))
         channels.close()
         assert send(connection, next(envelopes(1, 1))).provider_id == "7E57"

@@ -46,6 +46,36 @@ def test_each_line_has_a_doubtful_one_of_its_own(journal: Journal) -> None:
     assert journal.seal() == entries(TWO, doubtful=(ONE, THREE, FOUR))
 
 
+def test_what_was_withdrawn_counts_as_never_begun(journal: Journal) -> None:
+    journal.open()
+    for one in (ONE, TWO):
+        journal.enter(one)
+        journal.withdraw(one)
+    journal.enter(THREE)
+    assert journal.safe()
+    assert journal.seal() == entries(doubtful=(THREE,))
+
+
+def test_what_was_withdrawn_and_entered_again_counts_by_its_last_entry(journal: Journal) -> None:
+    journal.open()
+    for one in (ONE, TWO):
+        journal.enter(one, 3)
+        journal.withdraw(one)
+    for one in (ONE, TWO):
+        journal.enter(one, 0)
+    assert journal.safe()
+    assert journal.seal() == entries(ONE, doubtful=(TWO,))
+
+
+def test_a_refusal_that_nobody_withdrew_leaves_doubt_though_others_came_on_other_lines(journal: Journal) -> None:
+    journal.open()
+    journal.enter(ONE, 1)
+    journal.enter(TWO, 0)
+    journal.withdraw(TWO)
+    assert journal.safe()
+    assert journal.seal() == entries(doubtful=(ONE,))
+
+
 def test_an_opened_journal_is_not_a_lost_one(journal: Journal) -> None:
     journal.open()
     assert journal.safe()

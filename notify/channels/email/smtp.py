@@ -114,6 +114,11 @@ class Smtp:
         return name if "." in name and name.isascii() else "[127.0.0.1]"
 
     @property
+    def place(self) -> str:
+        """Host and port."""
+        return f"{self.host}:{self.port}"
+
+    @property
     def security(self) -> Security:
         """What `tls` demands of a connection to this host."""
         if self.tls == "auto":

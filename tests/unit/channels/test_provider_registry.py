@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from notify.channels import Channels, provider_for
+from notify.channels import Channels, Configured, provider_for
 from notify.channels.email.eml import EmlFolder
 from notify.channels.email.smtp import Smtp
 from notify.channels.email.smtp_line import Security
 from notify.channels.registry import PROVIDERS
 from notify.errors import InvalidProvider
 from notify.model import Channel
+from notify.settings import Rate
 
 
 def smtp(url: str) -> Smtp:
@@ -128,8 +129,72 @@ def test_a_secret_never_shows_however_wrong_the_url_is(form: str, torn: str) -> 
 
 
 def test_channels_keep_the_order_of_failover() -> None:
-    channels = Channels.from_urls(email=["smtp://first.example.org", "eml:///tmp/mails"])
+    channels = Channels.from_urls(email=["smtp://first.example.org", "eml:///tmp/mails"], secret="s")
     first, second = channels.providers(Channel.EMAIL)
-    assert isinstance(first, Smtp)
-    assert isinstance(second, EmlFolder)
+    assert isinstance(first.provider, Smtp)
+    assert isinstance(second.provider, EmlFolder)
     assert channels.providers(Channel.SMS) == ()
+
+
+def configured(url: str) -> Configured:
+    [found] = Channels.from_urls(email=[url], secret="s").providers(Channel.EMAIL)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("smtp://u:p@mx1.example.org:587", "smtp:mx1.example.org:587"),
+        ("smtps://mx1.example.org", "smtps:mx1.example.org:465"),
+        ("eml:///tmp/mails", "eml"),
+        ("smtp://mx1.example.org?name=main", "main"),
+    ],
+)
+def test_a_provider_is_called_by_its_place_or_by_its_name(url: str, name: str) -> None:
+    assert configured(url).name == name
+
+
+def test_every_provider_has_the_common_options_and_its_own() -> None:
+    found = configured("smtp://localhost?rate=14/s&timeout=3&weight=3&name=main")
+    assert (found.rate, found.weight, found.share, found.name) == (Rate(14, 1), 3, None, "main")
+    assert isinstance(found.provider, Smtp)
+    assert found.provider.timeout == 3
+    assert [configured(f"eml:///tmp?share={text}").share for text in ("5%", "5%25", "2.5%")] == [0.05, 0.05, 0.025]
+
+
+@pytest.mark.parametrize(
+    ("urls", "complaint"),
+    [
+        (["smtp://localhost?wieght=3"], "did you mean 'weight'"),
+        (["smtp://localhost?nmae=x"], "did you mean 'name'"),
+        (["smtp://localhost?weight=0"], "option 'weight': must be a whole number from 1 to 1000"),
+        (["smtp://localhost?share=5"], "option 'share': must be a percentage"),
+        (["smtp://localhost?share=101%"], "option 'share': must be a percentage"),
+        (["smtp://localhost?rate=fast"], "option 'rate': must be a number per s, m, h or d"),
+        (["smtp://localhost?name=a b"], "option 'name': must be a plain name"),
+        (["smtp://localhost?name=a&name=b"], "option 'name': is given twice"),
+        (["smtp://localhost?weight=1&share=5%"], "exclude each other"),
+        (["smtp://localhost", "smtp://u:p@localhost:25"], "two providers of email are called 'smtp:localhost:25'"),
+        (["smtp://a?share=60%", "smtp://b?share=50%"], "more than 100 %"),
+    ],
+)
+def test_common_options_are_refused_with_the_part_at_fault(urls: list[str], complaint: str) -> None:
+    with pytest.raises(InvalidProvider) as refusal:
+        Channels.from_urls(email=urls, secret="s")
+    assert complaint in str(refusal.value)
+
+
+def test_the_digest_tells_of_a_change_and_of_nothing_else() -> None:
+    [one] = Channels.from_urls(email=["smtp://u:s3cr3t@localhost"], secret="k").providers(Channel.EMAIL)
+    [other] = Channels.from_urls(email=["smtp://u:s3cr4t@localhost"], secret="k").providers(Channel.EMAIL)
+    [elsewhere] = Channels.from_urls(email=["smtp://u:s3cr3t@localhost"], secret="l").providers(Channel.EMAIL)
+    assert len({one.digest, other.digest, elsewhere.digest}) == 3
+    assert "s3cr3t" not in repr(one)
+    assert one.digest not in repr(one)
+
+
+def test_a_provider_is_found_by_its_name_or_the_nearest_is_told() -> None:
+    channels = Channels.from_urls(email=["smtp://localhost?name=main", "eml:///tmp"], secret="s")
+    assert channels.named("main").name == "main"
+    with pytest.raises(InvalidProvider, match="did you mean 'main'"):
+        channels.named("mian")
