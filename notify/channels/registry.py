@@ -15,7 +15,7 @@ from notify.channels.provider import Placed, Provider
 from notify.channels.url import parse
 from notify.errors import InvalidProvider, did_you_mean
 from notify.model import Channel
-from notify.settings import Rate
+from notify.rates import Rate
 
 ROUNDING = 1e-9
 
@@ -23,6 +23,10 @@ PROVIDERS: Mapping[str, str] = MappingProxyType(
     {
         "smtp": "notify.channels.email.smtp:Smtp",
         "smtps": "notify.channels.email.smtp:Smtp",
+        "resend": "notify.channels.email.resend:Resend",
+        "sendgrid": "notify.channels.email.sendgrid:SendGrid",
+        "mailgun": "notify.channels.email.mailgun:Mailgun",
+        "postmark": "notify.channels.email.postmark:Postmark",
         "eml": "notify.channels.email.eml:EmlFolder",
     }
 )

@@ -1,10 +1,12 @@
 """A provider URL taken apart: every error names the part at fault, and none of them can repeat a secret.
 
-`scheme://user:password@host:port/path?option=value`, user and password percent-encoded (RFC 3986 §3.2.1).
+`scheme://user:password@host:port/path?option=value`, user and password percent-encoded (RFC 3986 §3.2.1); of a
+provider that has no host of its own `scheme://KEY?option=value`, and the key is the password.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -15,10 +17,13 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from notify.errors import InvalidProvider, did_you_mean
-from notify.settings import Rate, rate
+from notify.rates import Rate, rate
 
 HIGHEST_PORT = 65535
 HIGHEST_WEIGHT = 1000
+KEYED = frozenset({"postmark", "resend", "sendgrid"})
+"""Schemes of providers without a host of their own; `notify.settings.redact` masks what stands there."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)%")
 Read = Callable[[str], object]
@@ -88,6 +93,8 @@ def parse(url: str) -> ProviderUrl:
         raise part.wrong("password", "percent-encode '#', '?', '/' and '@' in user and password (%23 %3F %2F %40)")
     try:
         split = urlsplit(url)
+        if part.scheme in KEYED:  # a host would be lower-cased, and shown
+            return ProviderUrl(part.scheme, password=_decoded(split.netloc), path=split.path, query=split.query)
         user, password = _decoded(split.username), _decoded(split.password)
         path, host = unquote(split.path, errors="strict"), split.hostname or ""
         host.encode("idna")
@@ -187,3 +194,24 @@ def pace(text: str) -> Rate:
 
 COMMON: Mapping[str, Read] = MappingProxyType({"name": plain_name, "weight": weight, "share": percentage, "rate": pace})
 """Options that every provider's URL may have: its class does not see them."""
+
+
+def http_endpoint(text: str) -> str:
+    """Where an API is asked instead of at its own address: https, or http on this machine; without a final slash."""
+    try:
+        split = urlsplit(text)
+        safe = split.scheme == "https" or (split.scheme == "http" and is_loopback(split.hostname or ""))
+        plain = split.port != 0 and not (split.query or split.fragment or "@" in split.netloc)
+    except ValueError:
+        safe = plain = False
+    if not (safe and plain and split.hostname and text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError("must be like https://proxy.example.org; http:// is for this machine only")
+    return text.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what is sent to this host stays on this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

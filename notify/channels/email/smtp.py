@@ -6,7 +6,6 @@ verified.
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import ssl
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from notify.channels.email.smtp_line import Line, Security, Terms, dial
 from notify.channels.email.smtp_pool import Pool
 from notify.channels.email.smtp_traffic import Traffic
 from notify.channels.provider import Envelope, Outcome, Watch
-from notify.channels.url import ProviderUrl, at_least_one, existing_file, host_name, one_of, seconds
+from notify.channels.url import ProviderUrl, at_least_one, existing_file, host_name, is_loopback, one_of, seconds
 from notify.model import Channel
 
 SMTP_PORT, SMTPS_PORT = 25, 465
@@ -122,7 +121,7 @@ class Smtp:
     def security(self) -> Security:
         """What `tls` demands of a connection to this host."""
         if self.tls == "auto":
-            guarded = self.credentials is not None and not _is_loopback(self.host)
+            guarded = self.credentials is not None and not is_loopback(self.host)
             return Security.REQUIRED if guarded else Security.WHEN_OFFERED
         return {"implicit": Security.IMPLICIT, "starttls": Security.REQUIRED, "none": Security.NONE}[self.tls]
 
@@ -157,10 +156,3 @@ class SmtpConnection:
         if self._line is not None:
             self._smtp.pool.give_back(self._line, sound=True)
             self._line = None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

@@ -1,0 +1,167 @@
+"""A composed mail taken apart for APIs that want its pieces: every header and every part is found, or it is refused.
+
+Only what `mime.compose` writes is understood; anything else would be lost on the way, and is `inexpressible`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from email import message_from_string, policy
+from email.headerregistry import AddressHeader
+from email.message import EmailMessage
+from typing import NoReturn, cast
+
+from notify.channels.email.address import ascii_form
+from notify.channels.provider import Envelope
+from notify.errors import Rejected
+
+_PLACED = frozenset({"from", "to", "reply-to", "subject"})
+_STRUCTURE = frozenset({"mime-version", "content-type", "content-transfer-encoding"})
+_OF_A_FILE = _STRUCTURE | {"content-disposition", "content-id"}
+_PEOPLE = frozenset({"sender", "cc", "bcc"})
+_CONTAINERS = frozenset({"multipart/mixed", "multipart/alternative", "multipart/related"})
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """Who: a display name, maybe empty, and an address with an ASCII domain."""
+
+    name: str
+    address: str
+
+    def __str__(self) -> str:
+        """As in a header (RFC 5322 §3.4), the name always quoted, and in Unicode."""
+        quoted = self.name.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{quoted}" <{self.address}>' if self.name else self.address
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An attachment; or, with a `content_id`, what the HTML shows as `cid:…`. `content_type` has its parameters."""
+
+    name: str
+    content_type: str
+    content: bytes = field(repr=False)
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Line ends of `text` and `html` are LF. `headers` are all others, unfolded and decoded, by their written names."""
+
+    sender: Mailbox
+    recipient: Mailbox
+    reply_to: Mailbox | None
+    subject: str
+    headers: Mapping[str, str]
+    text: str | None
+    html: str | None
+    files: tuple[File, ...]
+
+    def without(self, *names: str) -> Mapping[str, str]:
+        """The headers, when none of them is one of these, in lower case. Raises `Rejected`, `inexpressible`."""
+        for name in self.headers:
+            if name.lower() in names:
+                inexpressible(f"the header {name}")
+        return self.headers
+
+
+def inexpressible(what: str) -> NoReturn:
+    """Refuse what this provider has no field for. Raises `Rejected`."""
+    raise Rejected("inexpressible", f"{what} cannot be handed to this provider")
+
+
+def take_apart(envelope: Envelope) -> Parts:
+    """The pieces of `envelope.content`. Raises `Rejected`, `inexpressible`, and names what has no place."""
+    try:
+        text = envelope.content.decode()  # an address may be beyond ASCII, as UTF-8 (RFC 6532 §3.2)
+    except UnicodeDecodeError:
+        inexpressible("an octet that is not UTF-8")
+    mail = cast(EmailMessage, message_from_string(text, policy=policy.default))
+    recipient = _mailbox(mail, "To")
+    if recipient is None or recipient.address != ascii_form(envelope.recipient):
+        inexpressible("a recipient who is not the one in the header To")
+    sender = _mailbox(mail, "From")
+    if sender is None:
+        inexpressible("a mail without From")
+    found = _Found()
+    found.take(mail, _PLACED | _PEOPLE)
+    return Parts(
+        sender=sender,
+        recipient=recipient,
+        reply_to=_mailbox(mail, "Reply-To"),
+        subject=str(mail.get("Subject", "")),
+        headers=dict(_others(mail)),
+        text=found.text,
+        html=found.html,
+        files=tuple(found.files),
+    )
+
+
+def _mailbox(mail: EmailMessage, name: str) -> Mailbox | None:
+    headers = mail.get_all(name, [])
+    if not headers:
+        return None
+    people = [person for header in headers for person in cast(AddressHeader, header).addresses]
+    if len(people) != 1:
+        inexpressible(f"a header {name} with {len(people)} addresses")
+    return Mailbox(people[0].display_name, f"{people[0].username}@{people[0].domain}")
+
+
+def _others(mail: EmailMessage) -> Iterator[tuple[str, str]]:
+    seen = set()
+    for name, value in mail.items():
+        lower = name.lower()
+        if lower in seen or lower in _PEOPLE:
+            inexpressible(f"the header {name}" if lower in _PEOPLE else f"a second header {name}")
+        seen.add(lower)
+        if lower not in _PLACED | _OF_A_FILE:
+            yield name, str(value)
+
+
+class _Found:
+    """What was found so far, walking through the parts as a reader would."""
+
+    def __init__(self) -> None:
+        self.text: str | None = None
+        self.html: str | None = None
+        self.files: list[File] = []
+
+    def take(self, part: EmailMessage, headers: frozenset[str] = frozenset()) -> None:
+        """One part and all within it; `headers`, in lower case, are spoken for elsewhere."""
+        kind, disposition = part.get_content_type(), part.get_content_disposition()
+        if kind in _CONTAINERS and disposition is None and part.is_multipart():
+            self._only(part, _STRUCTURE, headers)
+            for inner in part.iter_parts():
+                self.take(cast(EmailMessage, inner))
+        elif disposition == "attachment" or (disposition == "inline" and part["Content-ID"]):
+            self._only(part, _OF_A_FILE, headers)
+            self.files.append(_file(part, inline=disposition == "inline"))
+        elif kind == "text/plain" and disposition is None and self.text is None and self.html is None:
+            self.text = self._words(part, headers)
+        elif kind == "text/html" and disposition is None and self.html is None:
+            self.html = self._words(part, headers)
+        else:
+            inexpressible(f"a part of type {kind} in this place")
+
+    def _words(self, part: EmailMessage, headers: frozenset[str]) -> str:
+        self._only(part, _STRUCTURE, headers)
+        if set(part["Content-Type"].params) - {"charset"}:
+            inexpressible("a text whose Content-Type says more than its charset")
+        return str(part.get_content()).replace("\r\n", "\n")
+
+    def _only(self, part: EmailMessage, known: frozenset[str], elsewhere: frozenset[str]) -> None:
+        if elsewhere:
+            return  # the mail itself: its headers are all asked about
+        for name, _ in part.items():
+            if name.lower() not in known:
+                inexpressible(f"the header {name} of a part")
+
+
+def _file(part: EmailMessage, *, inline: bool) -> File:
+    name, content = part.get_filename(), part.get_payload(decode=True)
+    if not name or not isinstance(content, bytes):
+        inexpressible("a file without a name")
+    content_id = str(part["Content-ID"]).strip().removeprefix("<").removesuffix(">") if inline else None
+    return File(name, str(part["Content-Type"]), content, content_id)
