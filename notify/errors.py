@@ -9,6 +9,7 @@ NotifyError
 │   ├── InvalidRecipient         `to` is not a key or a recipient description
 │   ├── InvalidAddress           an address that cannot be written to
 │   ├── InvalidAttachment        an attachment without a name, or too large
+│   ├── InvalidDeadline          expires= leaves no time to send
 │   ├── InvalidSession           session= is not a SQLAlchemy Session
 │   ├── IdempotencyConflict      the key was used before for another request
 │   └── NotFound                 no notification or message of that id or key
@@ -66,6 +67,10 @@ class InvalidAddress(RequestError):
 
 class InvalidAttachment(RequestError):
     """An attachment without a usable name or type, or over the size limit."""
+
+
+class InvalidDeadline(RequestError):
+    """What was given as expires= is no time span or datetime, or leaves no time to send."""
 
 
 class InvalidSession(RequestError):

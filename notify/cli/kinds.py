@@ -17,8 +17,11 @@ from notify.cli.previews import preview
 from notify.cli.wiring import opened_app
 from notify.errors import InvalidKind
 from notify.kinds import CompiledKind, Problem
-from notify.kinds.declaration import FILE, read
+from notify.kinds.declaration import read
+from notify.kinds.toml import FILE
 from notify.kinds.values import Field
+from notify.model import Retry
+from notify.settings import written
 
 
 @click.group(cls=Group, epilog=example("notify kinds list", "notify kinds preview welcome --open"))
@@ -67,6 +70,9 @@ def show(kind: str, as_json: bool) -> None:
         ("on doubt", facts.on_doubt),
         ("critical", "yes" if facts.critical else "no"),
         ("unsubscribe", "yes" if facts.unsubscribe else "no"),
+        ("expires", f"after {written(facts.expires)}" if facts.expires else None),
+        ("recipient rate", facts.recipient_rate),
+        *((f"retry {channel}", _retry_text(said)) for channel, said in facts.retry.items()),
         ("locales", ", ".join(sorted(compiled.email.locales))),
         ("version", facts.version),
         ("folder", folder),
@@ -130,8 +136,27 @@ def _json(name: str, kind: CompiledKind | InvalidKind) -> dict[str, Any]:
         "on_doubt": facts.on_doubt,
         "critical": facts.critical,
         "unsubscribe": facts.unsubscribe,
+        "expires_seconds": facts.expires.total_seconds() if facts.expires else None,
+        "recipient_rate": str(facts.recipient_rate) if facts.recipient_rate else None,
+        "retry": {channel: _retry_json(said) for channel, said in facts.retry.items()},
         "locales": sorted(kind.email.locales),
         "version": facts.version,
+    }
+
+
+def _retry_text(said: Retry) -> str:
+    """What the kind says itself; the rest is up to the settings."""
+    parts = [f"attempts: {said.attempts}"] if said.attempts else []
+    parts += [f"first wait: {written(said.base)}"] if said.base else []
+    parts += [f"longest wait: {written(said.cap)}"] if said.cap else []
+    return ", ".join(parts)
+
+
+def _retry_json(said: Retry) -> dict[str, Any]:
+    return {
+        "attempts": said.attempts,
+        "first_wait_seconds": said.base.total_seconds() if said.base else None,
+        "longest_wait_seconds": said.cap.total_seconds() if said.cap else None,
     }
 
 

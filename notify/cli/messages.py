@@ -151,6 +151,7 @@ def _show(story: Explanation) -> None:
         ("notification", notification.id),
         ("key", notification.key),
         ("due", message.due_at if message.state is MessageState.QUEUED else None),
+        ("deadline", notification.expires_at),
         ("sent", message.sent_at),
     ]
     out.print(screen.facts(pairs))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
+from notify.settings import duration
 from notify.store import text as texts
 
 To = str | dict[str, Any]
@@ -51,6 +52,16 @@ def moment(text: str) -> datetime:
     if found.tzinfo is None:
         raise click.BadParameter(f"{text!r} has no offset from UTC; write it like 2031-05-01T09:00+02:00")
     return found
+
+
+def deadline(text: str) -> timedelta | datetime:
+    """A duration such as 5m, or a moment in ISO 8601; BadParameter when it is neither."""
+    try:
+        return duration(text)
+    except ValueError as error:
+        if "T" in text or "-" in text:
+            return moment(text)
+        raise click.BadParameter(f"{error}; or a moment like 2031-05-01T09:00+02:00") from None
 
 
 def recipients_in(lines: Iterable[str], source: str) -> list[To]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -27,6 +27,7 @@ MODES = [mode.value for mode in Mode]
         "notify send welcome --to user-42",
         'notify send welcome --to \'{"key": "user-43", "email": "ada@example.org", "locale": "nl"}\'',
         "notify send welcome --everyone --tag beta",
+        "notify send welcome --to user-42 --at 2031-05-01T09:00+02:00 --expires 2h",
         "notify send job-completed --to-file people.jsonl --data @job.json --attach results.csv --key job-7",
     ),
 )
@@ -51,6 +52,12 @@ MODES = [mode.value for mode in Mode]
 @click.option("--data", type=options.data, metavar="JSON|@FILE", help="What the templates are filled with.")
 @click.option("--key", type=options.text, help="Idempotency key: the same request with the same key is sent once.")
 @click.option("--at", type=options.moment, metavar="ISO", help="Send it then, such as 2031-05-01T09:00+02:00.")
+@click.option(
+    "--expires",
+    type=options.deadline,
+    metavar="5m|ISO",
+    help="What has not gone out by then dies, so long after --at, or at this time. Default: as the kind says.",
+)
 @click.option(
     "--channel",
     "channels",
@@ -79,6 +86,7 @@ def send(
     data: dict[str, Any] | None,
     key: str | None,
     at: datetime | None,
+    expires: timedelta | datetime | None,
     channels: tuple[str, ...],
     attach: tuple[Path, ...],
     mode: str,
@@ -109,6 +117,7 @@ def send(
             tenant=tenant,
             attachments=[_attachment(path) for path in attach],
             mode=mode,
+            expires=expires,
         )
         sent = intake.plan(app, request)
         if as_json:
@@ -129,6 +138,7 @@ def _json(sent: Notification) -> dict[str, Any]:
         "key": sent.key,
         "repeated": sent.repeated,
         "created_at": sent.created_at.isoformat(),
+        "expires_at": sent.expires_at.isoformat() if sent.expires_at else None,
         "messages": dict(sent.messages or {}),
     }
 
@@ -137,7 +147,14 @@ def _show(app: App, sent: Notification, at: datetime | None, everyone: bool) -> 
     out = screen.console()
     out.print(screen.cell(f"notification {sent.id}", "bold"))
     tally = screen.counts(sent.messages) if sent.messages else "none"
-    pairs = [("kind", sent.kind), ("mode", sent.mode), ("key", sent.key), ("at", at), ("messages", tally)]
+    pairs = [
+        ("kind", sent.kind),
+        ("mode", sent.mode),
+        ("key", sent.key),
+        ("at", at),
+        ("deadline", sent.expires_at),
+        ("messages", tally),
+    ]
     out.print(screen.facts(pairs))
     if everyone and not sent.repeated:
         out.print("Workers plan its messages now: notify status tells how far they are.")

@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid7
 from notify.app import App
 from notify.channels.email import letter
 from notify.delivery.journal import Journal
+from notify.delivery.patience import retry_policy
 from notify.errors import RequestError
 from notify.model import Attempt, Batch, MessageState, Mode, OnDoubt, Outcome
 from notify.store import Connection, attempts, messages, work
@@ -71,7 +72,8 @@ def _doubt(app: App, connection: Connection, batch: Batch, rows: Sequence[HalfWa
     )
     attempts.record(connection, [_attempt(app, batch, row, Outcome.UNCERTAIN, now) for row in rows])
     may = [row for row in rows if on_doubt(app, row.kind) is OnDoubt.RESEND]
-    resend = [row.id for row in may if row.attempts + 1 < app.settings.retry_attempts]
+    most = {kind: retry_policy(app, kind, batch.channel).attempts for kind in {row.kind for row in may}}
+    resend = [row.id for row in may if row.attempts + 1 < most[row.kind]]
     exhausted = [row.id for row in may if row.id not in resend]
     messages.move(
         connection,
@@ -80,7 +82,7 @@ def _doubt(app: App, connection: Connection, batch: Batch, rows: Sequence[HalfWa
         MessageState.DEAD,
         at=now,
         reason="worker_died",
-        rule=f"no more than {app.settings.retry_attempts} attempts: it may be what kills the workers",
+        rule="no more attempts: it may be what kills the workers",
     )
     messages.move(
         connection,

@@ -25,7 +25,7 @@ from notify.delivery.route import Look, Story, Wait, passes_on
 from notify.delivery.turn import Turn
 from notify.errors import DeliveryError, OperatorError, Unreachable
 from notify.model import Mode, Skip
-from notify.policy import decide, next_round
+from notify.policy import decide, next_round, past
 from notify.store.work import Work
 from notify.telemetry import emit
 
@@ -152,6 +152,9 @@ class _HandOver:
         """
         if self._over or self._turn.left is not None:
             return
+        if past(self._out[id(envelope)][0].occasion.expires_at, self._app.clock.now()):
+            self._end()  # it waited too long for its line; the rest is rung for again at once, and this one dies then
+            return
         try:
             self._lease.journal.enter(envelope.message_id, line)
         except Unreachable as error:
@@ -194,6 +197,9 @@ class _HandOver:
     def _prepared(self, work: Work) -> Prepared | None:
         """Ask policy again, and render; None when the message goes no further."""
         self._lease.moves()
+        if past(work.occasion.expires_at, self._app.clock.now()):
+            self._ledger.expired(work)
+            return None
         try:
             no = self._forbids(work)
             if no is None:

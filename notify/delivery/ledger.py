@@ -9,7 +9,8 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,12 +21,13 @@ from notify.channels.email import letter
 from notify.channels.provider import Receipt
 from notify.delivery import doubt
 from notify.delivery.lease import Lease
-from notify.delivery.outcomes import EVENTS, OUTCOMES, Accepted, Failure, Verdict
+from notify.delivery.outcomes import EVENTS, OUTCOMES, Accepted, Failure
+from notify.delivery.patience import retry_policy
 from notify.delivery.prepare import Prepared
 from notify.delivery.route import Wait
 from notify.errors import DeliveryError, NotifyError, Rejected, Uncertain
-from notify.model import Attempt, Batch, MessageState, Mode, OnDoubt, Outcome, Skip
-from notify.policy import RetryPolicy, next_try
+from notify.model import Attempt, Batch, MessageState, Mode, Outcome, Skip
+from notify.policy import Verdict, after_failure, expired, put_off
 from notify.policy.retry import costs_attempt
 from notify.store import Connection, attempts, batches, messages
 from notify.store import work as works
@@ -51,12 +53,6 @@ class Ledger:
         # an earlier holder may have put messages of this batch off; or it holds some that are not due
         self._waiting = lease.batch.epoch > 1 or lease.batch.size != len(lease.work)
         self._draw = random.random()  # noqa: S311 - one draw per lease: what fails together waits together
-        settings = app.settings
-        self._policy = RetryPolicy(
-            settings.retry_attempts,
-            timedelta(seconds=settings.retry_base_seconds),
-            timedelta(seconds=settings.retry_cap_seconds),
-        )
         self.counts: Counter[str] = Counter()
 
     def accepted(
@@ -76,6 +72,11 @@ class Ledger:
         self._left -= 1
         self._skipped[decision.reason, decision.rule].append(work.id)
         emit("message.skipped", **ids(work), reason=decision.reason)
+
+    def expired(self, work: Work) -> None:
+        """Its deadline passed before it was rendered: dead. Written when the batch is settled, or with a failure."""
+        assert work.occasion.expires_at is not None
+        self._note([Failure(work, expired(work.occasion.expires_at), None)])
 
     def unrenderable(self, work: Work, error: Exception) -> None:
         """Its kind, data or address does not work: dead at once, for no retry mends it. Written now."""
@@ -105,16 +106,12 @@ class Ledger:
 
     def given_up(self, tried: Sequence[tuple[Work, Sequence[DeliveryError]]]) -> None:
         """These were passed on for these errors, and no provider is left after all: retried or dead. Written now."""
-        failures = [Failure(work, self._verdict(work, errors), None) for work, errors in tried]
-        self._write(failures)
-        for failure in failures:
-            assert failure.verdict is not None
-            _announce(failure.work, failure.verdict, failure.work.attempts + 1)
+        self._write([Failure(work, self._verdict(work, errors), None) for work, errors in tried], told=True)
 
     def put_off(self, works: Sequence[Work], wait: Wait) -> None:
         """These wait untried, at no cost. Written now."""
         emit("batch.put_off", reason=wait.reason, until=wait.until, messages=len(works))
-        verdict = Verdict(MessageState.QUEUED, wait.reason, wait.rule, _whole_second(wait.until), tried=False)
+        verdict = put_off(wait.until, wait.reason, wait.rule)
         self._write([Failure(work, verdict, None) for work in works])
 
     def settle(self) -> list[Batch]:
@@ -169,17 +166,21 @@ class Ledger:
             },
         )
 
-    def _write(self, failures: Sequence[Failure]) -> None:
-        self._unwritten += failures
-        for failure in failures:
-            verdict, attempt = failure.verdict, failure.attempt
-            if verdict is None:
+    def _note(self, failures: Sequence[Failure], *, told: bool = False) -> None:
+        for given in failures:
+            if given.verdict is None:
+                self._unwritten.append(given)
                 continue
+            verdict = given.verdict.within(given.work.occasion.expires_at)
+            self._unwritten.append(replace(given, verdict=verdict))
             self._left -= 1
             self._waiting |= verdict.state is MessageState.QUEUED
             self.counts[verdict.state] += 1
-            if attempt is not None:
-                _announce(failure.work, verdict, attempt.number, told=attempt.outcome is not Outcome.UNRENDERABLE)
+            if told or given.attempt is not None or verdict.state is MessageState.DEAD:
+                _announce(given.work, verdict, given.attempt)
+
+    def _write(self, failures: Sequence[Failure], *, told: bool = False) -> None:
+        self._note(failures, told=told)
         now = self._app.clock.now()
         with self._app.store.begin() as connection:
             if not batches.renew(connection, self._lease.batch, now + self._app.settings.lease):
@@ -204,18 +205,10 @@ class Ledger:
         error = errors[-1]
         if not isinstance(error, Rejected | Uncertain):
             error = next(filter(costs_attempt, errors), error)
-        tried, number = costs_attempt(error), work.attempts + 1
-        if isinstance(error, Uncertain) and doubt.on_doubt(self._app, work.occasion.kind) is OnDoubt.HOLD:
-            return Verdict(MessageState.IN_DOUBT, error.reason, "on_doubt = hold")
-        due_at = next_try(error, number, self._app.clock.now(), self._policy, self._draw)
-        if due_at is None:
-            last = isinstance(error, Rejected)
-            rule = "refused for good" if last else f"no more than {self._policy.attempts} attempts"
-            return Verdict(MessageState.DEAD, error.reason, rule)
-        cost = f"attempt {number} of {self._policy.attempts}" if tried else "costs no attempt"
-        return Verdict(
-            MessageState.QUEUED, error.reason, f"{type(error).__name__}, {cost}", _whole_second(due_at), tried
-        )
+        kind, number = work.occasion.kind, work.attempts + 1
+        policy = retry_policy(self._app, kind, work.occasion.channel)
+        on_doubt = doubt.on_doubt(self._app, kind)
+        return after_failure(error, number, self._app.clock.now(), policy, self._draw, on_doubt=on_doubt)
 
     def _failure(
         self, work: Work, error: DeliveryError, provider: str, prepared: Prepared, passed_over: str | None
@@ -263,12 +256,10 @@ def ids(work: Work) -> dict[str, str | UUID]:
     return {**named, "correlation": occasion.correlation_id} if occasion.correlation_id else named
 
 
-def _whole_second(moment: datetime) -> datetime:
-    """Rounded up, so that retries gather in few batches."""
-    return moment.replace(microsecond=0) + timedelta(seconds=1)
-
-
-def _announce(work: Work, verdict: Verdict, number: int, *, told: bool = True) -> None:
-    # the rule of what is unrenderable may quote data: it stays in the database
-    rule = {"rule": verdict.rule} if told else {}
-    emit(EVENTS[verdict.state], **ids(work), reason=verdict.reason, attempt=number, **rule)
+def _announce(work: Work, verdict: Verdict, attempt: Attempt | None) -> None:
+    told = dict[str, Any]()
+    if attempt is None or attempt.outcome is not Outcome.UNRENDERABLE:
+        told["rule"] = verdict.rule  # that of what is unrenderable may quote data: it stays in the database
+    if attempt is not None:
+        told["attempt"] = attempt.number
+    emit(EVENTS[verdict.state], **ids(work), reason=verdict.reason, **told)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from notify.channels.provider import Receipt
 from notify.errors import DeliveryError, Misconfigured, Rejected, Throttled, Transient, Uncertain
 from notify.model import Attempt, MessageState, Outcome
+from notify.policy import Verdict
 from notify.store.work import Work
 
 OUTCOMES: Mapping[type[DeliveryError], Outcome] = MappingProxyType(
@@ -29,17 +30,6 @@ EVENTS = MappingProxyType(
         MessageState.QUEUED: "message.deferred",
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Where a message that was not accepted goes."""
-
-    state: MessageState
-    reason: str
-    rule: str
-    due_at: datetime | None = None
-    tried: bool = True
 
 
 @dataclass(frozen=True, slots=True)

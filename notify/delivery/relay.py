@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from notify import failpoints
 from notify.app import App, ring
-from notify.delivery import pauses
+from notify.delivery import patience, pauses
 from notify.store import batches, presence
 
 AT_ONCE = 500
@@ -35,7 +35,8 @@ def relay(app: App) -> int:
 
 
 def sweep(app: App) -> int:
-    """Forget workers that died long ago without a farewell; returns how many."""
+    """Let die what waits past its deadline, and forget workers that died long ago; returns how many workers."""
+    patience.expire(app)
     with app.store.begin() as connection:
         return presence.forget_before(connection, app.clock.now() - FORGET_WORKERS_AFTER)
 

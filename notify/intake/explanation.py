@@ -53,6 +53,7 @@ class Explanation:
             "reason": message.reason,
             "rule": message.rule,
             "due_at": message.due_at.isoformat(),
+            "expires_at": notification.expires_at.isoformat() if notification.expires_at else None,
             "sent_at": message.sent_at.isoformat() if message.sent_at else None,
             "attempts": [
                 {
@@ -95,7 +96,8 @@ def _with_its_batch(message: Message, waiting: tuple[datetime, str, str | None] 
 
 
 def _timeline(message: Message, notification: Notification, tried: tuple[Attempt, ...]) -> tuple[Moment, ...]:
-    story = [Moment(notification.created_at, "accepted", f"{notification.kind}, mode {notification.mode}")]
+    deadline = f", deadline {notification.expires_at:%Y-%m-%d %H:%M:%S}" if notification.expires_at else ""
+    story = [Moment(notification.created_at, "accepted", f"{notification.kind}, mode {notification.mode}{deadline}")]
     refused_at_once = message.state is MessageState.SKIPPED and message.updated_at == message.created_at
     if not refused_at_once:
         story.append(Moment(message.created_at, "decided", f"send by {message.channel}"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -32,6 +32,7 @@ def send(
     channels: Sequence[str] | None = None,
     key: str | None = None,
     at: datetime | None = None,
+    expires: timedelta | datetime | None = None,
     tenant: str | None = None,
     attachments: Sequence[Attachment] = (),
     session: Session | None = None,
@@ -44,9 +45,11 @@ def send(
 
     `key` is an idempotency key, unique per tenant for ever: the same key with the same request returns the same
     Notification and sends nothing again; with another request it raises `IdempotencyConflict`. Only mode `live` uses
-    up a key: a rehearsal neither takes it nor finds it taken. `at` is an aware datetime. With `session`, a SQLAlchemy
-    Session on the same database, everything joins its transaction: no message for work that was rolled back. `mode` is
-    `live`, `test` (marked, only to NOTIFY_TEST_RECIPIENTS) or `dry_run` (written as .eml, not sent).
+    up a key: a rehearsal neither takes it nor finds it taken. `at` is an aware datetime. `expires` is the deadline, a
+    timedelta counted from `at` (or now) or an aware datetime: what has not gone out by then dies as expired. Without it
+    the kind's own `expires` counts. With `session`, a SQLAlchemy Session on the same database, everything joins its
+    transaction: no message for work that was rolled back. `mode` is `live`, `test` (marked, only to
+    NOTIFY_TEST_RECIPIENTS) or `dry_run` (written as .eml, not sent).
 
     Raises a `RequestError` for what the caller can mend, `Unreachable` when the database does not answer. An
     unreachable broker is no error: the message waits in the database.
@@ -58,6 +61,7 @@ def send(
         channels=channels,
         key=key,
         at=at,
+        expires=expires,
         tenant=tenant,
         attachments=attachments,
         session=session,
@@ -73,6 +77,7 @@ def send_many(
     channels: Sequence[str] | None = None,
     key: str | None = None,
     at: datetime | None = None,
+    expires: timedelta | datetime | None = None,
     tenant: str | None = None,
     attachments: Sequence[Attachment] = (),
     session: Session | None = None,
@@ -90,7 +95,17 @@ def send_many(
         raise TypeError("send_many() takes an iterable of recipients or notify.everyone(); for one call send()")
     app = apps.current()
     request = Request.checked(
-        app, kind, to, data, channels=channels, key=key, at=at, tenant=tenant, attachments=attachments, mode=mode
+        app,
+        kind,
+        to,
+        data,
+        channels=channels,
+        key=key,
+        at=at,
+        tenant=tenant,
+        attachments=attachments,
+        mode=mode,
+        expires=expires,
     )
     return planning.plan(app, request, session)
 

@@ -13,10 +13,10 @@ from uuid_utils.compat import uuid7
 
 from notify import failpoints
 from notify.app import App, ring
-from notify.errors import IdempotencyConflict, InvalidRecipient, NotFound, did_you_mean
+from notify.errors import IdempotencyConflict, InvalidDeadline, InvalidRecipient, NotFound, did_you_mean
 from notify.intake.request import Request
 from notify.model import Batch, Channel, Defer, Message, MessageState, Mode, Notification, Recipient, Skip, Suppression
-from notify.policy import decide
+from notify.policy import decide, past
 from notify.store import (
     Connection,
     audit,
@@ -60,7 +60,9 @@ def plan(app: App, request: Request, session: Session | None = None) -> Notifica
             mode=request.mode,
             created_at=now,
             key=request.key if request.mode is Mode.LIVE else None,  # a rehearsal uses up no key
+            expires_at=request.deadline(now),
         )
+        _require_time(connection, notification)
         if not notifications.insert(
             connection,
             notification,
@@ -147,6 +149,15 @@ def _known(connection: Connection, tenant_id: UUID, request: Request) -> dict[st
             f"Describe a new one: to={described!r}, or import a roster: notify recipients import FILE"
         )
     return known
+
+
+def _require_time(connection: Connection, notification: Notification) -> None:
+    """Refuse a deadline that has passed, but for a request that came before: that is only told of."""
+    deadline, key = notification.expires_at, notification.key
+    if not past(deadline, notification.created_at):
+        return
+    if key is None or notifications.request_hash_of(connection, notification.tenant_id, key) is None:
+        raise InvalidDeadline(f"expires is in the past: {deadline:%Y-%m-%d %H:%M:%S} UTC")
 
 
 def _repeated(connection: Connection, notification: Notification, request: Request) -> Notification:
@@ -238,7 +249,8 @@ class _Planned:
         for start in range(0, len(waiting), self._size):
             part = waiting[start : start + self._size]
             lane = self._request.kind.facts.lane
-            batch = Batch(uuid7(), self._notification.tenant_id, channel, lane, due_at, size=len(part))
+            note, size = self._notification, len(part)
+            batch = Batch(uuid7(), note.tenant_id, channel, lane, due_at, size=size, expires_at=note.expires_at)
             self.batches.append(batch)
             for person, data in part:
                 reason = messages.SCHEDULED if deferred else None

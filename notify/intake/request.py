@@ -7,14 +7,22 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from notify.app import App
 from notify.audience import Described, Everyone, describe
 from notify.audience.description import To
 from notify.channels.email.bodies import CONTENT_ID, CONTENT_TYPE
-from notify.errors import InvalidAttachment, InvalidData, InvalidRecipient, UnknownKind, did_you_mean
+from notify.errors import (
+    InvalidAttachment,
+    InvalidData,
+    InvalidDeadline,
+    InvalidRecipient,
+    RequestError,
+    UnknownKind,
+    did_you_mean,
+)
 from notify.kinds import CompiledKind
 from notify.model import Attachment, Channel, Mode
 from notify.settings import Environment
@@ -40,6 +48,7 @@ class Request:
     tenant: str | None
     attachments: tuple[Attachment, ...]
     selection: Everyone | None = None
+    expires: timedelta | datetime | None = None
 
     @classmethod
     def checked(
@@ -55,6 +64,7 @@ class Request:
         tenant: str | None,
         attachments: Iterable[Attachment],
         mode: str,
+        expires: timedelta | datetime | None = None,
     ) -> Request:
         """Check everything that needs no database; raises a `RequestError` that names what is wrong."""
         compiled = named_kind(app, kind)
@@ -64,6 +74,7 @@ class Request:
         shared = _shared(compiled, data)
         recipients = tuple(_with_valid_data(compiled, one, shared) for one in described)
         everyone_brings_data = bool(recipients) and all(one.data is not None for one in recipients)
+        moment = _moment("at", at, InvalidData)
         return cls(
             kind=compiled,
             recipients=recipients,
@@ -71,10 +82,11 @@ class Request:
             channels=_channels(compiled, channels),
             mode=_mode(mode),
             key=_key(key),
-            at=_moment(at),
+            at=moment,
             tenant=tenant,
             attachments=_attachments(attachments, app.settings.max_attachment_bytes),
             selection=selection,
+            expires=_expires(expires, moment),
         )
 
     @property
@@ -97,7 +109,22 @@ class Request:
         }
         if self.selection is not None:
             said["everyone"] = list(self.selection.tags)
+        if self.expires is not None:
+            said["expires"] = self.expires
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+    def deadline(self, now: datetime) -> datetime | None:
+        """When its messages are worth nothing any more: as was said, or as the kind says.
+
+        A span counts from the time that they should go out. Raises `InvalidDeadline` for one that no calendar holds.
+        """
+        said = self.kind.facts.expires if self.expires is None else self.expires
+        if not isinstance(said, timedelta):
+            return said
+        try:
+            return max(self.at or now, now) + said
+        except OverflowError:
+            raise InvalidDeadline(f"{said} after {self.at} is beyond the year 9999") from None
 
 
 def named_kind(app: App, name: str) -> CompiledKind:
@@ -172,15 +199,28 @@ def _key(key: str | None) -> str | None:
     return None if key is None else line("key", key, InvalidData)
 
 
-def _moment(at: datetime | None) -> datetime | None:
-    if at is None:
+def _moment(name: str, given: datetime | None, error: type[RequestError]) -> datetime | None:
+    if given is None:
         return None
-    if not isinstance(at, datetime) or at.utcoffset() is None:
-        raise InvalidData(f"at must be a datetime with a time zone, such as datetime.now(UTC), not {at!r:.60}")
+    if not isinstance(given, datetime) or given.utcoffset() is None:
+        raise error(f"{name} must be a datetime with a time zone, such as datetime.now(UTC), not {given!r:.60}")
     try:
-        return at.astimezone(UTC)
+        return given.astimezone(UTC)
     except OverflowError:
-        raise InvalidData(f"at must lie within the years 1 to 9999 in UTC, which {at} does not") from None
+        raise error(f"{name} must lie within the years 1 to 9999 in UTC, which {given} does not") from None
+
+
+def _expires(given: timedelta | datetime | None, at: datetime | None) -> timedelta | datetime | None:
+    if isinstance(given, timedelta):
+        if given <= timedelta():
+            raise InvalidDeadline(f"expires must be longer than nothing, not {given}")
+        return given
+    if given is not None and not isinstance(given, datetime):
+        raise InvalidDeadline(f"expires is a timedelta or a datetime with a time zone, not {given!r:.60}")
+    deadline = _moment("expires", given, InvalidDeadline)
+    if deadline is not None and at is not None and deadline <= at:
+        raise InvalidDeadline(f"expires ({deadline}) must lie after at ({at})")
+    return deadline
 
 
 def _attachments(given: Iterable[Attachment], limit: int) -> tuple[Attachment, ...]:

@@ -10,7 +10,7 @@ from threading import RLock
 from zoneinfo import ZoneInfo
 
 from notify.errors import InvalidSettings, UnknownKind, did_you_mean
-from notify.kinds import declaration, folder, locales
+from notify.kinds import declaration, folder, locales, toml
 from notify.kinds.check import Problem, check_catalogues, check_kind
 from notify.kinds.email import EmailTemplates
 from notify.kinds.kind import CompiledKind
@@ -40,7 +40,7 @@ class Catalogue:
             {
                 path.parent.name
                 for parent in self._folders
-                for path in parent.glob(f"*/{declaration.FILE}")
+                for path in parent.glob(f"*/{toml.FILE}")
                 if not path.parent.name.startswith(("_", "."))
             }
         )
@@ -78,12 +78,12 @@ class Catalogue:
         if name not in (known := self.names()):
             raise UnknownKind(f"there is no kind '{name}'{did_you_mean(name, known)}")
         paths = (parent / name for parent in self._folders)
-        return next(path for path in paths if (path / declaration.FILE).is_file())
+        return next(path for path in paths if (path / toml.FILE).is_file())
 
     def _load(self, path: Path) -> CompiledKind:
         if _NAME.fullmatch(path.name) is None:
             raise Fault(Place(path), "is no name for a kind: use lower-case letters, digits, - and _")
-        declared = declaration.read(path / declaration.FILE)
+        declared = declaration.read(path / toml.FILE)
         sample, sample_recipient = folder.sample(path)
         email = EmailTemplates(
             declared,
@@ -103,6 +103,9 @@ class Catalogue:
             on_doubt=declared.on_doubt,
             critical=declared.critical,
             unsubscribe=declared.unsubscribe,
+            retry=declared.retry,
+            expires=declared.expires,
+            recipient_rate=declared.recipient_rate,
             version=_digest({*own, *email.files}, [book.path for book in self.shelf.books]),
         )
         return CompiledKind(facts, declared.data, email, sample=sample, sample_recipient=sample_recipient)

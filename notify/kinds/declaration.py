@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
 from notify.errors import did_you_mean
-from notify.kinds import locales
+from notify.kinds import locales, patience
 from notify.kinds.places import Fault, Place
+from notify.kinds.toml import Toml
 from notify.kinds.values import MAY_BE_EMPTY, TYPES, Field, normal_form
-from notify.model import Channel, Lane, OnDoubt
+from notify.model import Channel, Lane, OnDoubt, Retry
+from notify.settings import Rate
 
-FILE = "kind.toml"
 DELIVERED = (Channel.EMAIL,)  # the channels that have templates in this version
 ANY_LOCALE = ""
 """Stands for the locale of what is written for nobody in particular: it serves whoever has no variant."""
@@ -25,7 +25,10 @@ RESERVED = ("recipient", "locale", "timezone", "direction", "subject", "preheade
 """Names that every template may use; [data] may not declare them."""
 
 _FUNCTIONS = ("_", "gettext", "ngettext")
-_TOP = ("title", "category", "channels", "lane", "on_doubt", "critical", "unsubscribe", "data", *DELIVERED)
+_TOP = (
+    *("title", "category", "channels", "lane", "on_doubt", "critical", "unsubscribe"),
+    *("expires", "recipient_rate", "retry", "data", *DELIVERED),
+)
 _SPEC = ("type", "default", "items", "fields")
 _HEADERS = ("subject", "preheader")
 _Word = TypeVar("_Word", bound=StrEnum)
@@ -53,45 +56,43 @@ class Declaration:
     on_doubt: OnDoubt
     critical: bool
     unsubscribe: bool
+    retry: Mapping[Channel, Retry]
+    expires: timedelta | None
+    recipient_rate: Rate | None
     data: Mapping[str, Field]
     headers: Mapping[str, Mapping[str, Header]]
 
 
 def read(path: Path) -> Declaration:
     """Parse and check one kind.toml; raises InvalidKind naming file and line."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"at line (\d+)", str(error))
-        raise Fault(Place(path, int(line[1]) if line else None), str(error)) from None
-    except UnicodeDecodeError as error:
-        raise Fault(Place(path), f"is not UTF-8: {error}") from None
-    return _Reader(path, text).declaration(table)
+    return _Reader(Toml(path)).declaration()
 
 
 class _Reader:
     """Turns the parsed table into a Declaration, and finds the line of what it complains about."""
 
-    def __init__(self, path: Path, text: str) -> None:
-        self._path = path
-        self._lines = text.splitlines()
+    def __init__(self, toml: Toml) -> None:
+        self._toml = toml
 
-    def declaration(self, table: Mapping[str, Any]) -> Declaration:
-        self._refuse_unknown(table, _TOP, "")
-        channels = tuple(self._channel(word) for word in self._required(table, "channels", list))
+    def declaration(self) -> Declaration:
+        toml = self._toml
+        toml.refuse_unknown(toml.table, _TOP, "")
+        channels = tuple(self._channel(word) for word in toml.required("channels", list))
         if not channels:
             raise self._fault("channels", "", "channels is empty; name at least one, such as email")
         return Declaration(
-            title=self._required(table, "title", str),
-            category=self._required(table, "category", str),
+            title=toml.required("title", str),
+            category=toml.required("category", str),
             channels=channels,
-            lane=self._word(Lane, table, "lane", Lane.NORMAL),
-            on_doubt=self._word(OnDoubt, table, "on_doubt", OnDoubt.RESEND),
-            critical=self._optional(table, "critical", bool, False),
-            unsubscribe=self._optional(table, "unsubscribe", bool, False),
-            data=self._data(self._optional(table, "data", dict, {})),
-            headers=self._headers(self._required(table, "email", dict)),
+            lane=self._word(Lane, "lane", Lane.NORMAL),
+            on_doubt=self._word(OnDoubt, "on_doubt", OnDoubt.RESEND),
+            critical=toml.optional("critical", bool, False),
+            unsubscribe=toml.optional("unsubscribe", bool, False),
+            retry=patience.retries(toml, channels),
+            expires=patience.expires(toml),
+            recipient_rate=patience.recipient_rate(toml),
+            data=self._data(toml.optional("data", dict, {})),
+            headers=self._headers(toml.required("email", dict)),
         )
 
     def _data(self, table: Mapping[str, Any]) -> Mapping[str, Field]:
@@ -113,7 +114,7 @@ class _Reader:
             spec = {"type": spec}
         if not isinstance(spec, dict) or "type" not in spec:
             raise self._fault(name, section, f"{name} needs a type: one of {', '.join(TYPES)}")
-        self._refuse_unknown(spec, _SPEC, section, within=name)
+        self._toml.refuse_unknown(spec, _SPEC, section, within=name)
         if spec["type"] not in TYPES:
             near = did_you_mean(str(spec["type"]), TYPES) or f"; use one of {', '.join(TYPES)}"
             raise self._fault(name, section, f"{name}: {spec['type']!r} is not a type{near}")
@@ -155,7 +156,7 @@ class _Reader:
                     did_you_mean(key, _HEADERS) or "; [email] holds subject, preheader and tables such as [email.nl]"
                 )
                 raise self._fault(key, "email", f"{key} is neither a key of [email] nor a locale{known}")
-            self._refuse_unknown(value, _HEADERS, f"email.{key}")
+            self._toml.refuse_unknown(value, _HEADERS, f"email.{key}")
             for name, source in value.items():
                 headers[name].setdefault(locale, self._header(name, source, f"email.{key}"))
         if ANY_LOCALE not in headers["subject"]:
@@ -165,7 +166,7 @@ class _Reader:
     def _header(self, key: str, source: Any, section: str) -> Header:
         if not isinstance(source, str) or not source.strip():
             raise self._fault(key, section, f"{key} must be a line of text")
-        return Header(source, self._place(key, section))
+        return Header(source, self._toml.place(key, section))
 
     def _channel(self, word: Any) -> Channel:
         names = [channel.value for channel in Channel]
@@ -175,51 +176,13 @@ class _Reader:
             raise self._fault("channels", "", f"this version delivers only e-mail, not {word}")
         return Channel(word)
 
-    def _word(self, words: type[_Word], table: Mapping[str, Any], key: str, default: _Word) -> _Word:
-        given = table.get(key, default.value)
+    def _word(self, words: type[_Word], key: str, default: _Word) -> _Word:
+        given = self._toml.table.get(key, default.value)
         known = [word.value for word in words]
         if given not in known:
             near = did_you_mean(str(given), known) or f"; use one of {', '.join(known)}"
             raise self._fault(key, "", f"{key} cannot be {given!r}{near}")
         return words(given)
 
-    def _required(self, table: Mapping[str, Any], key: str, kind: type) -> Any:
-        if key not in table:
-            raise Fault(Place(self._path), f"{f'[{key}]' if kind is dict else key} is missing")
-        return self._optional(table, key, kind, None)
-
-    def _optional(self, table: Mapping[str, Any], key: str, kind: type, default: Any) -> Any:
-        value = table.get(key, default)
-        if not isinstance(value, kind):
-            raise self._fault(key, "", f"{key} must be a {_NAMES[kind]}, not {type(value).__name__}")
-        return value
-
-    def _refuse_unknown(self, table: Mapping[str, Any], known: Iterable[str], section: str, within: str = "") -> None:
-        for key in table:
-            if key not in known:
-                owner = within or (f"[{section}]" if section else FILE)
-                spot = key if self._line(key, section) else within
-                raise self._fault(spot, section, f"{key} is not a key of {owner}{did_you_mean(key, known)}")
-
     def _fault(self, key: str, section: str, text: str) -> Fault:
-        return Fault(self._place(key, section), text)
-
-    def _place(self, key: str, section: str) -> Place:
-        return Place(self._path, self._line(key, section))
-
-    def _line(self, key: str, section: str) -> int | None:
-        """Where `key` is set inside [section] or one of its sub-tables, or opened as a table itself."""
-        current = ""
-        sets = re.compile(rf"""(?:^|[{{,.])\s*["']?{re.escape(key)}["']?\s*[=.]""")
-        opens = re.compile(rf"""(?:^|\.)["']?{re.escape(key)}["']?$""")
-        for number, line in enumerate(self._lines, start=1):
-            if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line):
-                current = header[1]
-                if opens.search(current):
-                    return number
-            elif (current == section or current.startswith(f"{section}.")) and sets.search(line):
-                return number
-        return None
-
-
-_NAMES: Mapping[type, str] = {str: "string", list: "list", bool: "boolean", dict: "table"}
+        return self._toml.fault(key, section, text)

@@ -20,7 +20,10 @@ class BatchState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The broker carries only its id. `epoch` counts claims and fences late writes."""
+    """The broker carries only its id. `epoch` counts claims and fences late writes.
+
+    `expires_at` is the earliest deadline of its messages.
+    """
 
     id: UUID
     tenant_id: UUID
@@ -30,6 +33,7 @@ class Batch:
     state: BatchState = BatchState.READY
     epoch: int = 0
     size: int = 0
+    expires_at: datetime | None = None
 
     @property
     def queue(self) -> str:

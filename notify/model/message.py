@@ -29,7 +29,9 @@ class MessageState(StrEnum):
 
 TRANSITIONS: Mapping[MessageState, frozenset[MessageState]] = MappingProxyType(
     {
-        MessageState.QUEUED: frozenset({MessageState.SENDING, MessageState.SKIPPED, MessageState.CANCELLED}),
+        MessageState.QUEUED: frozenset(
+            {MessageState.SENDING, MessageState.SKIPPED, MessageState.CANCELLED, MessageState.DEAD}
+        ),
         MessageState.SENDING: frozenset(
             {
                 MessageState.SENT,

@@ -22,7 +22,8 @@ class Notification:
     """What send() returns.
 
     `messages` counts by state at the time of planning; `repeated` says that the idempotency key had been used
-    before, so that this call stored and sent nothing.
+    before, so that this call stored and sent nothing. From `expires_at` on its messages are worth nothing: what has not
+    gone out by then dies as expired.
     """
 
     id: UUID
@@ -33,6 +34,7 @@ class Notification:
     key: str | None = None
     repeated: bool = False
     messages: Mapping[str, int] | None = None
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,5 +2,19 @@
 
 from notify.policy.fate import decide
 from notify.policy.retry import MISCONFIGURED_WAIT, UNREACHED_WAIT, RetryPolicy, next_round, next_try
+from notify.policy.verdict import EXPIRED, Verdict, after_failure, expired, past, put_off
 
-__all__ = ["MISCONFIGURED_WAIT", "UNREACHED_WAIT", "RetryPolicy", "decide", "next_round", "next_try"]
+__all__ = [
+    "EXPIRED",
+    "MISCONFIGURED_WAIT",
+    "UNREACHED_WAIT",
+    "RetryPolicy",
+    "Verdict",
+    "after_failure",
+    "decide",
+    "expired",
+    "next_round",
+    "next_try",
+    "past",
+    "put_off",
+]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from notify.errors import DeliveryError, Misconfigured, Rejected, Throttled
+from notify.model import Retry
+from notify.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,15 @@ class RetryPolicy:
     attempts: int = 15
     base: timedelta = timedelta(seconds=30)
     cap: timedelta = timedelta(hours=1)
+
+    @classmethod
+    def of(cls, said: Retry | None, settings: Settings) -> RetryPolicy:
+        """What a kind says, over the settings. A first wait of its own is never cut by the settings' longest."""
+        said = said or Retry()
+        base = said.base or timedelta(seconds=settings.retry_base_seconds)
+        longest = timedelta(seconds=settings.retry_cap_seconds)
+        cap = said.cap or (max(longest, base) if said.base else longest)
+        return cls(said.attempts or settings.retry_attempts, base, cap)
 
 
 MISCONFIGURED_WAIT = timedelta(minutes=5)  # only an operator can mend it: asking more often helps nobody

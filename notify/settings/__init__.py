@@ -5,6 +5,7 @@ by the name of its variable; production refuses the defaults that are only safe 
 """
 
 from notify.rates import Rate, domain_rates, rate
+from notify.settings.durations import duration, written
 from notify.settings.fields import DEVELOPMENT_SECRET, PREFIX, Environment, LogFormat, Settings
 from notify.settings.reading import OTHER_NAMES, load, sources
 from notify.settings.redaction import redact
@@ -19,9 +20,11 @@ __all__ = [
     "Rate",
     "Settings",
     "domain_rates",
+    "duration",
     "load",
     "rate",
     "redact",
     "sources",
     "time_zones",
+    "written",
 ]

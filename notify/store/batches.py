@@ -22,6 +22,7 @@ _FIELDS = (
     batches.c.state,
     batches.c.epoch,
     batches.c.size,
+    batches.c.expires_at,
 )
 
 
@@ -85,6 +86,7 @@ def insert(connection: sa.Connection, rows: Sequence[Batch], now: datetime) -> N
                 "state": row.state,
                 "epoch": row.epoch,
                 "size": row.size,
+                "expires_at": row.expires_at,
                 "due_at": row.due_at,
                 "published_at": now if row.due_at <= now else None,
                 "created_at": now,
@@ -167,6 +169,13 @@ def due(connection: sa.Connection, now: datetime, *, unclaimed_since: datetime, 
     return found
 
 
+def overdue(connection: sa.Connection, now: datetime, *, limit: int) -> list[Batch]:
+    """Batches that no worker holds, and whose earliest deadline has passed; locked against whoever would claim them."""
+    waiting = (batches.c.state == BatchState.READY, batches.c.expires_at <= now)
+    chosen = sa.select(*_FIELDS).where(*waiting).order_by(batches.c.due_at).limit(limit)
+    return [_batch(row) for row in connection.execute(chosen.with_for_update(skip_locked=True))]
+
+
 def mark_published(connection: sa.Connection, rows: Sequence[Batch], at: datetime | None) -> None:
     """Note when these were rung for; None: they were not."""
     if rows:
@@ -217,4 +226,5 @@ def _batch(row: Any) -> Batch:
         state=BatchState(row.state),
         epoch=row.epoch,
         size=row.size,
+        expires_at=row.expires_at,
     )

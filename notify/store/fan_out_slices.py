@@ -119,8 +119,9 @@ def write(connection: sa.Connection, fan_out: FanOut, part: Slice, terms: Terms)
     }
     on = _on_sqlite if connection.dialect.name == "sqlite" else _on_postgresql
     sizes, special = on(connection, given, part.size, bool(fan_out.tags))
-    tenant, due_at = fan_out.notification.tenant_id, terms.due_at
-    filled = [Batch(one, tenant, terms.channel, terms.lane, due_at, size=sizes[one]) for one in ids if one in sizes]
+    note = fan_out.notification
+    common = (note.tenant_id, terms.channel, terms.lane, terms.due_at)
+    filled = [Batch(one, *common, size=sizes[one], expires_at=note.expires_at) for one in ids if one in sizes]
     return Written(filled, special)
 
 

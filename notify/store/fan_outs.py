@@ -24,6 +24,7 @@ _FIELDS = (
     notifications.c.mode,
     notifications.c.created_at,
     notifications.c.at,
+    notifications.c.expires_at,
     fan_outs.c.channels,
     fan_outs.c.tags,
     fan_outs.c.cursor,
@@ -111,7 +112,9 @@ def _chosen() -> sa.Select[Any]:
 
 def _fan_out(row: Any) -> FanOut:
     return FanOut(
-        notification=Notification(row.id, row.tenant_id, row.kind, Mode(row.mode), row.created_at),
+        notification=Notification(
+            row.id, row.tenant_id, row.kind, Mode(row.mode), row.created_at, expires_at=row.expires_at
+        ),
         channels=tuple(Channel(channel) for channel in row.channels),
         tags=tuple(row.tags),
         at=row.at,

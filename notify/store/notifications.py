@@ -42,6 +42,7 @@ def insert(
             "correlation_id": correlation_id,
             "at": at,
             "created_at": notification.created_at,
+            "expires_at": notification.expires_at,
         },
     )
     return inserted.first() is not None
@@ -121,4 +122,5 @@ def _notification(connection: sa.Connection, row: Any, *, repeated: bool = False
         key=row.idempotency_key,
         repeated=repeated,
         messages=counts(connection, row.id),
+        expires_at=row.expires_at,
     )

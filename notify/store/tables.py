@@ -165,6 +165,7 @@ batches = sa.Table(
     _time("finished_at", nullable=True),
     _text("reason", nullable=True),  # why it waits as a whole: its messages are not written to
     _text("rule", nullable=True),
+    _time("expires_at", nullable=True),  # the earliest deadline of what waits in it
     sa.Column("as_was", sa.Boolean(create_constraint=False), nullable=False, server_default=sa.false()),
     one_of("channel", Channel),
     one_of("lane", Lane),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 
 from notify.model import Batch, Channel, MessageState, Mode, Recipient
 from notify.model.recipient import Address
-from notify.store import batches
+from notify.store import batches, tables
 from notify.store.engine import any_of
 from notify.store.messages import move
 from notify.store.tables import attachments, messages, notifications, recipients
@@ -33,6 +33,8 @@ class Occasion:
     has_attachments: bool
     scheduled_at: datetime
     """When it was meant to go out: the mail's Date, the same on every try."""
+    expires_at: datetime | None = None
+    """Its deadline: nothing is handed over from then on."""
 
 
 class Work(NamedTuple):
@@ -96,6 +98,7 @@ _LOAD = (
 _OCCASIONS = sa.select(
     *(notifications.c[name] for name in ("id", "tenant_id", "kind", "mode", "data", "correlation_id")),
     sa.func.coalesce(notifications.c.at, notifications.c.created_at).label("scheduled_at"),
+    notifications.c.expires_at,
     # of the first, by its unique index: for EXISTS of any, PostgreSQL may read the whole table
     sa.select(sa.true())
     .where(attachments.c.notification_id == notifications.c.id, attachments.c.position == 0)
@@ -106,6 +109,24 @@ _OCCASIONS = sa.select(
     notifications.c.id.in_(
         sa.select(messages.c.notification_id).where(_OF_BATCH, messages.c.state == MessageState.SENDING)
     )
+)
+
+
+class Overdue(NamedTuple):
+    """A message that waits past its deadline."""
+
+    id: UUID
+    notification_id: UUID
+    expires_at: datetime
+
+
+_WAITING = messages.c.state == MessageState.QUEUED
+_DEADLINE_OF = messages.join(notifications, notifications.c.id == messages.c.notification_id)
+_OVERDUE = (
+    sa.select(messages.c.id, messages.c.notification_id, notifications.c.expires_at)
+    .select_from(_DEADLINE_OF)
+    .where(_OF_BATCH, _WAITING, notifications.c.expires_at <= sa.bindparam("now"))
+    .with_for_update(of=messages)
 )
 
 
@@ -133,6 +154,7 @@ def take(connection: sa.Connection, batch: Batch, *, due_by: datetime, at: datet
             correlation_id=row.correlation_id,
             has_attachments=bool(row.has_attachments),
             scheduled_at=row.scheduled_at,
+            expires_at=row.expires_at,
         )
         for row in connection.execute(_OCCASIONS, {"batch": batch.id})
     }
@@ -176,7 +198,7 @@ def rebatch(connection: sa.Connection, batch: Batch, now: datetime) -> list[Batc
     groups = connection.execute(
         sa.select(messages.c.due_at, sa.func.count()).where(*waiting).group_by(messages.c.due_at)
     ).all()
-    fresh = [Batch(uuid7(), batch.tenant_id, batch.channel, batch.lane, due_at, size=count) for due_at, count in groups]
+    fresh = [_fresh(batch, due_at, count) for due_at, count in groups]
     batches.insert(connection, fresh, now)
     for new in fresh:
         connection.execute(sa.update(messages).where(*waiting, messages.c.due_at == new.due_at).values(batch_id=new.id))
@@ -195,10 +217,35 @@ def halve(connection: sa.Connection, batch: Batch, due_by: datetime, now: dateti
     ).all()
     middle = (len(due) + 1) // 2
     halves = [half for half in (due[:middle], due[middle:]) if half]
-    fresh = [Batch(uuid7(), batch.tenant_id, batch.channel, batch.lane, now, size=len(half)) for half in halves]
+    fresh = [_fresh(batch, now, len(half)) for half in halves]
     batches.insert(connection, fresh, now)
     for new, half in zip(fresh, halves, strict=True):
         connection.execute(
             sa.update(messages).where(any_of(connection, messages.c.id, half)).values(batch_id=new.id, due_at=now)
         )
     return fresh
+
+
+def overdue(connection: sa.Connection, batch: Batch, now: datetime) -> list[Overdue]:
+    """What waits in this batch past its deadline, locked until the commit."""
+    return [Overdue(*row) for row in connection.execute(_OVERDUE, {"batch": batch.id, "now": now})]
+
+
+def note_deadlines(connection: sa.Connection, rows: Sequence[Batch]) -> None:
+    """Note the earliest deadline of what still waits in these batches."""
+    if not rows:
+        return
+    earliest = (
+        sa.select(sa.func.min(notifications.c.expires_at))
+        .select_from(_DEADLINE_OF)
+        .where(messages.c.batch_id == tables.batches.c.id, _WAITING)
+        .scalar_subquery()
+    )
+    found = any_of(connection, tables.batches.c.id, [row.id for row in rows])
+    connection.execute(sa.update(tables.batches).where(found).values(expires_at=earliest))
+
+
+def _fresh(batch: Batch, due_at: datetime, size: int) -> Batch:
+    """A batch for some of what `batch` held, under the same deadline."""
+    common = (batch.tenant_id, batch.channel, batch.lane)
+    return Batch(uuid7(), *common, due_at, size=size, expires_at=batch.expires_at)

@@ -72,7 +72,7 @@ class CapturedEmail:
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """One message: its kind, the recipient's key, where it would have gone, and what with."""
+    """One message: its kind, the recipient's key, where it would have gone, what with, and its deadline."""
 
     id: UUID
     notification: UUID
@@ -83,6 +83,7 @@ class Captured:
     data: Mapping[str, Any]
     at: datetime
     email: CapturedEmail
+    expires_at: datetime | None = None
 
 
 class Outbox(Sequence[Captured]):
@@ -229,4 +230,5 @@ def _captured(work: Work, prepared: Prepared, at: datetime) -> Captured:
         data=data,
         at=at,
         email=CapturedEmail(content, parsed),
+        expires_at=work.occasion.expires_at,
     )

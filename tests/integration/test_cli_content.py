@@ -105,6 +105,19 @@ def test_an_unknown_kind_is_answered_with_the_nearest_one() -> None:
         assert "did you mean 'hello'?" in ran.err
 
 
+def test_a_kind_shows_how_long_it_is_tried(templates: Path) -> None:
+    toml = 'expires = "5m"\nrecipient_rate = "10/m"\n[retry]\nattempts = 4\nfirst_wait = "90s"\nlongest_wait = "2h"'
+    make_kind(templates, "code", toml=toml)
+    shown = notify_cli("kinds", "show", "code").out
+    for part in ("after 5m", "10/m", "attempts: 4, first wait: 90s, longest wait: 2h"):
+        assert part in shown
+    told = notify_cli("kinds", "show", "code", "--json").json
+    assert (told["expires_seconds"], told["recipient_rate"]) == (300, "10/m")
+    assert told["retry"] == {"email": {"attempts": 4, "first_wait_seconds": 90, "longest_wait_seconds": 7200}}
+    plain = notify_cli("kinds", "show", "hello", "--json").json
+    assert (plain["expires_seconds"], plain["recipient_rate"], plain["retry"]) == (None, None, {})
+
+
 def test_a_preview_shows_subject_and_text() -> None:
     ran = notify_cli("kinds", "preview", "hello", "--data", '{"word": "Grüezi"}', "--to", '{"key": "a", "name": "Bo"}')
     assert ran.code == 0

@@ -127,6 +127,7 @@ def test_a_request_that_is_refused_stores_nothing(arguments: list[str], complain
     [
         ["--to", ADA, "--mode", "dry"],
         ["--to", ADA, "--at", "noon"],
+        ["--to", ADA, "--expires", "soon"],
         ["--to", '{"key"}'],
         [],
         ["--to", ADA, "--attach", "x"],
@@ -136,6 +137,21 @@ def test_a_wrong_use_is_told_from_a_refused_request(arguments: list[str]) -> Non
     ran = notify_cli("send", "hello", *arguments)
     assert (ran.code, ran.out) == (3, "")
     assert "Next: notify send --help" in ran.err
+
+
+def test_a_deadline_is_shown_wherever_the_message_is() -> None:
+    sent = send("--to", ADA, "--at", "2031-05-01T09:00+02:00", "--expires", "2h")
+    assert sent["expires_at"] == "2031-05-01T09:00:00+00:00"
+    [message] = message_ids()
+    assert "deadline      2031-05-01 09:00:00 UTC" in notify_cli("messages", "show", message).out
+    assert notify_cli("explain", message, "--json").json["expires_at"] == sent["expires_at"]
+    assert "deadline" in notify_cli("send", "hello", "--to", ADA, "--expires", "2031-05-01T09:00Z").out
+
+
+def test_a_deadline_that_has_passed_is_refused() -> None:
+    ran = notify_cli("send", "hello", "--to", ADA, "--expires", "2020-05-01T09:00Z")
+    assert (ran.code, ran.out) == (1, "")
+    assert "expires is in the past: 2020-05-01 09:00:00 UTC" in ran.err
 
 
 def test_everyone_can_be_notified_from_the_command_line() -> None:

@@ -18,15 +18,18 @@ from notify.model import (
     Defer,
     Kind,
     Lane,
+    MessageState,
     Mode,
     OnDoubt,
     Recipient,
+    Retry,
     Send,
     Skip,
     Suppression,
 )
-from notify.policy import RetryPolicy, decide, next_try
+from notify.policy import RetryPolicy, Verdict, after_failure, decide, expired, next_round, next_try, past, put_off
 from notify.policy.retry import MISCONFIGURED_WAIT, costs_attempt
+from notify.settings import load
 
 NOW = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -217,3 +220,84 @@ def test_a_message_that_fails_all_the_time_is_tried_for_most_of_a_day() -> None:
         now, tries = again, tries + 1
     assert tries == policy.attempts
     assert timedelta(hours=4) < now - NOW < timedelta(hours=24)
+
+
+# what a kind says of its retries
+
+
+def test_what_a_kind_does_not_say_follows_the_settings() -> None:
+    settings = load(env_file=None, retry_attempts=7, retry_base_seconds=20, retry_cap_seconds=600)
+    theirs = RetryPolicy(7, timedelta(seconds=20), timedelta(minutes=10))
+    assert RetryPolicy.of(None, settings) == RetryPolicy.of(Retry(), settings) == theirs
+    assert RetryPolicy.of(Retry(attempts=2), settings) == replace(theirs, attempts=2)
+    assert RetryPolicy.of(Retry(base=SECOND), settings) == replace(theirs, base=SECOND)
+    assert RetryPolicy.of(Retry(cap=SECOND), settings) == replace(theirs, cap=SECOND)
+
+
+def test_the_settings_longest_wait_does_not_cut_a_kinds_own_first() -> None:
+    settings = load(env_file=None, retry_cap_seconds=600)
+    assert RetryPolicy.of(Retry(base=timedelta(hours=1)), settings).cap == timedelta(hours=1)
+
+
+# deadlines
+
+errors = some.builds(
+    lambda kind, wait: kind("busy", retry_after=wait),
+    some.sampled_from([Transient, Throttled, Uncertain, Misconfigured]),
+    some.none() | some.floats(0, 7200),
+)
+deadlines = some.timedeltas(timedelta(days=-1), timedelta(days=1)).map(lambda span: NOW + span)
+
+
+@given(error=errors, attempt=some.integers(1, 20), draw=draws, deadline=deadlines)
+def test_nothing_waits_until_its_deadline_nor_is_tried_in_the_past(
+    error: DeliveryError, attempt: int, draw: float, deadline: datetime
+) -> None:
+    unbound = after_failure(error, attempt, NOW, POLICY, draw, on_doubt=OnDoubt.RESEND)
+    bound = unbound.within(deadline)
+    if bound.state is MessageState.QUEUED:
+        assert bound == unbound
+        assert bound.due_at is not None
+        assert NOW <= bound.due_at < deadline
+    else:
+        assert bound.state is MessageState.DEAD
+        assert (bound.reason == "expired") is (unbound.state is MessageState.QUEUED)
+    assert bound.tried is unbound.tried
+
+
+@given(error=errors, draw=draws, deadline=deadlines)
+def test_what_is_put_off_costs_nothing_and_does_not_wait_until_its_deadline(
+    error: DeliveryError, draw: float, deadline: datetime
+) -> None:
+    waits = put_off(next_round(error, NOW, draw), error.reason, "smtp is away").within(deadline)
+    assert waits.tried is False
+    assert waits.due_at is None or NOW < waits.due_at < deadline
+
+
+@given(attempt=some.integers(1, 1000), draw=draws)
+def test_throttling_costs_no_attempt_however_often_it_happens(attempt: int, draw: float) -> None:
+    judged = after_failure(Throttled("slow_down"), attempt, NOW, POLICY, draw, on_doubt=OnDoubt.HOLD)
+    assert (judged.state, judged.tried) == (MessageState.QUEUED, False)
+
+
+def test_the_rule_names_the_deadline_and_the_try_that_would_come_too_late() -> None:
+    late = after_failure(Transient("connection_refused"), 1, NOW, POLICY, 0.5, on_doubt=OnDoubt.HOLD)
+    assert late.within(NOW + 10 * SECOND) == Verdict(
+        MessageState.DEAD,
+        "expired",
+        "deadline 2026-03-29 00:30:10 UTC: the next try would come at 2026-03-29 00:30:16 (connection_refused)",
+    )
+
+
+def test_a_deadline_changes_nothing_of_what_is_over_or_held() -> None:
+    refused = after_failure(Rejected("spam"), 1, NOW, POLICY, 0.5, on_doubt=OnDoubt.RESEND)
+    held = after_failure(Uncertain("no_answer"), 1, NOW, POLICY, 0.5, on_doubt=OnDoubt.HOLD)
+    assert (refused.within(NOW), held.within(NOW)) == (refused, held)
+    assert (refused.reason, held.state) == ("spam", MessageState.IN_DOUBT)
+
+
+def test_a_deadline_has_passed_from_its_very_moment_on() -> None:
+    assert not past(None, NOW)
+    assert not past(NOW + SECOND, NOW)
+    assert past(NOW, NOW)
+    assert expired(NOW).rule == "deadline 2026-03-29 00:30:00 UTC has passed"

@@ -159,7 +159,7 @@ def even(text: str) -> str:
 
 
 def test_the_guide_has_kinds_with_all_they_need() -> None:
-    assert KINDS == ["disk-full", "invoice-paid", "outage"]
+    assert KINDS == ["disk-full", "invoice-paid", "outage", "sign-in-code"]
     assert all(f"templates/{kind}/sample.json" in FILES for kind in KINDS)
 
 

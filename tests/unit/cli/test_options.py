@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -75,3 +75,21 @@ def test_a_moment_needs_an_offset_from_utc() -> None:
         options.moment("2031-05-01T09:00")
     with pytest.raises(click.BadParameter, match="write it like"):
         options.moment("tomorrow")
+
+
+def test_a_deadline_is_a_span_or_a_moment() -> None:
+    assert options.deadline("5m") == timedelta(minutes=5)
+    assert options.deadline("2031-05-01T09:00+00:00") == datetime(2031, 5, 1, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("5 minutes", "such as 30s or 5m, not '5 minutes'; or a moment like 2031-05-01T09:00"),
+        ("2031-05-01T09:00", "has no offset from UTC"),
+    ],
+)
+def test_a_deadline_that_is_neither_is_refused(text: str, complaint: str) -> None:
+    with pytest.raises(click.BadParameter) as told:
+        options.deadline(text)
+    assert complaint in told.value.message

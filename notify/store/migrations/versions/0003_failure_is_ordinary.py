@@ -16,7 +16,7 @@ TIME = sa.DateTime(timezone=True)
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 ADDED = {
     "notifications": ["expires_at"],
-    "batches": ["reason", "rule", "as_was"],
+    "batches": ["reason", "rule", "expires_at", "as_was"],
     "messages": ["forgiven"],
     "attempts": ["passed_over"],
 }
@@ -27,6 +27,7 @@ def upgrade() -> None:
     op.add_column("notifications", sa.Column("expires_at", TIME, nullable=True))
     op.add_column("batches", sa.Column("reason", sa.Text(), nullable=True))
     op.add_column("batches", sa.Column("rule", sa.Text(), nullable=True))
+    op.add_column("batches", sa.Column("expires_at", TIME, nullable=True))
     op.add_column("batches", sa.Column("as_was", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("messages", sa.Column("forgiven", sa.Integer(), server_default="0", nullable=False))
     op.add_column("attempts", sa.Column("passed_over", sa.Text(), nullable=True))
