@@ -7,5 +7,6 @@ and a tick that nobody fetches for a minute, or until the next one is due, is dr
 SCHEDULE = {
     "relay": {"task": "notify.relay", "every": 1.0},
     "fan_out": {"task": "notify.fan_out", "every": 1.0},
+    "alerts": {"task": "notify.alerts", "every": 10.0},
     "sweep": {"task": "notify.sweep", "every": 60.0},
 }

@@ -15,9 +15,10 @@ from redis import Redis, RedisError
 from notify import failpoints
 from notify.broker import Bell
 from notify.channels import Channels
+from notify.channels.sinks import Bounded, House, sinks
 from notify.errors import InvalidSettings, Unreachable
 from notify.kinds import Catalogue
-from notify.model import Batch
+from notify.model import Batch, Channel
 from notify.settings import Settings, load
 from notify.store import Store, batches, open_store
 from notify.telemetry import emit
@@ -40,7 +41,7 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """Settings, store, channels, kinds, Redis, clock and the way to ring for a batch."""
+    """Settings, store, channels, kinds, Redis, clock, the way to ring for a batch, and where alerts go."""
 
     settings: Settings
     store: Store
@@ -49,6 +50,7 @@ class App:
     redis: Redis
     clock: Clock
     publish: Callable[[Sequence[Batch]], None]
+    sinks: tuple[Bounded, ...] = ()
 
     def close(self) -> None:
         """Return every connection."""
@@ -66,13 +68,14 @@ def open_app(settings: Settings) -> App:
     """
     if settings.failpoints is not None:
         failpoints.arm(settings.failpoints)
+    channels = Channels.from_urls(
+        email=[url.get_secret_value() for url in settings.email_providers],
+        secret=settings.secret_key.get_secret_value(),
+    )
     return App(
         settings=settings,
         store=open_store(settings.database, connections=connections(settings)),
-        channels=Channels.from_urls(
-            email=[url.get_secret_value() for url in settings.email_providers],
-            secret=settings.secret_key.get_secret_value(),
-        ),
+        channels=channels,
         kinds=Catalogue(
             [settings.templates_dir, shipped("templates")],
             default_locale=settings.default_locale,
@@ -81,6 +84,10 @@ def open_app(settings: Settings) -> App:
         redis=_redis(settings.redis),
         clock=SystemClock(),
         publish=Bell(settings),
+        sinks=sinks(
+            [url.get_secret_value() for url in settings.alert_sinks],
+            House(settings, channels.providers(Channel.EMAIL)),
+        ),
     )
 
 

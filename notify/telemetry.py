@@ -55,6 +55,9 @@ EVENTS: Mapping[str, int] = MappingProxyType(
         "provider.throttled": logging.WARNING,
         "provider.paused": logging.ERROR,
         "provider.resumed": logging.INFO,
+        "alert.fired": logging.WARNING,
+        "alert.cleared": logging.INFO,
+        "alert.untold": logging.WARNING,
         "recipients.imported": logging.INFO,
         "kind.invalid": logging.WARNING,
         "worker.started": logging.INFO,
@@ -139,7 +142,8 @@ def start(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
-    for chatty in ("alembic", "mail.log"):  # at INFO: which dialect was found, each line of an SMTP conversation
+    # at INFO: which dialect was found, each line of an SMTP conversation, each URL with its secrets
+    for chatty in ("alembic", "mail.log", "httpx2", "httpcore2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if settings.sentry_dsn:
         _report_errors(settings.sentry_dsn.get_secret_value(), settings.env)

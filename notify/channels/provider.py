@@ -83,6 +83,30 @@ class Provider(Protocol):
         """Let go of what is kept open between connections. Called once, when nothing more is to be sent."""
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a provider lets us send: `remaining` of `limit` in `seconds`, and at most so many per second."""
+
+    limit: int | None = None
+    remaining: int | None = None
+    seconds: int | None = None
+    per_second: float | None = None
+
+
+class Metered(Protocol):
+    """A provider whose API tells what is left."""
+
+    def quota(self) -> Quota:
+        """What it tells now. Raises a `DeliveryError` when it does not."""
+
+
+class Checkable(Protocol):
+    """A provider that can be asked whether its credentials work, without sending anything."""
+
+    def check(self) -> None:
+        """Returns when they do. Raises a `DeliveryError` that says why not."""
+
+
 @runtime_checkable
 class Placed(Protocol):
     """A provider that can say where it is without giving a secret away."""

@@ -30,6 +30,7 @@ COMMANDS = {
     },
     "Installation": {
         "status": Entry("notify.cli.status:status", "Say whether everything moves, and what to do if not."),
+        "providers": Entry("notify.cli.providers:providers", "Show, check and test providers; pause and resume them."),
         "config": Entry("notify.cli.config:config", "Show every setting, its value and where it came from."),
         "db": Entry("notify.cli.db:db", "Move the database schema up and down."),
     },

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import SecretStr
 
 from notify.settings import redact
@@ -10,4 +12,6 @@ from notify.settings import redact
 def shown_secret(value: SecretStr) -> str:
     """`***`, or the harmless parts of a URL; empty when there is nothing to hide."""
     text = value.get_secret_value()
-    return redact(text) if "://" in text else "***" if text else ""
+    if "://" not in text:
+        return "***" if text else ""
+    return re.sub(r"(?i)^(https?://[^/?]+)[/?].+", r"\1/***", redact(text))  # a hook's path is its key

@@ -18,6 +18,7 @@ from rich.text import Text
 WIDE = 240  # columns where no terminal sets a width: what is piped on is not cut off
 STYLES: Mapping[str, str] = {
     "sent": "green",
+    "ready": "green",
     "delivered": "green",
     "accepted": "green",
     "rendered": "green",
@@ -29,6 +30,10 @@ STYLES: Mapping[str, str] = {
     "transient": "yellow",
     "throttled": "yellow",
     "uncertain": "yellow",
+    "paused": "red",
+    "open": "red",
+    "half open": "yellow",
+    "unknown": "yellow",
     "dead": "red",
     "bounced": "red",
     "complained": "red",

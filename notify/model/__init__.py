@@ -1,8 +1,9 @@
 """Inert data: what a word of docs/glossary.md holds. Frozen, no I/O, no way back to the app."""
 
+from notify.model.alert import Alert, AlertState, Notice, Severity, Told, Word
 from notify.model.batch import Batch, BatchState
 from notify.model.decision import Decision, Defer, Send, Skip
-from notify.model.failure import AlertState, Pause, ReplayState
+from notify.model.failure import Pause, ReplayState
 from notify.model.fan_out import FanOut, FanOutState
 from notify.model.kind import Channel, Kind, Lane, OnDoubt, Retry
 from notify.model.message import TRANSITIONS, Attempt, Message, MessageState, Outcome
@@ -12,6 +13,7 @@ from notify.model.recipient import Address, Recipient, Suppression
 __all__ = [
     "TRANSITIONS",
     "Address",
+    "Alert",
     "AlertState",
     "Attachment",
     "Attempt",
@@ -27,6 +29,7 @@ __all__ = [
     "Message",
     "MessageState",
     "Mode",
+    "Notice",
     "Notification",
     "OnDoubt",
     "Outcome",
@@ -35,6 +38,9 @@ __all__ = [
     "ReplayState",
     "Retry",
     "Send",
+    "Severity",
     "Skip",
     "Suppression",
+    "Told",
+    "Word",
 ]

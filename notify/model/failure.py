@@ -1,4 +1,4 @@
-"""What operators deal with: replays of dead letters, pauses of providers, and alerts."""
+"""What operators deal with: replays of dead letters, and pauses of providers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,6 @@ class ReplayState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     CANCELLED = "cancelled"
-
-
-class AlertState(StrEnum):
-    """Whether what an alert tells of still holds."""
-
-    FIRING = "firing"
-    CLEARED = "cleared"
 
 
 @dataclass(frozen=True, slots=True)

@@ -353,8 +353,12 @@ alerts = sa.Table(
     _text("severity"),
     _text("summary"),
     _time("fired_at"),
+    _time("seen_at"),
     _time("told_at", nullable=True),
     _time("cleared_at", nullable=True),
+    sa.Column("times", sa.Integer, nullable=False),
+    sa.Column("told", Json, nullable=False),  # what each sink was last told
+    _time("telling_until", nullable=True),  # a lease: while one process tells, no other does
     one_of("state", AlertState),
 )
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from notify import alerts
 from notify.app import current, shipped
 from notify.broker import SYSTEM, celery
 from notify.delivery import relay, sweep, tick
@@ -15,7 +16,7 @@ from notify.intake import fan_out
 
 EXPIRES_SECONDS = 60.0  # of a tick that nobody fetches; its slot keeps late ones harmless, and clocks differ
 
-TICKS = frozenset({"notify.relay", "notify.fan_out", "notify.sweep"})
+TICKS = frozenset({"notify.relay", "notify.fan_out", "notify.alerts", "notify.sweep"})
 
 
 @celery.task(name="notify.relay")
@@ -28,6 +29,12 @@ def relay_tick(every: float) -> None:
 def fan_out_tick(every: float) -> None:
     """Plan messages for everyone, until the next tick is due."""
     tick(current(), "fan_out", timedelta(seconds=every), lambda app: fan_out.run(app, every))
+
+
+@celery.task(name="notify.alerts")
+def alerts_tick(every: float) -> None:
+    """Tell operators what they should know."""
+    tick(current(), "alerts", timedelta(seconds=every), alerts.look)
 
 
 @celery.task(name="notify.sweep")

@@ -1,0 +1,83 @@
+"""What holds now: each condition by its own rule, with the words that an operator reads and the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from notify.alerts.course import Condition, Sight
+from notify.app import App
+from notify.delivery import Health, health
+from notify.model import Severity
+from notify.store import alerts
+
+DEATHS_WITHIN = timedelta(minutes=15)
+DEAD = "dead"
+
+
+def observe(app: App, now: datetime) -> Sight:
+    """Look at everything. Raises `Unreachable` when the database does not answer."""
+    providers = health(app)
+    with app.store.read() as connection:
+        firing = alerts.firing(connection)
+        deaths = alerts.deaths(connection, now - DEATHS_WITHIN)
+        waiting = alerts.waiting(connection, now)
+    found = (
+        *_providers(providers),
+        *_deaths(deaths, app.settings.alert_dead, firing=DEAD in firing),
+        *_queues(waiting, now, timedelta(seconds=app.settings.alert_queue_seconds)),
+    )
+    # while it is paused nothing tells whether it would fail, and without Redis nobody knows
+    unknown = {_breaker(one) for one in providers if one.pause is not None or one.breaker is None}
+    return Sight(found, frozenset(unknown))
+
+
+def _providers(providers: Sequence[Health]) -> Iterator[Condition]:
+    """Refused credentials and open breakers. What an operator paused is no news to operators."""
+    for one in providers:
+        alone = not any(other.channel is one.channel and other.state in ("ready", "unknown") for other in providers)
+        left = f"no provider of {one.channel} is left, its messages wait" if alone else "the others carry its messages"
+        if one.pause is not None and one.pause.digest:
+            yield Condition(
+                f"paused:{one.name}",
+                Severity.CRITICAL if alone else Severity.ERROR,
+                f"provider {one.name} is paused: {one.pause.reason}; {left}. "
+                f"Next: correct its URL, or mend the cause and run notify providers resume {one.name}",
+            )
+        elif one.pause is None and one.breaker is not None and one.failing:
+            yield Condition(
+                _breaker(one),
+                Severity.CRITICAL if alone else Severity.WARNING,
+                f"provider {one.name} takes nothing: {one.breaker.last_reason}; {left}. Next: notify providers check",
+                at_once=False,
+            )
+
+
+def _breaker(one: Health) -> str:
+    return f"breaker:{one.name}"
+
+
+def _deaths(deaths: list[tuple[str, str | None, int]], bound: int, *, firing: bool) -> Iterator[Condition]:
+    """Many died. It is over when they are half as many: at the bound itself it would come and go."""
+    count = sum(number for _, _, number in deaths)
+    if count < (bound / 2 if firing else bound):
+        return
+    reason, kind, most = deaths[0]
+    of = f" of kind {kind}" if kind else ""
+    yield Condition(
+        DEAD,
+        Severity.ERROR,
+        f"{count:,} messages died within {DEATHS_WITHIN.total_seconds() / 60:g} min, {most:,} of them by {reason}{of}. "
+        "Next: notify dead list",
+    )
+
+
+def _queues(waiting: dict[str, datetime], now: datetime, bound: timedelta) -> Iterator[Condition]:
+    for queue, since in sorted(waiting.items()):
+        if now - since > bound:
+            yield Condition(
+                f"queue:{queue}",
+                Severity.ERROR,
+                f"work in {queue} waits that was due {since:%Y-%m-%d %H:%M} UTC. "
+                f"Next: notify status; more workers for {queue.rpartition('.')[2]}",
+            )
