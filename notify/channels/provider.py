@@ -116,30 +116,6 @@ class Placed(Protocol):
         """Host and port, or a region: `mx1.example.org:587`, `eu-west-1`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """What a provider lets us send: `remaining` of `limit` in `seconds`, and at most so many per second."""
-
-    limit: int | None = None
-    remaining: int | None = None
-    seconds: int | None = None
-    per_second: float | None = None
-
-
-class Metered(Protocol):
-    """A provider whose API tells what is left."""
-
-    def quota(self) -> Quota:
-        """What it tells now. Raises a `DeliveryError` when it does not."""
-
-
-class Checkable(Protocol):
-    """A provider that can be asked whether its credentials work, without sending anything."""
-
-    def check(self) -> None:
-        """Returns when they do. Raises a `DeliveryError` that says why not."""
-
-
 def one_by_one(send: Callable[[Envelope], Receipt], envelopes: Iterator[Envelope], watch: Watch) -> Iterator[Outcome]:
     """`send_all` of a provider that takes one message at a time, and has one line."""
     for envelope in envelopes:

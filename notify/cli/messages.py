@@ -174,6 +174,7 @@ def _attempt(attempt: Attempt) -> list[tuple[str, Any]]:
         ("at", attempt.at),
         ("reason", attempt.reason),
         ("provider", attempt.provider),
+        ("passed over", attempt.passed_over),
         ("provider's id", attempt.provider_id),
         ("reply", attempt.response),
         ("subject", attempt.subject),

@@ -118,7 +118,10 @@ class Breakers:
         if wait:
             return CLOSED
         base = _ms(self._app.settings.breaker_seconds)
-        told = [self._now(), good, bad, int(out_of_reach), int(probe), reason, base, KEPT_SECONDS]
+        told: list[int | str] = [
+            *(self._now(), good, bad, int(out_of_reach), int(probe)),
+            *(reason, base, KEPT_SECONDS),
+        ]
         change, kind, until, why = self._ask(self._report, [_key(name)], told, default=[b"", b"closed", 0, b""])
         standing = _standing(kind, until, why)
         if change == b"opened" and isinstance(standing, Open):

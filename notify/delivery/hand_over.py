@@ -184,7 +184,10 @@ class _HandOver:
             if self._ended() or self._turn.left is not None:
                 return
             try:
-                prepared = self._prepared(work)
+                wait = self._kept_back(work)
+                if wait is not None:
+                    self._ledger.put_off([work], wait)
+                prepared = None if wait is not None else self._prepared(work)
             except Exception as error:
                 self._end(error)
                 return
@@ -193,6 +196,10 @@ class _HandOver:
                 continue
             self._out[id(prepared.envelope)] = (work, prepared)
             yield prepared.envelope
+
+    def _kept_back(self, _work: Work) -> Wait | None:
+        """Why this message must not go out now, though its provider takes messages; limits will say."""
+        return None
 
     def _prepared(self, work: Work) -> Prepared | None:
         """Ask policy again, and render; None when the message goes no further."""

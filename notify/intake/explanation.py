@@ -102,7 +102,8 @@ def _timeline(message: Message, notification: Notification, tried: tuple[Attempt
     if not refused_at_once:
         story.append(Moment(message.created_at, "decided", f"send by {message.channel}"))
     for attempt in tried:
-        said = " ".join(part for part in (attempt.provider, attempt.reason, attempt.response) if part)
+        over = f"(passed over {attempt.passed_over})" if attempt.passed_over else None
+        said = " ".join(part for part in (attempt.provider, attempt.reason, attempt.response, over) if part)
         story.append(Moment(attempt.at, f"attempt {attempt.number} {attempt.outcome}", said))
     if message.state is MessageState.QUEUED:
         story.append(Moment(message.due_at, "due", _why(message)))

@@ -56,14 +56,16 @@ _PUT_OFF = (
     sa.update(batches)
     .where(*_HELD)
     .values(
-        state=BatchState.READY,
-        epoch=batches.c.epoch - 1,
-        due_at=sa.bindparam("until"),
-        reason=sa.bindparam("why"),
-        rule=sa.bindparam("by_rule"),
-        lease_until=None,
-        published_at=None,
-        worker=None,
+        {
+            "state": BatchState.READY,
+            "epoch": batches.c.epoch - 1,
+            "due_at": sa.bindparam("until"),
+            "reason": sa.bindparam("why"),
+            "rule": sa.bindparam("by_rule"),
+            "lease_until": None,
+            "published_at": None,
+            "worker": None,
+        }
     )
 )
 _FINISH = (

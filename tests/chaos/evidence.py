@@ -113,6 +113,12 @@ def hasten(store: Store, now: datetime) -> None:
 
 def waiting(store: Store, *, later: bool) -> int:
     """How many messages are queued; with `later`, only those that were put off."""
-    counted = sa.select(sa.func.count()).where(messages.c.state == MessageState.QUEUED)
+    counted = (
+        sa.select(sa.func.count())
+        .select_from(messages)
+        .join(batches, batches.c.id == messages.c.batch_id)
+        .where(messages.c.state == MessageState.QUEUED)
+    )
+    put_off = sa.or_(messages.c.reason.is_not(None), batches.c.reason.is_not(None))  # alone, or with its batch
     with store.read() as connection:
-        return connection.scalar(counted.where(messages.c.reason.is_not(None)) if later else counted) or 0
+        return connection.scalar(counted.where(put_off) if later else counted) or 0

@@ -67,8 +67,9 @@ def test_it_opens_when_half_of_twenty_failed_and_not_before(breakers: Breakers) 
     assert not shut(breakers)
     assert isinstance(breakers.report(ONE, bad=2, reason="body_deferred"), Open)
     found = breakers.standing([ONE, TWO])
-    assert isinstance(found[ONE], Open)
-    assert (found[ONE].reason, found[TWO]) == ("body_deferred", CLOSED)
+    one = found[ONE]
+    assert isinstance(one, Open)
+    assert (one.reason, found[TWO]) == ("body_deferred", CLOSED)
 
 
 def test_it_stays_closed_while_most_get_through(breakers: Breakers) -> None:
