@@ -8,5 +8,6 @@ SCHEDULE = {
     "relay": {"task": "notify.relay", "every": 1.0},
     "fan_out": {"task": "notify.fan_out", "every": 1.0},
     "alerts": {"task": "notify.alerts", "every": 10.0},
+    "replay": {"task": "notify.replay", "every": 1.0},
     "sweep": {"task": "notify.sweep", "every": 60.0},
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -196,6 +198,28 @@ def _connection(url: str, options: dict[str, Any]) -> Connection:
             "Next: write it like redis://:password@host:6379/0 or amqp://user:password@host//"
         ) from None
     return connection
+
+
+def send_again(settings: Settings, payload: str) -> bool:
+    """Publish a task as it was when it could not run; False when its payload was cut off. Raises what `reach` raises.
+
+    `payload` is the JSON text of an object with `queue`, `headers`, `properties`, `content_type`, `content_encoding`
+    and `body`, in base64.
+    """
+    task = json.loads(payload)
+    if task.get("cut"):
+        return False
+    with _asking(settings) as connection, connection.Producer() as producer:
+        producer.publish(
+            base64.b64decode(task["body"]),
+            exchange="",
+            routing_key=task["queue"],
+            headers=task["headers"],
+            content_type=task["content_type"],
+            content_encoding=task["content_encoding"],
+            **task["properties"],
+        )
+    return True
 
 
 class Bell:

@@ -23,6 +23,13 @@ COMMANDS = {
         "messages": Entry("notify.cli.messages:messages", "List messages, and show what became of one."),
         "explain": Entry("notify.cli.messages:explain", "Tell the whole story of one message."),
     },
+    "When something failed": {
+        "dead": Entry("notify.cli.dead:dead", "List, replay and discard what was given up."),
+        "retries": Entry(
+            "notify.cli.retries:retries", "List messages that wait for another try; try them now, or cancel them."
+        ),
+        "doubts": Entry("notify.cli.doubts:doubts", "List messages in doubt that are held, and settle them."),
+    },
     "Content and people": {
         "kinds": Entry("notify.cli.kinds:kinds", "List, check and preview the kinds of notification."),
         "recipients": Entry("notify.cli.recipients:recipients", "Import the people who are notified."),

@@ -40,6 +40,11 @@ STYLES: Mapping[str, str] = {
     "rejected": "red",
     "misconfigured": "red",
     "unrenderable": "red",
+    "expired": "red",
+    "poison": "red",
+    "task": "red",
+    "running": "cyan",
+    "done": "green",
 }
 """Colours of states and outcomes."""
 

@@ -12,10 +12,12 @@ from notify.channels.email import letter
 from notify.delivery.journal import Journal
 from notify.delivery.patience import retry_policy
 from notify.errors import RequestError
-from notify.model import Attempt, Batch, MessageState, Mode, OnDoubt, Outcome
-from notify.store import Connection, attempts, messages, work
+from notify.model import Attempt, Batch, Death, ErrorClass, MessageState, Mode, OnDoubt, Outcome
+from notify.store import Connection, attempts, dead_letters, kept_mails, messages, work
 from notify.store.work import HalfWay
 from notify.telemetry import emit
+
+EXHAUSTED = "no more attempts: it may be what kills the workers"
 
 
 def settle_half_way(app: App, connection: Connection, batch: Batch, now: datetime) -> None:
@@ -55,6 +57,8 @@ def on_doubt(app: App, kind: str) -> OnDoubt:
 
 def _accept(app: App, connection: Connection, batch: Batch, rows: Sequence[HalfWay], now: datetime) -> None:
     work.accept(connection, [row.id for row in rows], now)
+    if batch.as_was:
+        kept_mails.forget(connection, [row.id for row in rows])
     attempts.record(connection, [_attempt(app, batch, row, Outcome.ACCEPTED, now) for row in rows])
 
 
@@ -73,7 +77,7 @@ def _doubt(app: App, connection: Connection, batch: Batch, rows: Sequence[HalfWa
     attempts.record(connection, [_attempt(app, batch, row, Outcome.UNCERTAIN, now) for row in rows])
     may = [row for row in rows if on_doubt(app, row.kind) is OnDoubt.RESEND]
     most = {kind: retry_policy(app, kind, batch.channel).attempts for kind in {row.kind for row in may}}
-    resend = [row.id for row in may if row.attempts + 1 < most[row.kind]]
+    resend = [row.id for row in may if row.attempts - row.forgiven + 1 < most[row.kind]]
     exhausted = [row.id for row in may if row.id not in resend]
     messages.move(
         connection,
@@ -82,8 +86,9 @@ def _doubt(app: App, connection: Connection, batch: Batch, rows: Sequence[HalfWa
         MessageState.DEAD,
         at=now,
         reason="worker_died",
-        rule="no more attempts: it may be what kills the workers",
+        rule=EXHAUSTED,
     )
+    dead_letters.bury(connection, [_death(batch, row, EXHAUSTED, now) for row in rows if row.id in exhausted])
     messages.move(
         connection,
         resend,
@@ -112,3 +117,8 @@ def _attempt(app: App, batch: Batch, row: HalfWay, outcome: Outcome, now: dateti
         reason="worker_died" if outcome is Outcome.UNCERTAIN else "from_journal",
         header_id=letter.header_id(app.settings, row.id),
     )
+
+
+def _death(batch: Batch, row: HalfWay, rule: str, now: datetime) -> Death:
+    kind, channel = row.kind, batch.channel
+    return Death(row.tenant_id, row.id, ErrorClass.UNCERTAIN, "worker_died", rule, now, kind=kind, channel=channel)

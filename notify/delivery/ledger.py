@@ -19,7 +19,8 @@ from uuid_utils.compat import uuid7
 from notify.app import App
 from notify.channels.email import letter
 from notify.channels.provider import Receipt
-from notify.delivery import doubt
+from notify.delivery import burial, doubt
+from notify.delivery.burial import Dead
 from notify.delivery.lease import Lease
 from notify.delivery.outcomes import EVENTS, OUTCOMES, Accepted, Failure
 from notify.delivery.patience import retry_policy
@@ -29,7 +30,7 @@ from notify.errors import DeliveryError, NotifyError, Rejected, Uncertain
 from notify.model import Attempt, Batch, MessageState, Mode, Outcome, Skip
 from notify.policy import Verdict, after_failure, expired, put_off
 from notify.policy.retry import costs_attempt
-from notify.store import Connection, attempts, batches, messages
+from notify.store import Connection, attempts, batches, kept_mails, messages
 from notify.store import work as works
 from notify.store.work import Work
 from notify.telemetry import emit, heard
@@ -96,7 +97,7 @@ class Ledger:
     ) -> None:
         """No provider took it: not this one, nor those with the errors `before`. Retried, held or dead. Written now."""
         attempt = self._failure(work, error, provider, prepared, passed_over)
-        self._write([Failure(work, self._verdict(work, [*before, error]), attempt)])
+        self._write([Failure(work, self._verdict(work, [*before, error]), attempt, prepared)])
 
     def passed_on(
         self, work: Work, error: DeliveryError, provider: str, prepared: Prepared, *, passed_over: str | None = None
@@ -134,6 +135,8 @@ class Ledger:
             self._record(connection, Outcome.RENDERED, self._rendered)
             if self._left:
                 untouched = works.release(connection, batch, now)
+            if batch.as_was:
+                kept_mails.forget_settled(connection, batch.id)
             if self._left or self._waiting:
                 rest = works.rebatch(connection, batch, now)
         self.counts.update(sent=len(self._accepted), dry_run=len(self._rendered), handed_back=untouched)
@@ -197,15 +200,21 @@ class Ledger:
             values: dict[str, Any] = {"reason": verdict.reason, "rule": verdict.rule, "tried": verdict.tried}
             if verdict.due_at is not None:
                 values["due_at"] = verdict.due_at
-            messages.move(connection, ids, MessageState.SENDING, verdict.state, at=now, **values)
+            within = self._lease.batch.id  # when this is written again, an operator may have moved them on meanwhile
+            messages.move(connection, ids, MessageState.SENDING, verdict.state, at=now, within=within, **values)
         attempts.record(connection, [failure.attempt for failure in self._unwritten if failure.attempt is not None])
+        ends = [(one, one.verdict) for one in self._unwritten if one.verdict is not None]
+        dead = [(one, end) for one, end in ends if end.state is MessageState.DEAD]
+        burial.bury(
+            connection, [Dead(one.work, end.reason, end.rule, one.attempt, one.prepared) for one, end in dead], now
+        )
 
     def _verdict(self, work: Work, errors: Sequence[DeliveryError]) -> Verdict:
         """By the last error when it is final, else by the first that costs an attempt: a round costs one at most."""
         error = errors[-1]
         if not isinstance(error, Rejected | Uncertain):
             error = next(filter(costs_attempt, errors), error)
-        kind, number = work.occasion.kind, work.attempts + 1
+        kind, number = work.occasion.kind, work.attempts - work.forgiven + 1
         policy = retry_policy(self._app, kind, work.occasion.channel)
         on_doubt = doubt.on_doubt(self._app, kind)
         return after_failure(error, number, self._app.clock.now(), policy, self._draw, on_doubt=on_doubt)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from notify.channels.provider import Receipt
+from notify.delivery.prepare import Prepared
 from notify.errors import DeliveryError, Misconfigured, Rejected, Throttled, Transient, Uncertain
 from notify.model import Attempt, MessageState, Outcome
 from notify.policy import Verdict
@@ -39,6 +40,7 @@ class Failure:
     work: Work
     verdict: Verdict | None
     attempt: Attempt | None
+    prepared: Prepared | None = None
 
 
 class Accepted(NamedTuple):

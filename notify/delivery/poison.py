@@ -7,6 +7,8 @@ from datetime import datetime
 
 from uuid_utils.compat import uuid7
 
+from notify.delivery import burial
+from notify.delivery.burial import Dead
 from notify.model import Attempt, Batch, MessageState, Outcome
 from notify.store import Connection, attempts, batches, messages, work
 from notify.telemetry import emit
@@ -56,6 +58,7 @@ def isolate(connection: Connection, batch: Batch, *, due_by: datetime, now: date
             response=rule,
         )
         attempts.record(connection, [attempt])
+        burial.bury(connection, [Dead(one, "poison", rule, attempt)], now)
         emit("message.dead", message=one.id, notification=one.occasion.notification_id, reason="poison")
     work.release(connection, batch, now)
     halves = [*work.halve(connection, batch, due_by, now), *work.rebatch(connection, batch, now)]

@@ -10,9 +10,10 @@ from typing import Any
 from notify.app import App
 from notify.channels.email import letter
 from notify.channels.provider import Envelope
+from notify.errors import NotFound
 from notify.kinds import CompiledKind
 from notify.model import Attachment
-from notify.store import notifications
+from notify.store import kept_mails, notifications
 from notify.store.work import Occasion, Work
 
 
@@ -41,7 +42,12 @@ class Preparation:
         self._shared: dict[int, tuple[Occasion, _Shared]] = {}  # by id(): hashing a UUID for each message is slow
 
     def __call__(self, work: Work) -> Prepared:
-        """Render and compose. Raises a `RequestError` when the kind, the data or an address does not allow it."""
+        """Render and compose. Raises a `RequestError` when the kind, the data or an address does not allow it.
+
+        What is replayed as it was is not rendered again.
+        """
+        if work.occasion.as_was:
+            return self._kept(work)
         shared = self._of(work.occasion)
         person, settings = work.recipient, self._app.settings
         assert work.address is not None, "policy lets no message without an address pass"
@@ -66,6 +72,15 @@ class Preparation:
             unsubscriber=person.id if shared.kind.facts.unsubscribe else None,
         )
         return Prepared(envelope, rendered.subject, shared.kind.facts.version, self._app.clock.now())
+
+    def _kept(self, work: Work) -> Prepared:
+        assert work.address is not None, "policy lets no message without an address pass"
+        with self._app.store.read() as connection:
+            mail = kept_mails.find(connection, work.id)
+        if mail is None:
+            raise NotFound("the mail that was kept of it is gone; replay it without --as-was")
+        envelope = Envelope(work.id, work.address, mail.sender, mail.content)
+        return Prepared(envelope, mail.subject, mail.template_version, mail.rendered_at)
 
     def _of(self, occasion: Occasion) -> _Shared:
         known = self._shared.get(id(occasion))

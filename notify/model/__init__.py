@@ -3,7 +3,7 @@
 from notify.model.alert import Alert, AlertState, Notice, Severity, Told, Word
 from notify.model.batch import Batch, BatchState
 from notify.model.decision import Decision, Defer, Send, Skip
-from notify.model.failure import Pause, ReplayState
+from notify.model.failure import DeadLetter, Death, ErrorClass, Filter, KeptMail, Pause, Replay, ReplayState
 from notify.model.fan_out import FanOut, FanOutState
 from notify.model.kind import Channel, Kind, Lane, OnDoubt, Retry
 from notify.model.message import TRANSITIONS, Attempt, Message, MessageState, Outcome
@@ -20,10 +20,15 @@ __all__ = [
     "Batch",
     "BatchState",
     "Channel",
+    "DeadLetter",
+    "Death",
     "Decision",
     "Defer",
+    "ErrorClass",
     "FanOut",
     "FanOutState",
+    "Filter",
+    "KeptMail",
     "Kind",
     "Lane",
     "Message",
@@ -35,6 +40,7 @@ __all__ = [
     "Outcome",
     "Pause",
     "Recipient",
+    "Replay",
     "ReplayState",
     "Retry",
     "Send",

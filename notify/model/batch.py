@@ -34,6 +34,7 @@ class Batch:
     epoch: int = 0
     size: int = 0
     expires_at: datetime | None = None
+    as_was: bool = False  # its messages go out as they were rendered when they died
 
     @property
     def queue(self) -> str:

@@ -23,6 +23,7 @@ _FIELDS = (
     batches.c.epoch,
     batches.c.size,
     batches.c.expires_at,
+    batches.c.as_was,
 )
 
 
@@ -89,6 +90,7 @@ def insert(connection: sa.Connection, rows: Sequence[Batch], now: datetime) -> N
                 "epoch": row.epoch,
                 "size": row.size,
                 "expires_at": row.expires_at,
+                "as_was": row.as_was,
                 "due_at": row.due_at,
                 "published_at": now if row.due_at <= now else None,
                 "created_at": now,
@@ -229,4 +231,5 @@ def _batch(row: Any) -> Batch:
         epoch=row.epoch,
         size=row.size,
         expires_at=row.expires_at,
+        as_was=row.as_was,
     )

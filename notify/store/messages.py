@@ -12,10 +12,12 @@ import sqlalchemy as sa
 
 from notify.model import TRANSITIONS, Channel, Message, MessageState, Mode
 from notify.store.engine import any_of
-from notify.store.tables import messages, notifications, recipients
+from notify.store.tables import kept_mails, messages, notifications, recipients
 
 SCHEDULED = "scheduled"
 """The reason of a message that waits for the time it was planned for."""
+REPLAYED = "replayed"
+"""The reason of a message that was dead, or in doubt, and waits to be sent after all."""
 
 
 def insert(connection: sa.Connection, rows: Sequence[tuple[Message, Mapping[str, Any] | None]]) -> None:
@@ -54,11 +56,13 @@ def move(
     *,
     at: datetime,
     tried: bool = False,
+    within: UUID | None = None,
     **values: Any,
 ) -> int:
     """Move these messages from state `was` to `state` at a moment, with further columns; returns how many there were.
 
-    `tried` counts an attempt. A step that TRANSITIONS does not know is a bug and raises ValueError.
+    `tried` counts an attempt. `within` leaves alone what is no longer in that batch, for an operator may have moved it
+    to another. A step that TRANSITIONS does not know is a bug and raises ValueError.
     """
     if state not in TRANSITIONS[was]:
         raise ValueError(f"no message goes from {was} to {state}")
@@ -66,11 +70,10 @@ def move(
         return 0
     if tried:
         values["attempts"] = messages.c.attempts + 1
-    moved = connection.execute(
-        sa.update(messages)
-        .where(any_of(connection, messages.c.id, list(ids)), messages.c.state == was)
-        .values(state=state, updated_at=at, **values)
-    )
+    chosen = sa.update(messages).where(any_of(connection, messages.c.id, list(ids)), messages.c.state == was)
+    if within is not None:
+        chosen = chosen.where(messages.c.batch_id == within)
+    moved = connection.execute(chosen.values(state=state, updated_at=at, **values))
     return moved.rowcount
 
 
@@ -86,6 +89,11 @@ def cancel(connection: sa.Connection, notification_id: UUID, at: datetime) -> in
             updated_at=at,
         )
     )
+    if cancelled.rowcount:
+        gone = sa.select(messages.c.id).where(
+            messages.c.notification_id == notification_id, messages.c.state == MessageState.CANCELLED
+        )
+        connection.execute(sa.delete(kept_mails).where(kept_mails.c.message_id.in_(gone)))
     return cancelled.rowcount
 
 

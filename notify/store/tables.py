@@ -290,6 +290,7 @@ dead_letters = sa.Table(
     _text("payload", nullable=True),  # of a task that could not even run
     _time("died_at"),
     sa.UniqueConstraint("message_id"),
+    sa.Index(None, "tenant_id", "id"),  # page by page: SQLite would sort all of them for each page
     sa.Index(None, "tenant_id", "died_at"),
     sa.Index(None, "tenant_id", "fingerprint"),
 )
@@ -316,11 +317,13 @@ replays = sa.Table(
     _text("actor"),
     sa.Column("filter", Json, nullable=False),
     sa.Column("as_was", sa.Boolean(create_constraint=False), nullable=False),
+    sa.Column("possibly_sent", sa.Boolean(create_constraint=False), nullable=False),
     _text("state"),
-    _text("cursor"),
+    sa.Column("cursor", sa.Uuid, nullable=False),
+    sa.Column("up_to", sa.Uuid, nullable=False),  # what dies after it began is not meant
     sa.Column("total", sa.Integer, nullable=False),
     sa.Column("replayed", sa.Integer, nullable=False),
-    sa.Column("passed_over", sa.Integer, nullable=False),
+    sa.Column("passed_over", Json, nullable=False),  # how many for each reason
     _time("created_at"),
     _time("updated_at"),
     one_of("state", ReplayState),

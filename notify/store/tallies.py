@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from notify.model import BatchState, MessageState, Outcome
 from notify.store.engine import any_of
-from notify.store.messages import SCHEDULED
+from notify.store.messages import REPLAYED, SCHEDULED
 from notify.store.tables import attempts, batches, messages
 
 
@@ -58,7 +58,7 @@ def put_off(connection: sa.Connection) -> list[tuple[str, int, datetime]]:
             messages.c.state == MessageState.QUEUED,
             messages.c.attempts == 0,
             reason.is_not(None),
-            reason != SCHEDULED,
+            reason.not_in((SCHEDULED, REPLAYED)),
         )
         .group_by(reason)
     )

@@ -31,6 +31,8 @@ class Occasion:
     data: Mapping[str, Any]
     correlation_id: str | None
     has_attachments: bool
+    as_was: bool
+    """Whether the mails that were kept are sent, and nothing is rendered."""
     scheduled_at: datetime
     """When it was meant to go out: the mail's Date, the same on every try."""
     expires_at: datetime | None = None
@@ -38,11 +40,15 @@ class Occasion:
 
 
 class Work(NamedTuple):
-    """One message with what is needed to render it. `data` is its own part, over that of the occasion."""
+    """One message with what is needed to render it. `data` is its own part, over that of the occasion.
+
+    Of its `attempts`, those `forgiven` came before its last replay: no retry policy counts them.
+    """
 
     id: UUID
     address: str | None
     attempts: int
+    forgiven: int
     data: Mapping[str, Any] | None
     recipient: Recipient
     occasion: Occasion
@@ -58,12 +64,13 @@ class HalfWay:
     kind: str
     mode: Mode
     attempts: int
+    forgiven: int
 
 
 _OF_BATCH = messages.c.batch_id == sa.bindparam("batch")
 _HALF_WAY = (
     sa.select(
-        *(messages.c[name] for name in ("id", "tenant_id", "notification_id", "attempts")),
+        *(messages.c[name] for name in ("id", "tenant_id", "notification_id", "attempts", "forgiven")),
         notifications.c.kind,
         notifications.c.mode,
     )
@@ -88,7 +95,8 @@ _TAKE = (
 )
 _LOAD = (
     sa.select(
-        *(messages.c[name] for name in ("id", "address", "attempts", "data", "recipient_id", "notification_id")),
+        *(messages.c[name] for name in ("id", "address", "attempts", "forgiven", "data", "recipient_id")),
+        messages.c.notification_id,
         *(recipients.c[name] for name in ("key", "locale", "timezone", "attributes", "tags")),
     )
     .join(recipients, recipients.c.id == messages.c.recipient_id)
@@ -117,13 +125,14 @@ class Overdue(NamedTuple):
 
     id: UUID
     notification_id: UUID
+    kind: str
     expires_at: datetime
 
 
 _WAITING = messages.c.state == MessageState.QUEUED
 _DEADLINE_OF = messages.join(notifications, notifications.c.id == messages.c.notification_id)
 _OVERDUE = (
-    sa.select(messages.c.id, messages.c.notification_id, notifications.c.expires_at)
+    sa.select(messages.c.id, messages.c.notification_id, notifications.c.kind, notifications.c.expires_at)
     .select_from(_DEADLINE_OF)
     .where(_OF_BATCH, _WAITING, notifications.c.expires_at <= sa.bindparam("now"))
     .with_for_update(of=messages)
@@ -153,6 +162,7 @@ def take(connection: sa.Connection, batch: Batch, *, due_by: datetime, at: datet
             data=row.data,
             correlation_id=row.correlation_id,
             has_attachments=bool(row.has_attachments),
+            as_was=batch.as_was,
             scheduled_at=row.scheduled_at,
             expires_at=row.expires_at,
         )
@@ -165,10 +175,10 @@ def take(connection: sa.Connection, batch: Batch, *, due_by: datetime, at: datet
 
 
 def _work(row: Any, channel: Channel, occasion: Occasion) -> Work:
-    message_id, address, tries, data, recipient_id, _, key, locale, timezone, attributes, tags = row
+    message_id, address, tries, forgiven, data, recipient_id, _, key, locale, timezone, attributes, tags = row
     addresses = {channel: Address(channel, address)} if address else {}
     person = Recipient(recipient_id, key, locale, timezone, attributes, tuple(tags), addresses)
-    return Work(message_id, address, tries, data, person, occasion)
+    return Work(message_id, address, tries, forgiven, data, person, occasion)
 
 
 def needs_a_provider(connection: sa.Connection, batch: Batch) -> bool:
@@ -198,7 +208,7 @@ def rebatch(connection: sa.Connection, batch: Batch, now: datetime) -> list[Batc
     groups = connection.execute(
         sa.select(messages.c.due_at, sa.func.count()).where(*waiting).group_by(messages.c.due_at)
     ).all()
-    fresh = [_fresh(batch, due_at, count) for due_at, count in groups]
+    fresh = [_like(batch, due_at, count) for due_at, count in groups]
     batches.insert(connection, fresh, now)
     for new in fresh:
         connection.execute(sa.update(messages).where(*waiting, messages.c.due_at == new.due_at).values(batch_id=new.id))
@@ -217,7 +227,7 @@ def halve(connection: sa.Connection, batch: Batch, due_by: datetime, now: dateti
     ).all()
     middle = (len(due) + 1) // 2
     halves = [half for half in (due[:middle], due[middle:]) if half]
-    fresh = [_fresh(batch, now, len(half)) for half in halves]
+    fresh = [_like(batch, now, len(half)) for half in halves]
     batches.insert(connection, fresh, now)
     for new, half in zip(fresh, halves, strict=True):
         connection.execute(
@@ -245,7 +255,7 @@ def note_deadlines(connection: sa.Connection, rows: Sequence[Batch]) -> None:
     connection.execute(sa.update(tables.batches).where(found).values(expires_at=earliest))
 
 
-def _fresh(batch: Batch, due_at: datetime, size: int) -> Batch:
+def _like(batch: Batch, due_at: datetime, size: int) -> Batch:
     """A batch for some of what `batch` held, under the same deadline."""
     common = (batch.tenant_id, batch.channel, batch.lane)
-    return Batch(uuid7(), *common, due_at, size=size, expires_at=batch.expires_at)
+    return Batch(uuid7(), *common, due_at, size=size, expires_at=batch.expires_at, as_was=batch.as_was)

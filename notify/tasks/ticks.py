@@ -10,13 +10,13 @@ from typing import Any
 from notify import alerts
 from notify.app import current, shipped
 from notify.broker import SYSTEM, celery
-from notify.delivery import relay, sweep, tick
+from notify.delivery import relay, replay, sweep, tick
 from notify.errors import InvalidSettings, did_you_mean
 from notify.intake import fan_out
 
 EXPIRES_SECONDS = 60.0  # of a tick that nobody fetches; its slot keeps late ones harmless, and clocks differ
 
-TICKS = frozenset({"notify.relay", "notify.fan_out", "notify.alerts", "notify.sweep"})
+TICKS = frozenset({"notify.relay", "notify.fan_out", "notify.alerts", "notify.replay", "notify.sweep"})
 
 
 @celery.task(name="notify.relay")
@@ -35,6 +35,12 @@ def fan_out_tick(every: float) -> None:
 def alerts_tick(every: float) -> None:
     """Tell operators what they should know."""
     tick(current(), "alerts", timedelta(seconds=every), alerts.look)
+
+
+@celery.task(name="notify.replay")
+def replay_tick(every: float) -> None:
+    """Replay dead letters, until the next tick is due."""
+    tick(current(), "replay", timedelta(seconds=every), lambda app: replay.run(app, every))
 
 
 @celery.task(name="notify.sweep")

@@ -8,8 +8,10 @@ import shlex
 import smtplib
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import click
 import pytest
@@ -18,9 +20,9 @@ from notify.app import App, open_app
 from notify.channels.email import smtp_replies
 from notify.channels.email.smtp_replies import Refused, Step, failure
 from notify.dev.mailbox import Mailbox
-from notify.model import MessageState, Outcome
+from notify.model import Channel, Death, ErrorClass, Filter, MessageState, Outcome
 from notify.settings import load
-from notify.store import messages, presence, schema, tenants
+from notify.store import dead_letters, messages, notifications, presence, schema, tenants
 from tests.drain import drain
 from tests.unit.cli.running import install, notify_cli
 from tests.unit.test_docs import rows
@@ -33,12 +35,20 @@ BLOCKS = re.findall(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', TEXT, re.MULT
 TYPED = [line.removeprefix("$ ") for language, _, body in BLOCKS if language == "console" for line in body.splitlines()]
 SCREENS = {title: body for _, title, body in BLOCKS if title}
 QUEUES = "email.critical,email.normal,email.bulk,system"
+FAILED = {
+    "newsletter-2031-05": (MessageState.QUEUED, "unreachable"),
+    "doubtful": (MessageState.IN_DOUBT, "body_timeout"),
+    "dead": (MessageState.DEAD, "body_rejected"),
+}
 ADA = '{"key": "user-42", "email": "ada@example.org", "name": "Ada"}'
 
 
 @pytest.fixture
 def house(tmp_path: Path, redis_url: str, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
-    """An installation on SQLite that is well: one message sent, one scheduled, a roster to import."""
+    """An installation on SQLite that is well: one message sent, one scheduled, a roster to import.
+
+    One message each waits for another try, is in doubt, and is dead.
+    """
     install(monkeypatch, tmp_path, redis_url=redis_url, email_providers=f"smtp://127.0.0.1:{mailbox.port}")
     (tmp_path / "roster.csv").write_text("key,email\nuser-44,grace@example.org\n", encoding="utf-8")
     app = open_app(load())
@@ -46,7 +56,16 @@ def house(tmp_path: Path, redis_url: str, mailbox: Mailbox, monkeypatch: pytest.
     for options in (["--to", ADA], ["--to", "user-42", "--key", "password-reset-42", "--at", "2131-05-01T09:00+00:00"]):
         assert notify_cli("send", "welcome", *options).code == 0
     drain(app)
+    for key in FAILED:
+        later = ("--key", key, "--at", "2131-05-01T09:00+00:00")
+        assert notify_cli("send", "welcome", "--to", "user-42", *later).code == 0
     now = datetime.now(UTC)
+    with app.store.begin() as connection:
+        for key, (state, reason) in FAILED.items():
+            messages.move(connection, [one(app, key)], MessageState.QUEUED, MessageState.SENDING, at=now)
+            messages.move(connection, [one(app, key)], MessageState.SENDING, state, at=now, reason=reason)
+        death = Death(tenants.DEFAULT_ID, one(app, "dead"), ErrorClass.REJECTED, "body_rejected", "550 no", now)
+        dead_letters.bury(connection, [replace(death, kind="welcome", channel=Channel.EMAIL)])
     with app.store.begin() as connection:
         presence.heartbeat(connection, "web-1:4711", QUEUES, now)
         for name in ("relay", "sweep"):
@@ -55,10 +74,27 @@ def house(tmp_path: Path, redis_url: str, mailbox: Mailbox, monkeypatch: pytest.
     app.close()
 
 
-def sent(app: App) -> str:
+def one(app: App, key: str) -> UUID:
+    """The message of the notification with this key."""
+    with app.store.read() as connection:
+        notification = notifications.find(connection, tenants.DEFAULT_ID, key)
+        assert notification is not None
+        [row] = messages.listing(connection, tenants.DEFAULT_ID, notification_id=notification.id)
+    return row.message.id
+
+
+def filled(app: App, word: str) -> str:
+    """What an operator types where the runbook has a word in capitals."""
     with app.store.read() as connection:
         [row] = messages.listing(connection, tenants.DEFAULT_ID, states=[MessageState.SENT])
-    return str(row.message.id)
+        [letter] = dead_letters.listing(connection, tenants.DEFAULT_ID, Filter())
+    known = {
+        "ID": str(row.message.id),
+        "DOUBTFUL": str(one(app, "doubtful")),
+        "DEAD": str(letter.shown_id),
+        "FINGERPRINT": letter.fingerprint,
+    }
+    return known.get(word, word)
 
 
 # commands and screens
@@ -68,7 +104,7 @@ def sent(app: App) -> str:
 def test_a_command_of_the_runbook_runs(house: App, command: str) -> None:
     name, *words = shlex.split(command)
     assert name == "notify"
-    ran = notify_cli(*[sent(house) if word == "ID" else word for word in words])
+    ran = notify_cli(*[filled(house, word) for word in words])
     assert ran.code == 0, ran
 
 
@@ -85,7 +121,7 @@ def test_a_command_that_the_text_names_exists_with_its_options(command: str) -> 
     ("title", "command"), [("notify status", ["status"]), ("notify messages show", ["messages", "show", "ID"])]
 )
 def test_a_screen_has_the_lines_that_the_runbook_shows(house: App, title: str, command: list[str]) -> None:
-    shown = notify_cli(*[sent(house) if word == "ID" else word for word in command])
+    shown = notify_cli(*[filled(house, word) for word in command])
     there = names(shown.out) | {"oldest due", "key"}  # this installation has a schedule; its sent message has no key
     tried_again = {"reason", "attempt 2"}
     assert names(SCREENS[title]) - there - tried_again == set()

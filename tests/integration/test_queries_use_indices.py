@@ -15,21 +15,38 @@ import pytest
 import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
-from notify.model import Batch, Channel, FanOut, Lane, MessageState, Mode, Notification
+from notify.model import (
+    Batch,
+    Channel,
+    Death,
+    ErrorClass,
+    FanOut,
+    Filter,
+    Lane,
+    MessageState,
+    Mode,
+    Notification,
+    Replay,
+    ReplayState,
+)
 from notify.store import (
     Store,
     attempts,
     batches,
+    dead_letters,
     fan_out_slices,
     fan_outs,
+    kept_mails,
     messages,
     notifications,
     open_store,
     recipients,
+    replays,
     schema,
     suppressions,
     tables,
     tallies,
+    waiting,
     work,
 )
 from notify.store.fan_out_slices import Terms
@@ -42,7 +59,18 @@ BATCHES, PER_BATCH = 2000, 10
 COUNT = BATCHES * PER_BATCH
 SUPPRESSED = 3 * COUNT  # these only ever grow
 WAITING = 20  # batches that are under way, of all that ever were
-LARGE = {"messages", "batches", "recipients", "addresses", "suppressions", "attempts", "notifications"}
+DEAD = 2000
+LARGE = {
+    "dead_letters",
+    "kept_mails",
+    "messages",
+    "batches",
+    "recipients",
+    "addresses",
+    "suppressions",
+    "attempts",
+    "notifications",
+}
 
 Captured = list[tuple[str, Any]]
 
@@ -61,6 +89,40 @@ class Filled:
         """One that has come some way."""
         notification = Notification(self.notification, DEFAULT_ID, "hello", Mode.LIVE, NOW)
         return FanOut(notification, (Channel.EMAIL,), (), None, cursor="user-2", recipients=0, messages=0)
+
+    @property
+    def death(self) -> Death:
+        """Of a message."""
+        return Death(DEFAULT_ID, self.message, ErrorClass.REJECTED, "x", None, NOW)
+
+    @property
+    def replay(self) -> Replay:
+        """One that has come some way."""
+        with self.store.read() as connection:
+            middle, last = (
+                connection.scalar(
+                    sa.select(tables.dead_letters.c.id).order_by(tables.dead_letters.c.id).offset(place).limit(1)
+                )
+                for place in (DEAD // 2, DEAD - 1)
+            )
+        assert middle is not None
+        assert last is not None
+        return Replay(
+            id=uuid7(),
+            tenant_id=DEFAULT_ID,
+            actor="test",
+            filter=Filter(),
+            as_was=False,
+            possibly_sent=False,
+            state=ReplayState.RUNNING,
+            cursor=middle,
+            up_to=last,
+            total=DEAD,
+            replayed=0,
+            passed_over={},
+            created_at=NOW,
+            updated_at=NOW,
+        )
 
 
 def fill(store: Store) -> Filled:
@@ -101,6 +163,8 @@ def fill(store: Store) -> Filled:
             ),
         )
         put(tables.attempts, (_attempt(one) for one in ids["messages"]))
+        put(tables.dead_letters, (_dead_letter(one) for one in ids["messages"][-DEAD:]))
+        put(tables.kept_mails, (_kept_mail(one) for one in ids["messages"][-DEAD:]))
     with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE")
     batch = Batch(made[3], DEFAULT_ID, Channel.EMAIL, Lane.NORMAL, PAST, epoch=1)
@@ -114,6 +178,16 @@ def _recipient(common: dict[str, Any], one: UUID, number: int) -> dict[str, Any]
 def _address(email: dict[str, Any], one: UUID, number: int) -> dict[str, Any]:
     value = f"user-{number}@example.org"
     return {**email, "id": uuid7(), "recipient_id": one, "value": value, "folded": value, "verified": False}
+
+
+def _dead_letter(message: UUID) -> dict[str, Any]:
+    words = {"kind": "hello", "channel": "email", "error": "rejected", "reason": "x", "fingerprint": message.hex[-4:]}
+    return {"id": uuid7(), "tenant_id": DEFAULT_ID, "message_id": message, **words, "died_at": NOW}
+
+
+def _kept_mail(message: UUID) -> dict[str, Any]:
+    words = {"sender": "a@example.org", "subject": "x", "template_version": "x", "content": bytes(1000)}
+    return {"message_id": message, "tenant_id": DEFAULT_ID, "rendered_at": NOW, **words}
 
 
 def _suppression(email: dict[str, Any], number: int) -> dict[str, Any]:
@@ -234,6 +308,13 @@ HOT: dict[str, Callable[[Filled, sa.Connection], object]] = {
     "notifications.find by key": lambda on, c: notifications.find(c, DEFAULT_ID, "key-7"),
     "notifications.find by id": lambda on, c: notifications.find(c, DEFAULT_ID, on.notification),
     "tallies.put_off": lambda on, c: tallies.put_off(c),
+    "waiting.retries": lambda on, c: waiting.retries(c, DEFAULT_ID, Filter(), limit=500, lock=True),
+    "waiting.count_retries": lambda on, c: waiting.count_retries(c, DEFAULT_ID, Filter(kind="hello")),
+    "dead_letters.bury": lambda on, c: dead_letters.bury(c, [on.death]),
+    "dead_letters.listing": lambda on, c: dead_letters.listing(c, DEFAULT_ID, Filter(), after=on.message),
+    "replays.candidates": lambda on, c: replays.candidates(c, on.replay, 100),
+    "replays.any_left": lambda on, c: replays.any_left(c, on.replay),
+    "kept_mails.forget_settled": lambda on, c: kept_mails.forget_settled(c, on.batch.id),
     "fan_outs.cut": lambda on, c: fan_outs.cut(c, on.fan_out, 500),
     "fan_out_slices.write": lambda on, c: fan_out_slices.write(c, on.fan_out, SLICE, TERMS),
     "fan_out_slices.everyone": lambda on, c: fan_out_slices.everyone(c, on.fan_out, SLICE, Channel.EMAIL),

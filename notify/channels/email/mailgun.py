@@ -1,4 +1,4 @@
-"""Mailgun: each message is posted as the octets that it is. There is no idempotency key: a try after doubt may send twice.
+"""Mailgun: a message is posted as the octets that it is. It has no idempotency key: a try after doubt may send twice.
 
 `mailgun://KEY@domain?region=eu`. The API:
 https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/messages (messages.mime).

@@ -50,6 +50,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("dead_letters_pkey")),
         sa.UniqueConstraint("message_id", name=op.f("dead_letters_message_id_key")),
     )
+    op.create_index("dead_letters_tenant_id_id_idx", "dead_letters", ["tenant_id", "id"])
     op.create_index("dead_letters_tenant_id_died_at_idx", "dead_letters", ["tenant_id", "died_at"])
     op.create_index("dead_letters_tenant_id_fingerprint_idx", "dead_letters", ["tenant_id", "fingerprint"])
     op.create_table(
@@ -72,11 +73,13 @@ def upgrade() -> None:
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("filter", JSON, nullable=False),
         sa.Column("as_was", sa.Boolean(), nullable=False),
+        sa.Column("possibly_sent", sa.Boolean(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("cursor", sa.Text(), nullable=False),
+        sa.Column("cursor", sa.Uuid(), nullable=False),
+        sa.Column("up_to", sa.Uuid(), nullable=False),
         sa.Column("total", sa.Integer(), nullable=False),
         sa.Column("replayed", sa.Integer(), nullable=False),
-        sa.Column("passed_over", sa.Integer(), nullable=False),
+        sa.Column("passed_over", JSON, nullable=False),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("updated_at", TIME, nullable=False),
         sa.CheckConstraint("state IN ('running', 'done', 'cancelled')", name=op.f("replays_state_check")),
