@@ -70,12 +70,13 @@ class House:
         self.values: dict[str, Any] = {
             "database_url": self.postgresql.through(ports["database"]) if self.postgresql else direct,
             "redis_url": f"redis://127.0.0.1:{ports['redis']}/0",
-            "email_providers": f"smtp://127.0.0.1:{ports['smtp']}?tls=none",
+            "email_providers": "smtp://127.0.0.1:{smtp}?tls=none",
             "data_dir": folder / "data",
             "templates_dir": self.templates,
             "retry_base_seconds": 1.0,
             **values,
         }
+        self.values["email_providers"] = self.values["email_providers"].format(smtp=ports["smtp"])
         self.settings: Settings = load(env_file=None, **self.values)
         self.app: App = open_app(self.settings)
         stack.callback(self.app.close)
