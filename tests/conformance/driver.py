@@ -69,7 +69,7 @@ def from_mime(
     octets: bytes, *, secret: str | None, tag: str | None = None, structure: frozenset[str] = frozenset()
 ) -> Arrived:
     """What a mail that travelled as it is says, read by the standard library; `structure` are headers to pass over."""
-    mail = cast(EmailMessage, message_from_bytes(octets, policy=policy.default))
+    mail = message_from_bytes(octets, policy=policy.default)
     text, html = mail.get_body(("plain",)), mail.get_body(("html",))
     files = [
         (

@@ -21,14 +21,26 @@ Reply = tuple[int, str, dict[str, str]]
 
 @dataclass(frozen=True)
 class Wire:
-    """How one API speaks. `url` holds `{secret}` and `{endpoint}`; `read` makes of a request what arrived."""
+    """How one API speaks. `read` makes of a request what arrived, or None when it holds no message.
+
+    `asked` is what it says by path to who only asks: a GET, or a post without a message to `path`.
+    """
 
     url: str
     path: str
     secret: str
-    read: Callable[[Request], Arrived]
+    read: Callable[[Request], Arrived | None]
     replies: Mapping[Mood, Reply]
+    asked: Mapping[str, Reply]
     forwards_key: bool = False
+
+
+class Server(HTTPServer):
+    """It notices within milliseconds that it is to stop."""
+
+    def thread_target(self) -> None:
+        assert self.server is not None
+        self.server.serve_forever(poll_interval=0.01)
 
 
 @dataclass
@@ -42,17 +54,10 @@ class FakeApi:
     over: threading.Event = field(default_factory=threading.Event)
     tags: bool = True
 
-    @property
-    def moods(self) -> frozenset[Mood]:
-        return frozenset(self.wire.replies) | {Mood.SILENT, Mood.HANGING_UP}
-
-    @property
-    def secret(self) -> str:
-        return self.wire.secret
-
-    @property
-    def forwards_key(self) -> bool:
-        return self.wire.forwards_key
+    def __post_init__(self) -> None:
+        self.moods = frozenset(self.wire.replies) | {Mood.SILENT, Mood.HANGING_UP}
+        self.secret: str | None = self.wire.secret
+        self.forwards_key = self.wire.forwards_key
 
     def url(self, *, port: int | None = None, **options: Any) -> str:
         endpoint = quote(f"http://127.0.0.1:{port or self.server.port}", safe="")
@@ -67,8 +72,12 @@ class FakeApi:
 
     def answer(self, request: Request) -> Response:
         """To a request that hands a message over."""
+        arrived = None if request.method == "GET" else self.wire.read(request)
+        if arrived is None:
+            refused = self.mood is Mood.REFUSING_THE_KEY
+            status, text, headers = self.wire.replies[self.mood] if refused else self.wire.asked[request.path]
+            return Response(text, status, headers)
         self.seen.begun += 1
-        arrived = self.wire.read(request)
         self.seen.whole.append(arrived)
         if self.mood is Mood.SILENT:
             self.over.wait()
@@ -84,9 +93,11 @@ class FakeApi:
 @contextmanager
 def serving_api(wire: Wire) -> Iterator[FakeApi]:
     """The API until the block ends; a HEAD is answered as one that says nothing."""
-    with HTTPServer("127.0.0.1", threaded=True) as server:
+    with Server("127.0.0.1", threaded=True) as server:
         fake = FakeApi(wire, server)
         server.expect_request("/", method="HEAD").respond_with_data(status=404)
+        for path in wire.asked:
+            server.expect_request(path, method="GET").respond_with_handler(fake.answer)
         server.expect_request(wire.path, method="POST").respond_with_handler(fake.answer)
         try:
             yield fake

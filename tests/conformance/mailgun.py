@@ -15,9 +15,12 @@ from tests.conformance.fake_api import Wire, serving_api, usual_replies
 SERVES = "notify.channels.email.mailgun:Mailgun"
 
 
-def _read(request: Request) -> Arrived:
+def _read(request: Request) -> Arrived | None:
     assert request.authorization is not None
     assert request.authorization.username == "api"
+    if "to" not in request.form:
+        assert request.form["o:testmode"] == "yes"
+        return None
     mail = from_mime(
         request.files["message"].read(), secret=request.authorization.password, tag=request.form["v:message_id"]
     )
@@ -30,10 +33,12 @@ REPLIES = usual_replies(
     message=(400, '{"message": "cannot parse the MIME for {recipient}, {secret}"}', {}),
 )
 
+ASKED = (400, '{"message": "to parameter is missing"}', {})
+
 
 @contextmanager
 def serving(_folder: Path) -> Iterator[Driver]:
     secret = "0123456789abcdef-Mailgun-Secret"
     url, path = f"mailgun://{secret}@mg.example.org?region=eu", "/v3/mg.example.org/messages.mime"
-    with serving_api(Wire(url, path, secret, _read, REPLIES)) as fake:
+    with serving_api(Wire(url, path, secret, _read, REPLIES, {path: ASKED})) as fake:
         yield fake

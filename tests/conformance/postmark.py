@@ -49,9 +49,11 @@ REPLIES = usual_replies(
     message=(422, '{"ErrorCode": 411, "Message": "forbidden attachment for {recipient} {secret}"}', {}),
 ) | {Mood.REFUSING_THE_KEY: (401, '{"ErrorCode": 10, "Message": "who is {secret}?"}', {})}
 
+ASKED = {"/message-streams/news": (200, '{"ID": "news"}', {})}
+
 
 @contextmanager
 def serving(_folder: Path) -> Iterator[Driver]:
     secret = "0a129aee-e1cd-480d-b08d-Postmark5ecr"
-    with serving_api(Wire(f"postmark://{secret}?stream=news", "/email", secret, _read, REPLIES)) as fake:
+    with serving_api(Wire(f"postmark://{secret}?stream=news", "/email", secret, _read, REPLIES, ASKED)) as fake:
         yield fake

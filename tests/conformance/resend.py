@@ -43,9 +43,11 @@ REPLIES = usual_replies(
     message=(422, '{"name": "invalid_attachment", "message": "what {recipient} gets, {secret}"}', {}),
 )
 
+ASKED = {"/domains": (200, '{"data": []}', {})}
+
 
 @contextmanager
 def serving(_folder: Path) -> Iterator[Driver]:
     secret = "re_AbCd1234_Resend.Secret"
-    with serving_api(Wire(f"resend://{secret}", "/emails", secret, _read, REPLIES, forwards_key=True)) as fake:
+    with serving_api(Wire(f"resend://{secret}", "/emails", secret, _read, REPLIES, ASKED, forwards_key=True)) as fake:
         yield fake

@@ -52,9 +52,14 @@ REPLIES = usual_replies(
     message=(400, '{"errors": [{"message": "{recipient} {secret}", "field": "content.0.value"}]}', {}),
 )
 
+ASKED = {
+    "/v3/scopes": (200, '{"scopes": ["mail.send"]}', {}),
+    "/v3/user/credits": (200, '{"remain": 70, "total": 100, "used": 30, "reset_frequency": "daily"}', {}),
+}
+
 
 @contextmanager
 def serving(_folder: Path) -> Iterator[Driver]:
     secret = "SG.AbCdEfGhIjKlMnOpQrStUv.AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_AbCdE"
-    with serving_api(Wire(f"sendgrid://{secret}?region=eu", "/v3/mail/send", secret, _read, REPLIES)) as fake:
+    with serving_api(Wire(f"sendgrid://{secret}?region=eu", "/v3/mail/send", secret, _read, REPLIES, ASKED)) as fake:
         yield fake

@@ -246,6 +246,33 @@ def test_after_an_error_the_provider_can_still_be_used(driver: Driver, provider:
     assert isinstance(receipt, Receipt)
 
 
+# asking beforehand
+
+
+def test_a_check_tells_a_good_key_from_a_bad_one_and_sends_nothing(driver: Driver, provider: Provider) -> None:
+    check = getattr(provider, "check", None)
+    if check is None:
+        pytest.skip("it cannot be asked")
+    driver.mood = Mood.ACCEPTING
+    check()
+    driver.mood = Mood.REFUSING_THE_KEY
+    with pytest.raises(Misconfigured) as refusal:
+        check()
+    assert str(driver.secret) not in str(refusal.value)
+    assert driver.handed_over() == 0
+
+
+def test_a_check_of_a_server_that_is_away_is_transient(driver: Driver) -> None:
+    if driver.secret is None:
+        pytest.skip("no connection is made")
+    with closing(provider_for(driver.url(port=free_port()))) as provider:
+        check = getattr(provider, "check", None)
+        if check is None:
+            pytest.skip("it cannot be asked")
+        with pytest.raises(Transient):
+            check()
+
+
 # secrets and addresses
 
 

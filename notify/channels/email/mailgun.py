@@ -1,4 +1,4 @@
-"""Mailgun: a message is posted as the octets that it is. It has no idempotency key: a try after doubt may send twice.
+"""Mailgun: one request for each message, octet by octet. Without an idempotency key a try after doubt may send twice.
 
 `mailgun://KEY@domain?region=eu`. The API:
 https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/messages (messages.mime).
@@ -29,11 +29,11 @@ BAD_REQUEST = 400
 
 @dataclass(frozen=True)
 class Mailgun:
-    """One domain, and a key that may send for it. `region` of the URL is `us` or `eu`."""
+    """A key that may send for one domain, `place`. `region` of the URL is `us` or `eu`."""
 
     name: ClassVar[str] = "mailgun"
     channel: ClassVar[Channel] = Channel.EMAIL
-    domain: str
+    place: str
     api: Api
 
     @classmethod
@@ -78,7 +78,7 @@ class Mailgun:
 
     @property
     def _path(self) -> str:
-        return f"/v3/{self.domain}/messages.mime"
+        return f"/v3/{self.place}/messages.mime"
 
     def _send(self, envelope: Envelope) -> Receipt:
         try:

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email import message_from_string, policy
-from email.headerregistry import AddressHeader
+from email.errors import MessageError
+from email.header import decode_header, make_header
 from email.message import EmailMessage
+from email.utils import getaddresses
 from typing import NoReturn, cast
 
 from notify.channels.email.address import ascii_form
 from notify.channels.provider import Envelope
-from notify.errors import Rejected
+from notify.errors import InvalidAddress, Rejected
 
 _PLACED = frozenset({"from", "to", "reply-to", "subject"})
 _STRUCTURE = frozenset({"mime-version", "content-type", "content-transfer-encoding"})
@@ -75,24 +77,28 @@ def inexpressible(what: str) -> NoReturn:
 def take_apart(envelope: Envelope) -> Parts:
     """The pieces of `envelope.content`. Raises `Rejected`, `inexpressible`, and names what has no place."""
     try:
-        text = envelope.content.decode()  # an address may be beyond ASCII, as UTF-8 (RFC 6532 §3.2)
-    except UnicodeDecodeError:
-        inexpressible("an octet that is not UTF-8")
-    mail = cast(EmailMessage, message_from_string(text, policy=policy.default))
-    recipient = _mailbox(mail, "To")
-    if recipient is None or recipient.address != ascii_form(envelope.recipient):
-        inexpressible("a recipient who is not the one in the header To")
-    sender = _mailbox(mail, "From")
+        # An address may be beyond ASCII, as UTF-8 (RFC 6532 §3.2).
+        mail = message_from_string(envelope.content.decode(), policy=policy.default)
+        return _taken_apart(mail, ascii_form(envelope.recipient))
+    except (InvalidAddress, MessageError, LookupError, ValueError):
+        inexpressible("what is no mail in UTF-8")
+
+
+def _taken_apart(mail: EmailMessage, recipient_address: str) -> Parts:
+    sender, recipient = _mailbox(mail, "from"), _mailbox(mail, "to")
     if sender is None:
         inexpressible("a mail without From")
+    if recipient is None or recipient.address != recipient_address:
+        inexpressible("a recipient who is not the one in the header To")
+    headers = dict(_others(mail))
     found = _Found()
-    found.take(mail, _PLACED | _PEOPLE)
+    found.take(mail, whole=True)
     return Parts(
         sender=sender,
         recipient=recipient,
-        reply_to=_mailbox(mail, "Reply-To"),
+        reply_to=_mailbox(mail, "reply-to"),
         subject=str(mail.get("Subject", "")),
-        headers=dict(_others(mail)),
+        headers=headers,
         text=found.text,
         html=found.html,
         files=tuple(found.files),
@@ -100,13 +106,15 @@ def take_apart(envelope: Envelope) -> Parts:
 
 
 def _mailbox(mail: EmailMessage, name: str) -> Mailbox | None:
-    headers = mail.get_all(name, [])
-    if not headers:
+    # The standard library's parser of phrases leaves a space between two encoded words (RFC 2047 §6.2 has none).
+    written = [value.replace("\r", "").replace("\n", "") for key, value in mail.raw_items() if key.lower() == name]
+    if not written:
         return None
-    people = [person for header in headers for person in cast(AddressHeader, header).addresses]
+    people = getaddresses(written)
     if len(people) != 1:
         inexpressible(f"a header {name} with {len(people)} addresses")
-    return Mailbox(people[0].display_name, f"{people[0].username}@{people[0].domain}")
+    ((phrase, address),) = people
+    return Mailbox(str(make_header(decode_header(phrase))), address)
 
 
 def _others(mail: EmailMessage) -> Iterator[tuple[str, str]]:
@@ -128,34 +136,32 @@ class _Found:
         self.html: str | None = None
         self.files: list[File] = []
 
-    def take(self, part: EmailMessage, headers: frozenset[str] = frozenset()) -> None:
-        """One part and all within it; `headers`, in lower case, are spoken for elsewhere."""
+    def take(self, part: EmailMessage, *, whole: bool = False) -> None:
+        """One part and all within it; `whole`: it is the mail itself, whose headers are asked about elsewhere."""
         kind, disposition = part.get_content_type(), part.get_content_disposition()
         if kind in _CONTAINERS and disposition is None and part.is_multipart():
-            self._only(part, _STRUCTURE, headers)
+            self._only(part, _STRUCTURE, whole)
             for inner in part.iter_parts():
                 self.take(cast(EmailMessage, inner))
         elif disposition == "attachment" or (disposition == "inline" and part["Content-ID"]):
-            self._only(part, _OF_A_FILE, headers)
+            self._only(part, _OF_A_FILE, whole)
             self.files.append(_file(part, inline=disposition == "inline"))
         elif kind == "text/plain" and disposition is None and self.text is None and self.html is None:
-            self.text = self._words(part, headers)
+            self.text = self._words(part, whole)
         elif kind == "text/html" and disposition is None and self.html is None:
-            self.html = self._words(part, headers)
+            self.html = self._words(part, whole)
         else:
             inexpressible(f"a part of type {kind} in this place")
 
-    def _words(self, part: EmailMessage, headers: frozenset[str]) -> str:
-        self._only(part, _STRUCTURE, headers)
-        if set(part["Content-Type"].params) - {"charset"}:
+    def _words(self, part: EmailMessage, whole: bool) -> str:
+        self._only(part, _STRUCTURE, whole)
+        if "Content-Type" in part and set(part["Content-Type"].params) - {"charset"}:
             inexpressible("a text whose Content-Type says more than its charset")
         return str(part.get_content()).replace("\r\n", "\n")
 
-    def _only(self, part: EmailMessage, known: frozenset[str], elsewhere: frozenset[str]) -> None:
-        if elsewhere:
-            return  # the mail itself: its headers are all asked about
+    def _only(self, part: EmailMessage, known: frozenset[str], whole: bool) -> None:
         for name, _ in part.items():
-            if name.lower() not in known:
+            if not whole and name.lower() not in known:
                 inexpressible(f"the header {name} of a part")
 
 

@@ -53,6 +53,11 @@ class Postmark:
         stream = options.pop("stream", None)
         return cls(Api(secret=key, headers={"X-Postmark-Server-Token": key}, **options), stream)
 
+    @property
+    def place(self) -> str:
+        """The stream, when the URL names it."""
+        return self.stream or ""
+
     @contextmanager
     def open(self) -> Iterator[Postmark]:
         """Make sure that the API answers. Raises `Transient`."""

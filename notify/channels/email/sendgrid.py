@@ -31,20 +31,21 @@ PERIODS = MappingProxyType({"daily": 86400, "weekly": 604800, "monthly": 2592000
 
 @dataclass(frozen=True)
 class SendGrid:
-    """One API key. `region` of the URL is `global` or `eu`."""
+    """One API key. `place` is the region, `global` or `eu`, when the URL names it."""
 
     name: ClassVar[str] = "sendgrid"
     channel: ClassVar[Channel] = Channel.EMAIL
     api: Api
+    place: str = ""
 
     @classmethod
     def from_url(cls, url: ProviderUrl) -> Self:
         """`sendgrid://KEY`. Raises `InvalidProvider`."""
         key = key_of(url)
         options = url.options({**OPTIONS, "region": one_of(*ENDPOINTS)})
-        region = options.pop("region", "global")
-        options = {"endpoint": ENDPOINTS[region], **options}
-        return cls(Api(secret=key, headers={"Authorization": f"Bearer {key}"}, **options))
+        region = options.pop("region", "")
+        options = {"endpoint": ENDPOINTS[region or "global"], **options}
+        return cls(Api(secret=key, headers={"Authorization": f"Bearer {key}"}, **options), region)
 
     @contextmanager
     def open(self) -> Iterator[SendGrid]:

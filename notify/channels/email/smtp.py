@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Self
 
-from notify.channels.email.smtp_line import Line, Security, Terms, dial
+from notify.channels.email.smtp_line import Line, Security, Terms, dial, take_leave
 from notify.channels.email.smtp_pool import Pool
 from notify.channels.email.smtp_traffic import Traffic
 from notify.channels.provider import Envelope, Outcome, Watch
@@ -98,6 +98,10 @@ class Smtp:
     def close(self) -> None:
         """Take leave of the server on every line that is kept."""
         self.pool.close()
+
+    def check(self) -> None:
+        """Connect, greet, log in and take leave, beside the pool. Raises `Transient` or `Misconfigured`."""
+        take_leave([dial(self.terms())])
 
     @cached_property
     def trust(self) -> ssl.SSLContext:
