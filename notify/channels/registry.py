@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 from notify.channels.provider import Placed, Provider
-from notify.channels.url import parse
+from notify.channels.url import ProviderUrl, parse
 from notify.errors import InvalidProvider, did_you_mean
 from notify.model import Channel
 from notify.rates import Rate
@@ -23,6 +23,7 @@ PROVIDERS: Mapping[str, str] = MappingProxyType(
     {
         "smtp": "notify.channels.email.smtp:Smtp",
         "smtps": "notify.channels.email.smtp:Smtp",
+        "ses": "notify.channels.email.ses:Ses",
         "resend": "notify.channels.email.resend:Resend",
         "sendgrid": "notify.channels.email.sendgrid:SendGrid",
         "mailgun": "notify.channels.email.mailgun:Mailgun",
@@ -31,6 +32,9 @@ PROVIDERS: Mapping[str, str] = MappingProxyType(
     }
 )
 """For each scheme the class that serves it, as `module:name`; the class reads the URL in `from_url(ProviderUrl)`."""
+
+EXTRAS: Mapping[str, str] = MappingProxyType({"ses": "ses"})
+"""For each scheme that needs one, the extra of this package that brings its client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,7 @@ def configured(url: str, secret: str) -> Configured:
     options, rest = parts.common()
     if "share" in options and "weight" in options:
         raise parts.wrong("options", "'share' and 'weight' exclude each other: give one of them")
-    module, _, class_name = PROVIDERS[parts.scheme].partition(":")
-    provider = cast(Provider, getattr(import_module(module), class_name).from_url(rest))
+    provider = cast(Provider, _class(parts).from_url(rest))
     place = provider.place if isinstance(provider, Placed) else ""
     name = options.pop("name", f"{parts.scheme}:{place}" if place else parts.scheme)
     digest = hmac.new(secret.encode(), url.encode(), hashlib.sha256).hexdigest()
@@ -118,3 +121,15 @@ def _providers(channel: Channel, urls: Sequence[str], secret: str) -> tuple[Conf
     if sum(one.share or 0 for one in providers) > 1 + ROUNDING:
         raise InvalidProvider(f"the shares of the providers of {channel} are more than 100 % together")
     return providers
+
+
+def _class(url: ProviderUrl) -> Any:
+    """The class that serves this scheme. Raises `InvalidProvider` when its client is not installed."""
+    module, _, name = PROVIDERS[url.scheme].partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        if url.scheme not in EXTRAS:
+            raise
+        command = f"pip install 'notify-celery[{EXTRAS[url.scheme]}]'"
+        raise url.wrong("scheme", f"needs {error.name}, which is not installed: {command}") from None

@@ -153,10 +153,16 @@ class Settings(BaseSettings):
         None, description="For tests: where a process dies, hangs or fails. Refused in production."
     )
 
-    @field_validator("email_providers", "alert_sinks", "test_recipients", mode="before")
+    @field_validator("test_recipients", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return [part for part in re.split(r"[,\s]+", value) if part] if isinstance(value, str) else value
+
+    @field_validator("email_providers", "alert_sinks", mode="before")
+    @classmethod
+    def _split_urls(cls, value: Any) -> Any:
+        """A comma among a URL's options belongs to it, unless another URL begins there."""
+        return re.findall(r"[^\s,?]+(?:\?(?:[^\s,]|,(?!\s|,|$|\w+:))*)?", value) if isinstance(value, str) else value
 
     _unset = field_validator(
         *("database_url", "redis_url", "broker_url", "beat_schedule", "flower_basic_auth", "sentry_dsn"),

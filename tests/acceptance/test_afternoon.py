@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from notify.store import tallies
 from notify.store.tables import messages, notifications
 from tests.acceptance.first_provider import FirstProvider
 from tests.chaos.house import ROOT, House
+from tests.chaos.services import public_folder, remove_template
 from tests.kinds import make_kind
 from tests.processes import environment, until
 
@@ -50,15 +51,18 @@ def told(httpserver: HTTPServer) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def house(tmp_path: Path, first: FirstProvider, httpserver: HTTPServer) -> Iterator[House]:
+def house(first: FirstProvider, httpserver: HTTPServer) -> Iterator[House]:
+    folder = public_folder("afternoon")
     with ExitStack() as stack:
+        stack.callback(remove_template)
         one = f"resend://re_key?name=first&timeout=2&endpoint={first.url}"
         values = {
             "email_providers": one + ",smtp://127.0.0.1:{smtp}?tls=none&name=second",
             "breaker_seconds": 1.0,
             "alert_sinks": httpserver.url_for("/alerts"),
         }
-        yield House(tmp_path, stack, "postgresql", (), values)
+        yield House(folder, stack, "postgresql", (), values)
+    shutil.rmtree(folder)
 
 
 def notify(house: House, *arguments: str) -> tuple[int, Any]:

@@ -17,7 +17,7 @@ import click
 import pytest
 
 from notify.app import App, open_app
-from notify.channels.email import smtp_replies
+from notify.channels.email import ses_errors, smtp_replies, smtp_rules
 from notify.channels.email.smtp_replies import Refused, Step, failure
 from notify.dev.mailbox import Mailbox
 from notify.model import Channel, Death, ErrorClass, Filter, MessageState, Outcome
@@ -182,8 +182,8 @@ def _words(constant: ast.Constant) -> set[str]:
 
 def given_by_smtp() -> Iterator[str]:
     """Every reason that the reading of replies and exceptions comes to, at every step."""
-    yield from smtp_replies.ABOUT_THE_ADDRESS.values()
-    yield from smtp_replies.ABOUT_THE_MESSAGE.values()
+    tables = (smtp_rules.SURE, smtp_rules.LIKELY, dict(smtp_rules.TEXTS), vars(smtp_rules), smtp_replies.BY_CODE)
+    yield from (rule.reason for table in tables for rule in table.values() if isinstance(rule, smtp_rules.Rule))
     replies = [Refused(code, b"no") for code in (250, 421, 450, 530, 535, 550, 571)]
     errors = [
         *(ConnectionResetError(), TimeoutError(), OSError(), ValueError()),
@@ -193,15 +193,32 @@ def given_by_smtp() -> Iterator[str]:
         yield from (failure(step, error).reason for error in (*replies, *errors))
 
 
+def given_by_ses() -> Iterator[str]:
+    """Every reason that the tables of codes, messages, statuses and exceptions come to."""
+    meanings = [*ses_errors.CODES.values(), *ses_errors.STATUSES.values()]
+    meanings += [meaning for _, meaning in (*ses_errors.MESSAGES, *ses_errors.CLASSES)]
+    yield from (meaning("").reason for meaning in meanings)
+    yield from ("account_in_sandbox", "gateway_failed", "tls_failed")
+
+
 def test_every_reason_that_the_code_can_give_is_explained() -> None:
     explained = told("Of messages that were planned, skipped or put back:") | told("the reply awaited):")
+    explained |= told("which mean what they mean above:")
     steps = {f"{step}_" for step in Step}
 
     def known(reason: str) -> bool:
         step = next((step for step in steps if reason.startswith(step)), "")
         return reason in explained or f"<step>_{reason.removeprefix(step)}" in explained
 
-    given = {*given_by_name(), *given_by_smtp(), "scheduled", "dry_run", "unrenderable", "folder_unwritable"}
+    given = {
+        *given_by_name(),
+        *given_by_smtp(),
+        *given_by_ses(),
+        "scheduled",
+        "dry_run",
+        "unrenderable",
+        "folder_unwritable",
+    }
     assert {"worker_died", "no_address", "starttls_absent", "mailbox_unknown", "body_timeout"} <= given
     assert sorted(reason for reason in given if not known(reason)) == []
 

@@ -154,7 +154,7 @@ def test_after_a_refusal_the_same_connection_takes_the_next_message(
 ) -> None:
     server = serve({step: [reply, POLITE[step]]})
     with sending(server.url) as send:
-        with pytest.raises(kind) as raised:
+        with pytest.raises(Transient if step == "MAIL" else kind) as raised:  # at MAIL no message was named yet
             send(MESSAGE)
         assert send(MESSAGE).response == "250 2.0.0 queued as 7E57"
     assert raised.value.response == reply

@@ -154,7 +154,7 @@ def test_nobody_gets_an_empty_mail_from_a_sender_who_was_refused() -> None:
         diary = Diary(envelopes(2)).send(server.url)
     assert server.writes[0] == [announced(0)]
     assert server.accepted == ["user1@example.org"]
-    assert diary.told() == {0: "sender_rejected", 1: "accepted"}
+    assert diary.told() == {0: "blocked", 1: "accepted"}
 
 
 def test_a_refused_recipient_at_the_end_leaves_no_transaction_behind() -> None:

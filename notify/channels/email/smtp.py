@@ -88,7 +88,7 @@ class Smtp:
 
     @contextmanager
     def open(self) -> Iterator[SmtpConnection]:
-        """Borrow a kept line, or connect, secure and authenticate. Raises `Transient` or `Misconfigured`."""
+        """Borrow a line, or connect, secure and authenticate. Raises `Transient`, `Throttled` or `Misconfigured`."""
         connection = SmtpConnection(self)
         try:
             yield connection

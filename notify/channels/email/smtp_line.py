@@ -107,7 +107,7 @@ def take_leave(lines: Iterable[Line]) -> None:
 
 
 def dial(terms: Terms) -> Line:
-    """Connect, secure and authenticate. Raises `Transient` or `Misconfigured`."""
+    """Connect, secure and authenticate. Raises `Transient`, `Throttled` or `Misconfigured`."""
     handshake = _Handshake(terms)
     try:
         return handshake.complete()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from notify.channels.email.smtp_line import Line, take_leave
-from notify.errors import DeliveryError, Transient
+from notify.errors import DeliveryError, Throttled, Transient
 
 KEPT_SECONDS = 20.0
 ENOUGH_SECONDS = 60.0  # so long nobody tries whether more lines would help after all
@@ -59,7 +59,7 @@ class Pool:
             self._enough_until = self._clock() + ENOUGH_SECONDS
 
     def borrow(self, patience: float = math.inf) -> Line:
-        """A line; waits while all that may be open are borrowed. Raises `Transient` or `Misconfigured`.
+        """A line; waits while all that may be open are borrowed. Raises `Transient`, `Throttled` or `Misconfigured`.
 
         After so many seconds of waiting it is `Transient`, too.
         """
@@ -73,7 +73,7 @@ class Pool:
                 return line
             try:
                 return self._dialled()
-            except Transient:
+            except (Transient, Throttled):
                 with self._changed:
                     if not self._borrowed:  # else the server takes no more than it has: one of those comes back
                         raise
@@ -154,7 +154,7 @@ class Pool:
             line = self._dial()
         except BaseException as error:
             with self._changed:
-                if isinstance(error, Transient) and self._borrowed:
+                if isinstance(error, Transient | Throttled) and self._borrowed:
                     self._lower_ceiling()
             self._gone(1)
             raise

@@ -11,8 +11,10 @@ import smtplib
 import ssl
 from enum import StrEnum
 
+from notify.channels.email import smtp_rules as rules
+from notify.channels.email.smtp_rules import About, Rule
 from notify.channels.provider import Receipt
-from notify.errors import DeliveryError, Misconfigured, Rejected, Transient, Uncertain
+from notify.errors import DeliveryError, Misconfigured, Rejected, Throttled, Transient, Uncertain
 
 COMPLETED = range(200, 300)
 READY, AUTHENTICATED, CHALLENGE, GO_AHEAD, CLOSING = 220, 235, 334, 354, 421
@@ -51,33 +53,34 @@ class Refused(Exception):
         return self.code == CLOSING or self.code // 100 not in (4, 5)
 
 
-_ENHANCED = re.compile(r"(?:[245])\.(\d{1,3})\.(\d{1,3})\b")
+_ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?!\.?\d)")  # and no piece of an IP address
+_LINE_BREAK = re.compile(r"\s*\n(?:[245]\.\d{1,3}\.\d{1,3} )?\s*")  # a status is repeated on each line (RFC 2034 §4)
 _QUEUE_ID = re.compile(
     r"\bqueued as[ :]*<?(?P<as>[\w.+@-]+)|\bid=(?P<id>[\w.+@-]+)|\b(?P<before>\w{8,}) Message accepted", re.IGNORECASE
 )
+_WAIT = re.compile(
+    r"\b(?:in|after|for|wait|least|about|timeout:?) +(?:(\d{1,2}):(\d\d):(\d\d)\b|(\d{1,6}) *(s|m|h)[a-z]*\b)",
+    re.IGNORECASE,
+)
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+SHORTEST_WAIT, LONGEST_WAIT = 1.0, 3600.0
+"""Bounds in seconds of a wait that a server asks for: beyond an hour our own waits are long enough."""
 
-ABOUT_THE_ADDRESS = {
-    "1.1": "mailbox_unknown",
-    "1.2": "domain_unknown",
-    "1.3": "address_invalid",
-    "1.6": "mailbox_moved",
-    "1.10": "domain_accepts_no_mail",
-    "2.1": "mailbox_disabled",
-}
-ABOUT_THE_MESSAGE = {
-    "1.7": "sender_rejected",
-    "1.8": "sender_rejected",
-    "2.2": "mailbox_full",
-    "2.3": "too_large",
-    "3.4": "too_large",
-}
-"""RFC 3463 §3 and RFC 7505 §4 by subject and detail; `ABOUT_THE_ADDRESS` says that the address is dead."""
+PERMANENT = 5  # the class of the code, RFC 5321 §4.2.1
+BUSY_MAILBOX = 450  # the others of 4xx are about the system, unless a status or text says otherwise (RFC 5321 §4.2.3)
+NO_ROOM = 552
+BAD_LOGIN = frozenset({AUTHENTICATION_REQUIRED, 535, 538})  # RFC 4954 §6
+PROTOCOL_ERRORS = frozenset({500, 501, 502, 503, 504, 555})
+"""Codes that, with no better word beside them, are about the conversation (RFC 5321 §4.2.3, §4.1.1.11)."""
+
+BY_CODE = {551: rules.MOVED, 556: rules.NO_MAIL, 521: rules.AWAY}
+"""Codes that say all (RFC 5321 §4.2.3, RFC 7504 §3, §4)."""
+
+ABOUT_THE_MAILBOX = ("4.", "1.", "2.", "6.", "7.")
+"""Subjects of a 4xx that are about this message or its mailbox; the first, the way there, at RCPT only."""
 
 OUR_SIDE = ("3.", "5.", "6.", "7.")
 """Subjects that are about systems, protocol, content and policy: they never condemn an address."""
-
-PROTOCOL_ERRORS = frozenset({500, 502, 503, 504, 552})
-"""Codes that, with no better word beside them, are about the conversation or about space (RFC 5321 §4.2.3)."""
 
 
 def said(code: int, text: bytes) -> str:
@@ -94,17 +97,25 @@ def receipt(code: int, text: bytes) -> Receipt:
 
 def refusal(step: Step, code: int, text: bytes) -> DeliveryError:
     """The meaning of a reply that refuses."""
-    response = said(code, text)
-    permanent = code // 100 == 5  # noqa: PLR2004 - the class of the code, RFC 5321 §4.2.1
-    if code // 100 == 4:  # noqa: PLR2004
-        return Transient(f"{step}_deferred", response, line_lost=code == CLOSING or step in HANDSHAKE)
-    if not permanent:
+    response, line_lost = said(code, text), code == CLOSING or step in HANDSHAKE
+    kind = code // 100
+    if kind not in (4, PERMANENT):
         return (Uncertain if step is Step.BODY else Transient)(f"{step}_unintelligible", response, line_lost=True)
-    if step in (Step.STARTTLS, Step.AUTH) or code == AUTHENTICATION_REQUIRED:
+    permanent = kind == PERMANENT
+    if permanent and (step in (Step.STARTTLS, Step.AUTH) or code in BAD_LOGIN):
         return Misconfigured(f"{step}_refused", response)
-    if step in (Step.CONNECT, Step.HELO):
-        return Transient(f"{step}_refused", response, line_lost=True)
-    return _rejection(step, code, response)
+    status, words = _taken_apart(kind, response)
+    rule = rules.rule_for(status, words, permanent=permanent)
+    if rule is not None and rule.about is About.PACE:
+        return Throttled(rule.reason, response, retry_after=_wait(words, rule), line_lost=line_lost)
+    if step in HANDSHAKE:  # nobody was named yet: only the server's own state can be the reason
+        return Transient(f"{step}_refused" if permanent else f"{step}_deferred", response, line_lost=True)
+    rule = rule or (BY_CODE.get(code) if permanent and not status else None)
+    if rule is not None and rule.about is About.ADDRESS and step is Step.MAIL:
+        rule = rules.SENDER  # no other address was named yet
+    if permanent:
+        return _by_rule(step, response, rule, words) if rule else _rejection(step, code, status, response)
+    return _deferral(step, code, status, response, rule=rule, wait=_wait(words, rule))
 
 
 def failure(step: Step, error: Exception) -> DeliveryError:
@@ -124,14 +135,71 @@ def failure(step: Step, error: Exception) -> DeliveryError:
     return Transient(reason, told, line_lost=True)
 
 
-def _rejection(step: Step, code: int, response: str) -> Rejected:
-    enhanced = _ENHANCED.search(response)
-    status = f"{enhanced[1]}.{enhanced[2]}" if enhanced else ""
-    if status in ABOUT_THE_MESSAGE:
-        return Rejected(ABOUT_THE_MESSAGE[status], response)
-    if status.startswith(OUR_SIDE) or (not status and code in PROTOCOL_ERRORS) or step is not Step.RCPT:
+def _taken_apart(kind: int, response: str) -> tuple[str, str]:
+    """Subject and detail of the enhanced status, empty where there is none, and the text as one line."""
+    text = _LINE_BREAK.sub(" ", response[3:].strip())
+    found = next((found for found in _ENHANCED.finditer(text) if int(found[1]) == kind), None)
+    if found is None:
+        return "", text
+    return f"{found[2]}.{found[3]}", f"{text[: found.start()]}{text[found.end() :]}".strip()
+
+
+def _by_rule(step: Step, response: str, rule: Rule, words: str) -> DeliveryError:
+    """What a 5xx means that falls under a rule."""
+    match rule.about:
+        case About.PASSING:
+            return Transient(rule.reason, response, retry_after=_wait(words, rule), scope="message")
+        case About.ADDRESS:
+            return Rejected(rule.reason, response, scope="address")
+        case About.MESSAGE if step is not Step.MAIL or rule is rules.TOO_LARGE:
+            return Rejected(rule.reason, response)
+        case About.OPERATOR:
+            return Misconfigured(rule.reason, response)
+        case About.SENDER if step is Step.MAIL:
+            return Misconfigured(rule.reason, response)
+    return Transient(rule.reason, response)
+
+
+def _rejection(step: Step, code: int, status: str, response: str) -> DeliveryError:
+    """What a 5xx means that falls under none, by where it came."""
+    if not status and code in PROTOCOL_ERRORS:
         return Rejected(f"{step}_rejected", response)
-    return Rejected(ABOUT_THE_ADDRESS.get(status, "recipient_rejected"), response, scope="address")
+    if not status and code == NO_ROOM:  # of the mailbox, or for so large a message (RFC 5321 §4.2.3, RFC 1870 §6)
+        return Rejected(rules.FULL.reason if step is Step.RCPT else rules.TOO_LARGE.reason, response)
+    if step is Step.MAIL:
+        return Transient(f"{step}_rejected", response)  # only we were named: another provider may be of another mind
+    condemned = step is Step.RCPT and not status.startswith(OUR_SIDE)
+    return Rejected(f"{step}_rejected", response, scope="address" if condemned else "message")
+
+
+def _deferral(step: Step, code: int, status: str, response: str, *, rule: Rule | None, wait: float | None) -> Transient:
+    """What a 4xx means: whose trouble it is."""
+    about = rule.about if rule else None
+    if about is None:
+        named = step is not Step.MAIL and code != CLOSING
+        subjects = ABOUT_THE_MAILBOX[step is not Step.RCPT :]
+        of_this = named and (status.startswith(subjects) and status != "7.0" if status else code == BUSY_MAILBOX)
+    else:
+        of_this = about in (About.ADDRESS, About.MESSAGE, About.PASSING)
+    return Transient(
+        rule.reason if rule and about is not About.ADDRESS else f"{step}_deferred",
+        response,
+        retry_after=wait,
+        line_lost=code == CLOSING,
+        scope="message" if of_this else "provider",
+    )
+
+
+def _wait(words: str, rule: Rule | None) -> float | None:
+    """The seconds that the server names, within bounds; else those of the rule."""
+    found = _WAIT.search(words)
+    if found is None:
+        return rule.wait if rule else None
+    if found[4]:
+        asked = int(found[4]) * _UNITS[found[5].lower()]
+    else:
+        asked = int(found[1]) * 3600 + int(found[2]) * 60 + int(found[3])
+    return min(max(float(asked), SHORTEST_WAIT), LONGEST_WAIT)
 
 
 def _reason(step: Step, error: Exception) -> str:

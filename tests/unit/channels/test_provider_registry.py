@@ -31,7 +31,8 @@ def test_importing_the_room_loads_no_client() -> None:
 
 @pytest.mark.parametrize("scheme", PROVIDERS)
 def test_every_scheme_in_the_table_opens(scheme: str) -> None:
-    url = {"eml": "eml:///tmp/mails", "mailgun": "mailgun://key@example.org"}.get(scheme, f"{scheme}://localhost")
+    urls = {"eml": "eml:///tmp/mails", "mailgun": "mailgun://key@example.org", "ses": "ses://?region=eu-west-1"}
+    url = urls.get(scheme, f"{scheme}://localhost")
     assert provider_for(url).channel is Channel.EMAIL
 
 
@@ -79,7 +80,7 @@ def test_a_password_never_goes_to_another_machine_in_the_clear_unless_told(url: 
         ("localhost:25", "no scheme"),
         ("smpt://localhost", "did you mean 'smtp'"),
         ("carrier-pigeon://roof", "no scheme"),
-        ("pigeon://roof", "known are smtp, smtps, resend, sendgrid, mailgun, postmark, eml"),
+        ("pigeon://roof", "known are smtp, smtps, ses, resend, sendgrid, mailgun, postmark, eml"),
         ("smtp://", "host: is missing"),
         ("smtp://localhost:http", "port: must be a number from 1 to 65535"),
         ("smtp://localhost:0", "port: must be a number"),
