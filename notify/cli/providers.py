@@ -98,20 +98,28 @@ def test(ctx: click.Context, email: str, name: str | None, as_json: bool) -> Non
 @providers.command(epilog=example("notify providers pause main --reason 'maintenance until noon'"))
 @click.argument("name", type=text)
 @click.option("--reason", type=text, default="by hand", show_default=True, help="Why, for whoever looks later.")
-def pause(name: str, reason: str) -> None:
+@as_json
+def pause(name: str, reason: str, as_json: bool) -> None:
     """Pass this provider over, whatever becomes of its URL, until it is resumed."""
     with opened_app() as app:
         done = pauses.pause(app, name, actor=actor(), reason=reason)
-    click.echo(f"Paused {name}: workers know within a second." if done else f"{name} was paused already.")
+    if as_json:
+        screen.print_json({"name": name, "paused": True, "changed": done})
+    else:
+        click.echo(f"Paused {name}: workers know within a second." if done else f"{name} was paused already.")
 
 
 @providers.command(epilog=example("notify providers resume main"))
 @click.argument("name", type=text)
-def resume(name: str) -> None:
+@as_json
+def resume(name: str, as_json: bool) -> None:
     """Use this provider again: what waits for it is due now."""
     with opened_app() as app:
         done = pauses.resume(app, name, actor=actor())
-    click.echo(f"Resumed {name}: workers know within a second." if done else f"{name} was not paused.")
+    if as_json:
+        screen.print_json({"name": name, "paused": False, "changed": done})
+    else:
+        click.echo(f"Resumed {name}: workers know within a second." if done else f"{name} was not paused.")
 
 
 def _facts(one: Health) -> dict[str, Any]:

@@ -97,6 +97,7 @@ def test_every_recipient_has_exactly_one_mail_at_the_end_of_the_afternoon(
     invoice = make_kind(
         house.templates,
         "invoice",
+        subject="Your invoice",
         data='total = { type = "integer", default = 10 }\ncount = { type = "integer", default = 0 }',
         html=f"<html lang='en'><head><title>x</title></head><body>{WRONG}</body></html>",
         sample={"count": 2},
