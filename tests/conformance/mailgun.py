@@ -9,8 +9,8 @@ from pathlib import Path
 
 from werkzeug import Request
 
-from tests.conformance.driver import Arrived, Driver, from_mime
-from tests.conformance.fake_api import Wire, serving_api, usual_replies
+from tests.conformance.driver import Arrived, from_mime
+from tests.conformance.fake_api import FakeApi, Reply, Wire, serving_api, usual_replies
 
 SERVES = "notify.channels.email.mailgun:Mailgun"
 
@@ -33,11 +33,11 @@ REPLIES = usual_replies(
     message=(400, '{"message": "cannot parse the MIME for {recipient}, {secret}"}', {}),
 )
 
-ASKED = (400, '{"message": "to parameter is missing"}', {})
+ASKED: Reply = (400, '{"message": "to parameter is missing"}', {})
 
 
 @contextmanager
-def serving(_folder: Path) -> Iterator[Driver]:
+def serving(_folder: Path) -> Iterator[FakeApi]:
     secret = "0123456789abcdef-Mailgun-Secret"
     url, path = f"mailgun://{secret}@mg.example.org?region=eu", "/v3/mg.example.org/messages.mime"
     with serving_api(Wire(url, path, secret, _read, REPLIES, {path: ASKED})) as fake:

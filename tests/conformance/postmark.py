@@ -10,8 +10,8 @@ from pathlib import Path
 
 from werkzeug import Request
 
-from tests.conformance.driver import Arrived, Driver, Mood, person
-from tests.conformance.fake_api import Wire, serving_api, usual_replies
+from tests.conformance.driver import Arrived, Mood, person
+from tests.conformance.fake_api import FakeApi, Reply, Wire, serving_api, usual_replies
 
 SERVES = "notify.channels.email.postmark:Postmark"
 
@@ -49,11 +49,11 @@ REPLIES = usual_replies(
     message=(422, '{"ErrorCode": 411, "Message": "forbidden attachment for {recipient} {secret}"}', {}),
 ) | {Mood.REFUSING_THE_KEY: (401, '{"ErrorCode": 10, "Message": "who is {secret}?"}', {})}
 
-ASKED = {"/message-streams/news": (200, '{"ID": "news"}', {})}
+ASKED: dict[str, Reply] = {"/message-streams/news": (200, '{"ID": "news"}', {})}
 
 
 @contextmanager
-def serving(_folder: Path) -> Iterator[Driver]:
+def serving(_folder: Path) -> Iterator[FakeApi]:
     secret = "0a129aee-e1cd-480d-b08d-Postmark5ecr"
     with serving_api(Wire(f"postmark://{secret}?stream=news", "/email", secret, _read, REPLIES, ASKED)) as fake:
         yield fake

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from werkzeug import Request
 
-from tests.conformance.driver import Arrived, Driver, person
-from tests.conformance.fake_api import Wire, serving_api, usual_replies
+from tests.conformance.driver import Arrived, person
+from tests.conformance.fake_api import FakeApi, Reply, Wire, serving_api, usual_replies
 
 SERVES = "notify.channels.email.resend:Resend"
 
@@ -43,11 +43,11 @@ REPLIES = usual_replies(
     message=(422, '{"name": "invalid_attachment", "message": "what {recipient} gets, {secret}"}', {}),
 )
 
-ASKED = {"/domains": (200, '{"data": []}', {})}
+ASKED: dict[str, Reply] = {"/domains": (200, '{"data": []}', {})}
 
 
 @contextmanager
-def serving(_folder: Path) -> Iterator[Driver]:
+def serving(_folder: Path) -> Iterator[FakeApi]:
     secret = "re_AbCd1234_Resend.Secret"
     with serving_api(Wire(f"resend://{secret}", "/emails", secret, _read, REPLIES, ASKED, forwards_key=True)) as fake:
         yield fake

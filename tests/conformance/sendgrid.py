@@ -10,8 +10,8 @@ from pathlib import Path
 
 from werkzeug import Request
 
-from tests.conformance.driver import Arrived, Driver
-from tests.conformance.fake_api import Wire, serving_api, usual_replies
+from tests.conformance.driver import Arrived
+from tests.conformance.fake_api import FakeApi, Reply, Wire, serving_api, usual_replies
 
 SERVES = "notify.channels.email.sendgrid:SendGrid"
 
@@ -52,14 +52,14 @@ REPLIES = usual_replies(
     message=(400, '{"errors": [{"message": "{recipient} {secret}", "field": "content.0.value"}]}', {}),
 )
 
-ASKED = {
+ASKED: dict[str, Reply] = {
     "/v3/scopes": (200, '{"scopes": ["mail.send"]}', {}),
     "/v3/user/credits": (200, '{"remain": 70, "total": 100, "used": 30, "reset_frequency": "daily"}', {}),
 }
 
 
 @contextmanager
-def serving(_folder: Path) -> Iterator[Driver]:
+def serving(_folder: Path) -> Iterator[FakeApi]:
     secret = "SG.AbCdEfGhIjKlMnOpQrStUv.AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_AbCdE"
     with serving_api(Wire(f"sendgrid://{secret}?region=eu", "/v3/mail/send", secret, _read, REPLIES, ASKED)) as fake:
         yield fake

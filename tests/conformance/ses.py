@@ -63,11 +63,11 @@ REPLIES = {
     Mood.THROTTLING: refusing(429, "TooManyRequestsException", "Maximum sending rate exceeded."),
     Mood.REFUSING_THE_KEY: refusing(403, "UnrecognizedClientException", "The security token is invalid."),
 }
+ASKED = {"/v2/email/account": (200, json.dumps({"SendingEnabled": True}), {})}
 
 
 @contextmanager
 def serving(_folder: Path) -> Iterator[Driver]:
     url = f"ses://{KEY}:{SECRET.replace('/', '%2F')}@?region=eu-west-1"
-    with serving_api(Wire(url, "/v2/email/outbound-emails", SECRET, _read, REPLIES)) as fake:
-        fake.server.expect_request("/v2/email/account", method="GET").respond_with_json({"SendingEnabled": True})
+    with serving_api(Wire(url, "/v2/email/outbound-emails", SECRET, _read, REPLIES, ASKED)) as fake:
         yield fake

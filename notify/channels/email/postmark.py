@@ -118,7 +118,7 @@ def _refusal(answer: Answer) -> DeliveryError:
     error = refusal(answer)
     if not isinstance(error, Rejected):
         return error
-    if code in OUR_SIDE:
+    if isinstance(code, int) and code in OUR_SIDE:
         return Misconfigured(OUR_SIDE[code], answer.said)
     if code == INACTIVE_RECIPIENT:
         return Rejected("recipient_suppressed", answer.said, scope="address")

@@ -66,7 +66,7 @@ class Resend:
         try:
             self.api.get("/domains")
         except Misconfigured as error:
-            if error.reason != "restricted_api_key":  # it may only send, and that is all it needs to
+            if "restricted_api_key" not in error.response:  # it may only send, which is all it needs to
                 raise
 
     def _send(self, envelope: Envelope) -> Receipt:

@@ -100,6 +100,7 @@ HEAD = b"From: news@example.org\r\nTo: ada@example.test\r\nSubject: x\r\n"
             "without a name",
         ),
         (HEAD + b"\r\n\xff", "UTF-8"),
+        (HEAD + b"Content-Type: text/plain; charset=utf-8\r\n\r\n\xc3\xa9", "7 bits"),
     ],
 )
 def test_what_has_no_place_is_refused_by_name(content: bytes, named: str) -> None:
