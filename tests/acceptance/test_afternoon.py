@@ -19,8 +19,8 @@ from werkzeug import Request, Response
 from notify.store import tallies
 from notify.store.tables import messages, notifications
 from tests.acceptance.first_provider import FirstProvider
-from tests.chaos.house import ROOT, House
-from tests.chaos.services import public_folder, remove_template
+from tests.chaos.house import House
+from tests.chaos.services import ROOT, public_folder, remove_template
 from tests.kinds import make_kind
 from tests.processes import environment, until
 

@@ -63,7 +63,7 @@ REPLIES = {
     Mood.THROTTLING: refusing(429, "TooManyRequestsException", "Maximum sending rate exceeded."),
     Mood.REFUSING_THE_KEY: refusing(403, "UnrecognizedClientException", "The security token is invalid."),
 }
-ASKED = {"/v2/email/account": (200, json.dumps({"SendingEnabled": True}), {})}
+ASKED: dict[str, Reply] = {"/v2/email/account": (200, json.dumps({"SendingEnabled": True}), {})}
 
 
 @contextmanager

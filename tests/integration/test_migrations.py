@@ -220,3 +220,15 @@ def test_two_processes_that_migrate_at_once_do_not_fail(store: Store, empty_data
         for process in processes:
             process.join(30)
     assert set(tables_of(store).tables) == set(metadata.tables)
+
+
+def test_what_died_under_an_earlier_version_is_among_the_dead_letters(store: Store) -> None:
+    schema.upgrade(store, "0002")
+    fill(store)
+    with store.begin() as connection:
+        connection.execute(sa.text("UPDATE messages SET state = 'dead', reason = 'blocked', rule = 'refused for good'"))
+    schema.upgrade(store, "0003")
+    with store.read() as connection:
+        [letter] = connection.execute(sa.text("SELECT * FROM dead_letters")).mappings()
+        [message] = connection.execute(sa.text("SELECT * FROM messages")).mappings()
+    assert (letter["message_id"], letter["reason"], letter["detail"]) == (message["id"], "blocked", "refused for good")

@@ -133,7 +133,9 @@ def test_equal_failures_read_as_one_line(at: Callable[..., App], tmp_path: Path)
         many, one = dead_letters.groups(connection, DEFAULT_ID, EVERYTHING, limit=10)
     assert (many.count, one.count) == (19, 1)
     assert (many.example.death.reason, one.example.death.reason) == ("mailbox_unknown", "mailbox_full")
-    assert (many.provider, many.providers) == ("smtp", 1)
+    assert many.provider is not None
+    assert many.provider.startswith("smtp:127.0.0.1:")  # which of them, not only what it is
+    assert many.providers == 1
     assert len(letters(app, Filter(fingerprint=many.example.fingerprint))) == 19
 
 

@@ -20,6 +20,12 @@ ADDED = {
     "messages": ["forgiven"],
     "attempts": ["passed_over"],
 }
+BURY = """
+    INSERT INTO dead_letters (id, tenant_id, message_id, kind, channel, error, reason, detail, fingerprint, died_at)
+    SELECT m.id, m.tenant_id, m.id, n.kind, m.channel, 'transient', coalesce(m.reason, 'unknown'), m.rule,
+           n.kind || ' ' || coalesce(m.reason, 'unknown'), m.updated_at
+    FROM messages m JOIN notifications n ON n.id = m.notification_id WHERE m.state = 'dead'
+"""  # those that died under an earlier version, one cause for each kind and reason
 RUNNING = sa.text("state = 'running'")
 
 
@@ -52,6 +58,7 @@ def upgrade() -> None:
     )
     op.create_index("dead_letters_tenant_id_id_idx", "dead_letters", ["tenant_id", "id"])
     op.create_index("dead_letters_tenant_id_died_at_idx", "dead_letters", ["tenant_id", "died_at"])
+    op.execute(BURY)
     op.create_index("dead_letters_tenant_id_fingerprint_idx", "dead_letters", ["tenant_id", "fingerprint"])
     op.create_table(
         "kept_mails",
