@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help setup demo dev test check format bench chaos docs constraints clean
+.PHONY: help setup demo dev test check format bench load chaos docs constraints clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ check: $(READY) ## Lint, format, types, import rules, kinds, generated files
 
 bench: $(READY) ## Measure the product on this machine, beside yardsticks of the same run: ten minutes
 	$(BIN)/python -m benchmarks
+
+load: $(READY) ## Whether limits are held and reached by four workers; exits with 1 when one was exceeded
+	$(BIN)/python -m benchmarks.load
 
 chaos: $(READY) ## Kill, cut and empty everything, a million mails long (needs rabbitmq-server): what is lost, what came twice
 	$(BIN)/python -m tests.chaos

@@ -41,6 +41,7 @@ EVENTS: Mapping[str, int] = MappingProxyType(
         "batch.settled": logging.INFO,
         "batch.lost": logging.WARNING,
         "lease.unrenewed": logging.WARNING,
+        "limits.local": logging.WARNING,
         "batch.halved": logging.WARNING,
         "batch.handed_back": logging.WARNING,
         "batch.put_off": logging.DEBUG,

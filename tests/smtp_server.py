@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -34,6 +35,7 @@ class Server:
     def __init__(self, script: Script, offers: tuple[str, ...], most: int, tls: ssl.SSLContext | None) -> None:
         self.writes: list[list[bytes]] = []  # of each connection, from MAIL on
         self.accepted: list[str] = []  # recipients of the bodies that got a 250
+        self.moments: list[float] = []  # when their ends had come, by the monotonic clock
         self.connections = 0  # open now
         self.highest = 0
         self.refused = 0
@@ -176,6 +178,7 @@ class _Conversation:
             self.recipient = head.decode().partition("<")[2].rstrip(">")
         if step == "BODY" and reply.startswith("2") and self.recipient:
             self.server.accepted.append(self.recipient)
+            self.server.moments.append(time.monotonic())
         self.body = step == "DATA" and reply.startswith("354")
         return reply
 

@@ -45,7 +45,10 @@ class Watch(Protocol):
     """Stands before every hand-over: what may be in doubt is noted by it first, and it may stop the rest."""
 
     def begin(self, envelope: Envelope, line: int) -> None:
-        """The hand-over of this envelope is about to begin on this line, of those numbered from 0. Never waits."""
+        """The hand-over of this envelope is about to begin on this line, of those numbered from 0.
+
+        Waits while a limit asks for it, some seconds at most.
+        """
 
     def may_go_on(self) -> bool:
         """Whether every beginning so far is safely noted, and messages may still be handed over."""

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from notify import failpoints
 from notify.app import App, ring
+from notify.delivery.gates import Gates
 from notify.delivery.hand_over import hand_over
 from notify.delivery.lease import Lease, claim
 from notify.delivery.ledger import LeaseLost, Ledger
@@ -41,12 +42,13 @@ def deliver(app: App, batch_id: UUID, worker: Worker) -> dict[str, int] | None:
 
 def _carry(app: App, batch_id: UUID, worker: Worker, *, alone: bool) -> dict[str, int] | None:
     """From the claim to the settlement."""
-    look = worker.routes(app).look()
+    routes = worker.routes(app)
+    gates = Gates(routes.limits, routes.look())
     draw = random.random()  # noqa: S311 - spreads what waits for the same
 
     def waits(batch: Batch) -> Wait | None:
         """Why the batch is put off as a whole, if it is: its messages cost nothing then."""
-        return look.wait(batch, draw)
+        return gates.wait(batch, draw)
 
     lease = claim(app, batch_id, worker.name, alone=alone, waits=waits)
     if lease is None:
@@ -54,12 +56,13 @@ def _carry(app: App, batch_id: UUID, worker: Worker, *, alone: bool) -> dict[str
     ledger = Ledger(app, lease)
     try:
         with worker.holding(app, lease):
-            whole = hand_over(app, lease, ledger, worker.stopping, look)
+            whole = hand_over(app, lease, ledger, worker.stopping, gates)
             rest = _settle(app, lease, ledger)
     except LeaseLost:
         emit("batch.lost", epoch=lease.batch.epoch)
         return None
     finally:
+        gates.close()
         lease.journal.leave()
     failpoints.reach("settle.committed")
     with suppress(Unreachable):  # then it expires by itself

@@ -18,10 +18,11 @@ from notify.app import App
 from notify.channels import Configured, provider_for
 from notify.channels.provider import Connection, Envelope, Provider, Receipt
 from notify.delivery.breaker import Probe
+from notify.delivery.gates import Gate, Gates
 from notify.delivery.lease import Lease
 from notify.delivery.ledger import Ledger
 from notify.delivery.prepare import Preparation, Prepared
-from notify.delivery.route import Look, Story, Wait, passes_on
+from notify.delivery.route import Story, Wait, passes_on
 from notify.delivery.turn import Turn
 from notify.errors import DeliveryError, OperatorError, Unreachable
 from notify.model import Mode, Skip
@@ -30,13 +31,13 @@ from notify.store.work import Work
 from notify.telemetry import emit
 
 
-def hand_over(app: App, lease: Lease, ledger: Ledger, stopping: threading.Event, look: Look) -> bool:
+def hand_over(app: App, lease: Lease, ledger: Ledger, stopping: threading.Event, gates: Gates) -> bool:
     """Hand over what can be. What no outcome is known of then, the ledger gives back when it settles.
 
     False when journal or database failed us: the rest is for the relay then, not to be rung for at once. Raises
     `LeaseLost` when another worker has taken over.
     """
-    work = _HandOver(app, lease, ledger, stopping, look)
+    work = _HandOver(app, lease, ledger, stopping, gates)
     try:
         work.all()
     except Unreachable as error:  # database or journal: what is known is settled, the rest waits
@@ -52,20 +53,22 @@ class _HandOver:
     messages begin then, those under way are answered, and it is raised after that.
     """
 
-    def __init__(self, app: App, lease: Lease, ledger: Ledger, stopping: threading.Event, look: Look) -> None:
+    def __init__(self, app: App, lease: Lease, ledger: Ledger, stopping: threading.Event, gates: Gates) -> None:
         self.journal_gone = False
         self._app = app
         self._lease = lease
         self._ledger = ledger
         self._stopping = stopping
-        self._look = look
-        self._route = look.route(lease.batch.channel)
+        self._look = gates.look
+        self._gates = gates
+        self._route = gates.look.route(lease.batch.channel)
         self._prepare = Preparation(app)
         self._out: dict[int, tuple[Work, Prepared]] = {}  # by the envelope's id(): hashing a UUID is slow
         self._begun: set[int] = set()  # of those, whose hand-over the journal knows of
         self._known: set[int] = set()  # the id() of every work that has an outcome
         self._stories: dict[int, Story] = {}  # by the id() of every work that was passed on
         self._turn: Turn
+        self._gate: Gate
         self._trouble: Exception | None = None
         self._over = False
 
@@ -77,6 +80,7 @@ class _HandOver:
                 live += group
             else:
                 self._write_files(notification_id, list(group))
+        live = self._wait(live, self._gates.recipients(live))
         while live and not self._ended():
             live = self._round(live)
         self._look.let_go()
@@ -93,8 +97,16 @@ class _HandOver:
                 return waiting
             turn.probe, group, others = True, group[:1], [*group[1:], *others]
         self._take(turn, group)
-        left = turn.passed if turn.left is None else [work for work in group if id(work) not in self._known]
+        all_told = turn.left is None and self._gate.shut is None
+        left = turn.passed if all_told else [work for work in group if id(work) not in self._known]
         return [*left, *others]
+
+    def _wait(self, works: list[Work], waits: list[tuple[list[Work], Wait]]) -> list[Work]:
+        """Put off those of these messages that wait for a limit; returns the others."""
+        if waits:
+            self._ledger.put_off_each(waits)
+            self._known.update(id(work) for held, _ in waits for work in held)
+        return [work for work in works if id(work) not in self._known]
 
     def _write_files(self, notification_id: UUID, group: list[Work]) -> None:
         """A dry run: its provider is a folder of .eml files, and there is no other."""
@@ -112,7 +124,7 @@ class _HandOver:
         """No provider takes these: those that none was asked for wait at no cost, for the others the verdict falls."""
         untried = [work for work in works if id(work) not in self._stories]
         if untried:
-            self._ledger.put_off(untried, self._look.until(self._lease.batch.channel, _draw()))
+            self._ledger.put_off(untried, self._gates.until(self._lease.batch, len(untried), _draw()))
         tried = [work for work in works if id(work) in self._stories]
         if tried:
             self._ledger.given_up([(work, list(self._stories[id(work)].values())) for work in tried])
@@ -122,6 +134,7 @@ class _HandOver:
         if self._ended():
             return
         self._turn = turn
+        self._gate = self._gates.to(self._lease.batch, turn.provider, dry=turn.dry)
         try:
             with self._opened(turn.provider.provider) as connection:
                 for envelope, outcome in connection.send_all(self._envelopes(group), self):
@@ -132,6 +145,11 @@ class _HandOver:
         if self._trouble is not None:
             raise self._trouble
         turn.tell()
+        self._wait(group, self._gates.held_back(self._lease.batch, self._gate))
+        if self._gate.shut is not None:
+            self._gates.shut(turn.provider, self._gate.shut)
+        if self._gate.spent:
+            self._end()
 
     @contextmanager
     def _opened(self, provider: Provider) -> Iterator[Connection]:
@@ -152,7 +170,8 @@ class _HandOver:
         """
         if self._over or self._turn.left is not None:
             return
-        if past(self._out[id(envelope)][0].occasion.expires_at, self._app.clock.now()):
+        work = self._out[id(envelope)][0]
+        if past(work.occasion.expires_at, self._app.clock.now()) or not self._gate.begin(work.address, self._stopping):
             self._end()  # it waited too long for its line; the rest is rung for again at once, and this one dies then
             return
         try:
@@ -170,7 +189,9 @@ class _HandOver:
             self.journal_gone = not self._lease.journal.safe()
         except Unreachable as error:
             self._end(error)
-        return not self.journal_gone and self._trouble is None and self._lease.held(self._app.clock.now())
+        if self.journal_gone or self._trouble is not None or not self._gate.go_on(self._stopping):
+            return False
+        return self._lease.held(self._app.clock.now())
 
     def _ended(self) -> bool:
         return self._over or self.journal_gone or self._stopping.is_set() or not self._lease.held(self._app.clock.now())
@@ -180,26 +201,20 @@ class _HandOver:
         self._trouble = self._trouble or trouble
 
     def _envelopes(self, group: list[Work]) -> Iterator[Envelope]:
-        for work in group:
+        for work in self._gate.admitted(group):
             if self._ended() or self._turn.left is not None:
                 return
             try:
-                wait = self._kept_back(work)
-                if wait is not None:
-                    self._ledger.put_off([work], wait)
-                prepared = None if wait is not None else self._prepared(work)
+                prepared = self._prepared(work)
             except Exception as error:
                 self._end(error)
                 return
             if prepared is None:
                 self._known.add(id(work))
+                self._gate.forgo(work.address)
                 continue
             self._out[id(prepared.envelope)] = (work, prepared)
             yield prepared.envelope
-
-    def _kept_back(self, _work: Work) -> Wait | None:
-        """Why this message must not go out now, though its provider takes messages; limits will say."""
-        return None
 
     def _prepared(self, work: Work) -> Prepared | None:
         """Ask policy again, and render; None when the message goes no further."""

@@ -111,14 +111,23 @@ class Ledger:
 
     def put_off(self, works: Sequence[Work], wait: Wait) -> None:
         """These wait untried, at no cost. Written now."""
-        emit("batch.put_off", reason=wait.reason, until=wait.until, messages=len(works))
-        verdict = put_off(wait.until, wait.reason, wait.rule)
-        self._write([Failure(work, verdict, None) for work in works])
+        self.put_off_each([(works, wait)])
+
+    def put_off_each(self, waits: Sequence[tuple[Sequence[Work], Wait]]) -> None:
+        """The same for several groups, each with a wait of its own."""
+        failures = []
+        for held, wait in waits:
+            verdict = put_off(wait.until, wait.reason, wait.rule)
+            failures += [Failure(work, verdict, None) for work in held]
+        soonest = min((wait for _, wait in waits), key=lambda wait: wait.until)
+        emit("batch.put_off", reason=soonest.reason, until=soonest.until, messages=len(failures))
+        self._write(failures)
 
     def settle(self) -> list[Batch]:
-        """Write what succeeded, give back what was not begun, close the batch; returns the batches that carry the rest.
+        """Write what succeeded, give back what was not begun, close the batch.
 
-        Raises `LeaseLost` when another worker has taken over: then nothing is written.
+        Returns the batches that carry the rest, and the one of its queue whose turn it is then. Raises `LeaseLost`, and
+        writes nothing, when another worker has taken over.
         """
         batch, now = self._lease.batch, self._app.clock.now()
         dry_run = {("dry_run", "mode = dry_run"): [one.work.id for one in self._rendered]}
@@ -139,6 +148,8 @@ class Ledger:
                 kept_mails.forget_settled(connection, batch.id)
             if self._left or self._waiting:
                 rest = works.rebatch(connection, batch, now)
+            if batch.size > 1:  # single sends are rung for when they are planned
+                rest += batches.follow(connection, batch, now)
         self.counts.update(sent=len(self._accepted), dry_run=len(self._rendered), handed_back=untouched)
         self.counts.update(skipped=sum(len(ids) for ids in self._skipped.values()))
         return rest

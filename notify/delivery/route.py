@@ -13,6 +13,7 @@ from uuid import UUID
 from notify.app import App
 from notify.channels import Configured
 from notify.delivery.breaker import CLOSED, Breakers, Open, Probe, Standing
+from notify.delivery.limits import Limits
 from notify.delivery.pauses import PAUSED, Pauses, pause_misconfigured
 from notify.errors import DeliveryError, Misconfigured, Throttled, Transient
 from notify.model import Batch, Channel
@@ -82,6 +83,7 @@ class Routes:
     def __init__(self, app: App) -> None:
         self.app = app
         self.breakers = Breakers(app)
+        self.limits = Limits(app)
         self._pauses = Pauses(app)
         self._names = tuple(app.channels.every())
         self._choices = {channel: Choices(found) for channel, found in app.channels.by_channel.items()}

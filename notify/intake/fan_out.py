@@ -78,7 +78,7 @@ def _kind(app: App, fan_out: FanOut) -> CompiledKind | None:
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    """What a slice came to."""
+    """What a slice came to: the batches to ring for, and how many messages."""
 
     batches: list[Batch]
     messages: int
@@ -96,7 +96,7 @@ def _slice(app: App, connection: Connection, fan_out: FanOut, kind: CompiledKind
         messages.insert(connection, rows)
         planned += [*written.batches, *further]
         count += sum(batch.size for batch in written.batches) + len(rows)
-    batches.insert(connection, planned, now)
+    rung = batches.insert(connection, planned, now)
     so_far = replace(
         fan_out, cursor=part.until, recipients=fan_out.recipients + part.size, messages=fan_out.messages + count
     )
@@ -108,7 +108,7 @@ def _slice(app: App, connection: Connection, fan_out: FanOut, kind: CompiledKind
             recipients=so_far.recipients,
             messages=so_far.messages,
         )
-    return _Planned(planned, count)
+    return _Planned(rung, count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,13 +76,13 @@ def plan(app: App, request: Request, session: Session | None = None) -> Notifica
         if request.selection is not None:
             fan_outs.insert(connection, notification, request.channels, request.selection.tags)
         planned = _Planned.of(app, connection, request, notification, known)
-        batches.insert(connection, planned.batches, now)
+        rung = batches.insert(connection, planned.batches, now)
         messages.insert(connection, planned.rows)
         if session is not None:
-            sessions.after_commit(session, lambda: ring(app, planned.batches))
+            sessions.after_commit(session, lambda: ring(app, rung))
     if session is None:
         failpoints.reach("plan.committed")
-        ring(app, planned.batches)
+        ring(app, rung)
     counts = planned.counts
     emit(
         "notification.planned",

@@ -10,6 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from notify.model import Batch, BatchState, Channel, Lane
+from notify.store import window
 from notify.store.engine import any_of
 from notify.store.tables import batches
 
@@ -26,7 +27,27 @@ _FIELDS = (
     batches.c.as_was,
 )
 
+RATE_LIMITED = "rate_limited"
+"""The reason of what a limit holds back."""
 
+_NEXT = sa.or_(batches.c.due_at <= sa.bindparam("now"), batches.c.reason == RATE_LIMITED)
+_FOLLOW = (
+    sa.update(batches)
+    .where(
+        batches.c.id
+        == sa.select(batches.c.id)
+        .where(batches.c.state == BatchState.READY, _NEXT, *window.OF_QUEUE, batches.c.published_at.is_(None))
+        .order_by(batches.c.due_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    .values(
+        published_at=sa.bindparam("now"),
+        due_at=sa.case((batches.c.due_at > sa.bindparam("now"), sa.bindparam("now")), else_=batches.c.due_at),
+    )
+    .returning(*_FIELDS)
+)
 _CLAIM = (
     sa.update(batches)
     .where(
@@ -74,10 +95,16 @@ _FINISH = (
 )
 
 
-def insert(connection: sa.Connection, rows: Sequence[Batch], now: datetime) -> None:
-    """Store new batches. Those due count as published: who planned them rings next, and the relay finds them if not."""
+def insert(connection: sa.Connection, rows: Sequence[Batch], now: datetime) -> list[Batch]:
+    """Store new batches; returns those to ring for, and these count as published: the relay finds them if nobody rings.
+
+    They are those that are due, as far as the window of their tenant and queue goes. The others are rung for as those
+    before them settle, or by the relay.
+    """
     if not rows:
-        return
+        return []
+    rung = window.within(connection, rows, now)
+    ids = {row.id for row in rung}
     connection.execute(
         sa.insert(batches),
         [
@@ -92,12 +119,24 @@ def insert(connection: sa.Connection, rows: Sequence[Batch], now: datetime) -> N
                 "expires_at": row.expires_at,
                 "as_was": row.as_was,
                 "due_at": row.due_at,
-                "published_at": now if row.due_at <= now else None,
+                "published_at": now if row.id in ids else None,
                 "created_at": now,
             }
             for row in rows
         ],
     )
+    return rung
+
+
+def follow(connection: sa.Connection, settled: Batch, now: datetime) -> list[Batch]:
+    """The batch of the same tenant and queue that is to be rung for as this one has settled: one, or none waits.
+
+    It is due, or is one that a limit holds back as a whole: what this one needed is now free for that.
+    """
+    rows = connection.execute(
+        _FOLLOW, {"tenant": settled.tenant_id, "on": settled.channel, "in": settled.lane, "now": now}
+    )
+    return [_batch(row) for row in rows]
 
 
 def claim(
@@ -149,13 +188,11 @@ def finish(connection: sa.Connection, batch: Batch, now: datetime) -> bool:
 def due(connection: sa.Connection, now: datetime, *, unclaimed_since: datetime, limit: int) -> list[Batch]:
     """Batches to ring for: due and never rung for, rung for before `unclaimed_since`, or with a lease that ran out.
 
-    They are stamped as published now, and locked against another relay.
+    Of the first kind no more than a window for each tenant and queue stands rung for; tenants take turns. They are
+    stamped as published now, and locked against another relay.
     """
-    ready = sa.and_(
-        batches.c.state == BatchState.READY,
-        batches.c.due_at <= now,
-        sa.or_(batches.c.published_at.is_(None), batches.c.published_at < unclaimed_since),
-    )
+    ready = sa.and_(batches.c.state == BatchState.READY, batches.c.due_at <= now)
+    unclaimed = sa.and_(ready, batches.c.published_at < unclaimed_since)
     abandoned = sa.and_(
         batches.c.state == BatchState.LEASED,
         batches.c.lease_until < now,
@@ -165,10 +202,12 @@ def due(connection: sa.Connection, now: datetime, *, unclaimed_since: datetime, 
             batches.c.published_at < unclaimed_since,
         ),
     )
+    fair = batches.c.id.in_(window.fairly(ready, unclaimed_since, limit))
     found: list[Batch] = []
-    for wanted, order in ((ready, batches.c.due_at), (abandoned, batches.c.lease_until)):
+    for wanted, order in ((fair, batches.c.due_at), (unclaimed, batches.c.due_at), (abandoned, batches.c.lease_until)):
         chosen = sa.select(*_FIELDS).where(wanted).order_by(order).limit(limit).with_for_update(skip_locked=True)
-        found += [_batch(row) for row in connection.execute(chosen)]
+        rows = [_batch(row) for row in connection.execute(chosen)]
+        found += window.in_turns(rows) if wanted is fair else rows
     mark_published(connection, found, now)
     return found
 

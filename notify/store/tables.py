@@ -170,6 +170,16 @@ batches = sa.Table(
     one_of("channel", Channel),
     one_of("lane", Lane),
     one_of("state", BatchState),
+    # whose turn is next: what is due and was not rung for yet
+    sa.Index(
+        "batches_waiting_idx",
+        "tenant_id",
+        "channel",
+        "lane",
+        "due_at",
+        sqlite_where=sa.text("state = 'ready' AND published_at IS NULL"),
+        postgresql_where=sa.text("state = 'ready' AND published_at IS NULL"),
+    ),
     # the relay's three questions: what is due, what was never claimed, whose lease ran out
     sa.Index(
         "batches_ready_idx",

@@ -27,6 +27,7 @@ BURY = """
     FROM messages m JOIN notifications n ON n.id = m.notification_id WHERE m.state = 'dead'
 """  # those that died under an earlier version, one cause for each kind and reason
 RUNNING = sa.text("state = 'running'")
+WAITING = sa.text("state = 'ready' AND published_at IS NULL")
 
 
 def upgrade() -> None:
@@ -35,6 +36,8 @@ def upgrade() -> None:
     op.add_column("batches", sa.Column("rule", sa.Text(), nullable=True))
     op.add_column("batches", sa.Column("expires_at", TIME, nullable=True))
     op.add_column("batches", sa.Column("as_was", sa.Boolean(), server_default=sa.false(), nullable=False))
+    whose_turn = ["tenant_id", "channel", "lane", "due_at"]
+    op.create_index("batches_waiting_idx", "batches", whose_turn, sqlite_where=WAITING, postgresql_where=WAITING)
     op.add_column("messages", sa.Column("forgiven", sa.Integer(), server_default="0", nullable=False))
     op.add_column("attempts", sa.Column("passed_over", sa.Text(), nullable=True))
     op.create_table(
@@ -127,6 +130,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("batches_waiting_idx", "batches")
     for table in ("alerts", "provider_pauses", "replays", "kept_mails", "dead_letters"):
         op.drop_table(table)
     for table, columns in ADDED.items():

@@ -1,0 +1,213 @@
+"""Limits that all workers share: per provider, tenant and receiving domain, and per recipient and kind.
+
+What a limit holds back is put off, untried and at no cost, to a time that is promised from a queue of its own for each
+tenant and lane; it is never dropped, and never sent early. A thread only waits for an opening that is near.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from redis import RedisError
+
+from notify.app import App
+from notify.channels.email.address import ascii_form
+from notify.delivery.pacing import Openings, promised
+from notify.errors import InvalidAddress, RequestError
+from notify.model import Batch, Mode
+from notify.settings import Rate, domain_rates, rate
+from notify.store.work import Work
+from notify.telemetry import emit
+
+PROMISE_SECONDS = 300.0  # nothing is promised for later: the limit may be idle by then
+OVERBOOKED = 1.1  # a worker that asks in vain costs less than an opening that nobody wants
+STAY_SECONDS = 2.0  # what waits for one domain is promised in portions of so much
+ASK_SECONDS = 1.0  # a batch is promised a time so long after the one before it, at most: that one may be over sooner
+MOST_DOMAINS = 10_000  # of which a process keeps openings
+
+PROMISE = """
+local now, count, rate, lead = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local until_ = math.max(tonumber(redis.call('ZSCORE', KEYS[1], ARGV[5]) or 0), now + lead)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+redis.call('ZADD', KEYS[1], string.format('%.6f', until_), ARGV[5])
+local members = redis.call('ZCARD', KEYS[1])
+redis.call('ZADD', KEYS[1], string.format('%.6f', until_ + count * members / rate), ARGV[5])
+redis.call('EXPIRE', KEYS[1], 3600)
+return string.format('%.6f', until_)
+"""
+"""When a member's next messages may come: each further one moves its own queue by its share of the rate."""
+
+RECIPIENTS = """
+local now, times = tonumber(ARGV[1]), {}
+for i = 1, #KEYS do
+  local id, most, span = ARGV[3 * i - 1], tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1])
+  redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', string.format('%.6f', now - span))
+  local at = tonumber(redis.call('ZSCORE', KEYS[i], id) or 0)
+  if at <= now then
+    at = now
+    redis.call('ZREM', KEYS[i], id)
+    local before = redis.call('ZRANGE', KEYS[i], -most, -most, 'WITHSCORES')
+    if before[2] then at = math.max(now, tonumber(before[2]) + span) end
+    redis.call('ZADD', KEYS[i], string.format('%.6f', at), id)
+    local last = redis.call('ZRANGE', KEYS[i], -1, -1, 'WITHSCORES')
+    redis.call('EXPIRE', KEYS[i], math.ceil(tonumber(last[2]) - now + span))
+  end
+  times[i] = string.format('%.6f', at)
+end
+return times
+"""
+"""For each message when it may go: now, or when the span that ends then holds fewer than the rate without it.
+
+A message that comes again is counted once, at the last time. KEYS are the recipients', ARGV now, and for each message
+its id, the most, and the span in seconds.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A limit has no opening near. `seconds` are how much too far away it is."""
+
+    limit: Openings
+    seconds: float
+
+    @property
+    def rule(self) -> str:
+        """What decided, for who asks why."""
+        return f"{self.limit.name}: no more than {self.limit.rate}: not tried, costs no attempt"
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """Messages that wait until `until`, and the rule that says so."""
+
+    works: list[Work]
+    until: datetime
+    rule: str
+
+
+class Limits:
+    """The limits of one installation, and what this process has reserved of them. Threads share it."""
+
+    def __init__(self, app: App, clock: Callable[[], float] = time.monotonic) -> None:
+        settings = app.settings
+        self.clock = clock
+        self.app = app
+        self._tenant = rate(settings.tenant_rate) if settings.tenant_rate else None
+        self._recipient = rate(settings.recipient_rate) if settings.recipient_rate else None
+        self._domains = {_ascii(name): each for name, each in domain_rates(settings.domain_rates or "").items()}
+        self._openings: dict[tuple[str, Rate], Openings] = {}
+        self._lock = threading.Lock()
+        self._promise = app.redis.register_script(PROMISE)
+        self._recipients = app.redis.register_script(RECIPIENTS)
+
+    def whole(self, batch: Batch, provider: str, provider_rate: Rate | None) -> tuple[Openings, ...]:
+        """The limits that every message of this batch is under at this provider."""
+        tenant = () if self._tenant is None else (self.openings(f"tenant:{batch.tenant_id}", self._tenant),)
+        if provider_rate is None:
+            return tenant
+        return (*tenant, self.openings(f"provider:{provider}", provider_rate))
+
+    def openings(self, name: str, each: Rate) -> Openings:
+        """The openings of the limit of this name."""
+        with self._lock:
+            found = self._openings.get((name, each))
+            if found is None:
+                if len(self._openings) >= MOST_DOMAINS:
+                    self._openings.clear()  # whoever has one of them at work keeps it
+                found = self._openings[name, each] = Openings(self.app.redis, name, each, self.clock)
+            return found
+
+    @property
+    def by_domain(self) -> bool:
+        """Whether there are limits for receiving domains."""
+        return bool(self._domains)
+
+    def of_domain(self, domain: str) -> Openings | None:
+        """The limit of a receiving domain; None when it has none."""
+        domain = _ascii(domain)
+        each = self._domains.get(domain) or self._domains.get("*")
+        return None if each is None else self.openings(f"domain:{domain}", each)
+
+    def promise(self, later: Later, batch: Batch, messages: int) -> datetime:
+        """When so many messages of this batch may come again: at the end of the queue of their tenant and lane."""
+        now = self.app.clock.now().timestamp()
+        per_second = OVERBOOKED * later.limit.rate.per_second
+        messages = max(1, min(messages, int(per_second * ASK_SECONDS)))
+        asked: list[str | float] = [
+            f"{now:.6f}",
+            messages,
+            per_second,
+            min(later.seconds, PROMISE_SECONDS),
+            member(batch),
+        ]
+        try:
+            until = float(self._promise([promised(later.limit.name)], asked))
+        except (RedisError, OSError):
+            until = now + max(later.seconds, 1.0)
+        if until > now + PROMISE_SECONDS:  # then so that not all of them ask at the same time
+            until = now + PROMISE_SECONDS / 2 + until % (PROMISE_SECONDS / 2)
+        return datetime.fromtimestamp(until, UTC)
+
+    def portions(self, later: Later, batch: Batch, works: Sequence[Work]) -> Iterator[Delayed]:
+        """Promise a time to each portion of messages that one limit holds back."""
+        size = max(1, int(later.limit.rate.per_second * STAY_SECONDS))
+        for start in range(0, len(works), size):
+            part = list(works[start : start + size])
+            yield Delayed(part, self.promise(later, batch, len(part)), later.rule)
+
+    def recipients(self, works: Sequence[Work]) -> list[Delayed]:
+        """Those of these messages whose recipients had their share of the kind, by when they may go. Never dropped.
+
+        The others are counted as handed over, each message once, however often it is tried.
+        """
+        rates = {kind: self._of_kind(kind) for kind in {work.occasion.kind for work in works}}
+        limited = [
+            (work, each)
+            for work in works
+            if work.occasion.mode is not Mode.DRY_RUN and (each := rates[work.occasion.kind]) is not None
+        ]
+        if not limited:
+            return []
+        now = self.app.clock.now().timestamp()
+        keys = [f"notify:limit:recipient:{work.occasion.kind}:{work.recipient.id.hex}" for work, _ in limited]
+        told = [item for work, each in limited for item in (work.id.bytes, *_most(each))]
+        try:
+            times = [float(text) for text in self._recipients(keys, [f"{now:.6f}", *told])]
+        except (RedisError, OSError) as error:
+            emit("limits.local", limit="recipient", rate="not kept", error=str(error))
+            return []
+        waiting: dict[tuple[float, str], list[Work]] = defaultdict(list)
+        for (work, each), at in zip(limited, times, strict=True):
+            if at > now:
+                waiting[at, f"{work.occasion.kind}: no more than {each} to one recipient"].append(work)
+        return [Delayed(held, datetime.fromtimestamp(at, UTC), rule) for (at, rule), held in waiting.items()]
+
+    def _of_kind(self, name: str) -> Rate | None:
+        try:
+            facts = self.app.kinds.get(name).facts
+        except RequestError:  # it has gone, or is broken: its messages die of that
+            return None
+        return facts.recipient_rate or (None if facts.critical else self._recipient)
+
+
+def member(batch: Batch) -> str:
+    """Who queues: each tenant on each lane has a share of its own."""
+    return f"{batch.tenant_id}:{batch.channel}.{batch.lane}"
+
+
+def _most(each: Rate) -> tuple[int, float]:
+    """How many in which span of seconds; below one it is one in a longer span."""
+    return (int(each.count), each.seconds) if each.count >= 1 else (1, each.seconds / each.count)
+
+
+def _ascii(domain: str) -> str:
+    """The domain as A-labels; what has no such form is left as it is, and no address matches it."""
+    try:
+        return ascii_form(f"x@{domain}").rpartition("@")[2]
+    except InvalidAddress:
+        return domain

@@ -1,0 +1,207 @@
+"""Openings of one limit, shared by all workers through Redis: no span of the rate's length holds more than the rate.
+
+An opening is a moment at which one message may begin. A Lua script hands openings out at least `spacing` apart. One may
+be used from its moment on until `late` seconds after it; if it was missed it is forfeited, and never used in a bunch.
+
+Why that is enough. Let the rate be N in a span W, and slack a small part of W; spacing is (W + slack) / N. What arrives
+in a half-open span of W seconds stems from openings of a span of W + slack, if beginnings and arrivals together are
+never more than `slack` apart from their openings. Such a span holds at most (W + slack) / spacing = N of them. A part
+of the slack is spent here (`late`, and the round trip of the reservation), the rest is for the way to the provider. A
+rate below one in its span is one in a longer span; one that is no whole number is rounded up for a single span, and
+kept on average. A worker that is stopped and goes on finds its openings forfeited: at most the message that each of its
+threads was just writing comes late.
+
+Openings are reserved in slices, so that at high rates one call serves many messages, and shared by the threads of a
+process, the earliest first. When Redis does not answer, each process keeps to an eighth of the rate by itself. (The
+journal is in the same Redis, and without it nothing is sent: this only bridges moments.) A Redis that lost its memory
+has forgotten what it had handed out: for some seconds there may be more then.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from redis import Redis, RedisError
+
+from notify.settings import Rate
+from notify.telemetry import emit
+
+SLACK = 0.035  # of a rate's span: so much of the rate is given away
+LARGEST_SLACK = 5.0  # seconds
+LATE = 0.4  # of the slack: the rest is for the way to the provider
+SLICE_SECONDS = 0.02
+SLICE_GROWS = 4
+PATIENCE = 3.0  # a thread waits so long at most, in seconds, for an opening that is its next one anyway
+LOCAL_SHARE = 8  # processes that a limit is divided among when Redis does not answer
+COMPLAIN_SECONDS = 60.0
+TRIP_GROWS = 0.001
+SOON = 0.001
+
+RESERVE = """
+local t = redis.call('TIME')
+local now = t[1] + t[2] / 1e6
+local spacing, back, want = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local reach, share, member = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local function text(number) return string.format('%.6f', number) end
+local free = tonumber(redis.call('GET', KEYS[1]) or 0)
+if free > now + 10 + 2 * spacing then free = 0 end
+if free < now - 1 - spacing then redis.call('DEL', KEYS[3]) end
+local first = math.max(free, now - back)
+local own = tonumber(redis.call('ZSCORE', KEYS[2], member) or 0)
+local active = redis.call('ZCOUNT', KEYS[2], '(' .. text(now - 1), '+inf')
+if own <= now - 1 then own, active = now - 1, active + 1 end
+if active > 1 and own <= now and share > reach then reach = share end
+if first - now > reach then return {0, text(first - now - reach)} end
+local count = math.min(want, 1 + math.floor((now + reach - first) / spacing))
+free = first + count * spacing
+redis.call('SET', KEYS[1], text(free), 'PX', math.ceil(1000 * (60 + free - now)))
+redis.call('ZADD', KEYS[2], text(math.min(own + count * spacing * active, now + 2)), member)
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', text(now - 1))
+redis.call('PEXPIRE', KEYS[2], 60000)
+return {count, text(first - now)}
+"""
+"""Openings of a limit: how many, and in how many seconds the first is. None when it is out of reach: then, how far.
+
+KEYS: when the next opening is free; until when each member had its share; what was promised to whom, which is void once
+openings go unused. Who took less than a fair share of late, beside others, may reach farther. A next opening beyond all
+reach is from before a change of the rate or the clock.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """A rate as the script needs it. All in seconds."""
+
+    spacing: float
+    slack: float
+
+    @classmethod
+    def of(cls, rate: Rate) -> Pace:
+        """The pace that keeps to this rate in any span of its length, and reaches all but `SLACK` of it."""
+        span, count = (rate.seconds, rate.count) if rate.count >= 1 else (rate.seconds / rate.count, 1.0)
+        slack = min(SLACK * span, LARGEST_SLACK)
+        return cls((span + slack) / count, slack)
+
+    @property
+    def late(self) -> float:
+        """How long after its moment an opening may still be used."""
+        return LATE * self.slack
+
+    @property
+    def slice(self) -> int:
+        """How many openings a process reserves at once, at most: what it may use late, if it must, and no more."""
+        return max(1, int(min(SLICE_SECONDS, self.late) / self.spacing))
+
+    def patient(self, seconds: float) -> float:
+        """How far ahead to reserve when `seconds` are wanted: as far as the next opening, unless that is very far."""
+        return max(seconds, min(1.5 * self.spacing, PATIENCE))
+
+
+class Opening(NamedTuple):
+    """When a message may begin: from `at` until `until`, by this process's monotonic clock."""
+
+    at: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks for openings, and how many seconds ahead: `share` when `member` took less than its fair share of late.
+
+    Who is `patient` waits for an opening that is simply the next one, though it be some seconds away.
+    """
+
+    member: str
+    reach: float
+    share: float
+    patient: bool = True
+
+
+class Openings:
+    """The openings of one limit that this process has reserved. Threads share it."""
+
+    def __init__(self, redis: Redis, name: str, rate: Rate, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name = name
+        self.rate = rate
+        self._pace = Pace.of(rate)
+        self._clock = clock
+        self._reserve = redis.register_script(RESERVE)
+        self._keys = [f"notify:limit:{name}", f"notify:limit:{name}:members", promised(name)]
+        self._lock = threading.Lock()
+        self._openings: deque[Opening] = deque()  # in order
+        self._slice = 1
+        self._trip = 0.0  # seconds to Redis and back, at best
+        self._out_of_reach: dict[Asker, float] = {}  # until when it is of no use to ask again
+        self._own = 0.0  # without Redis: when the next opening of our own is
+        self._complain_at = 0.0
+
+    def take(self, asker: Asker) -> Opening | float:
+        """The earliest opening; or how many seconds it is too far away to be had."""
+        with self._lock:
+            openings = self._openings
+            if openings:
+                if openings[0].until >= self._clock():
+                    return openings.popleft()
+                self._forfeit()
+            if not openings and (missing := self._more(asker)):
+                return missing
+            return openings.popleft()
+
+    def give_back(self, given: Iterable[Opening]) -> None:
+        """These are not needed: whoever asks next may have them."""
+        with self._lock:
+            self._openings = deque(sorted([*given, *self._openings]))
+
+    def _forfeit(self) -> None:
+        """Drop what was missed. Who misses openings reserves fewer at once."""
+        now = self._clock()
+        while self._openings and self._openings[0].until < now:
+            self._openings.popleft()
+        self._slice = max(1, self._slice // 2)
+
+    def _more(self, asker: Asker) -> float:
+        """Reserve a slice; 0.0, or the seconds until it is worth asking again."""
+        began, pace = self._clock(), self._pace
+        if (missing := self._out_of_reach.get(asker, 0.0) - began) > 0:
+            return missing
+        want = min(self._slice, pace.slice)
+        reach, share = (pace.patient(each) if asker.patient else each for each in (asker.reach, asker.share))
+        back = pace.late / 2 - self._trip
+        try:
+            count, text = self._reserve(self._keys, [pace.spacing, back, want, reach, share, asker.member])
+        except (RedisError, OSError) as error:
+            return self._alone(began, reach, error)
+        trip, ahead = self._clock() - began, float(text)
+        self._trip = min(trip, 1.1 * self._trip + TRIP_GROWS)
+        if not count:
+            self._out_of_reach = {who: until for who, until in self._out_of_reach.items() if until > began}
+            self._out_of_reach[asker] = began + ahead
+            return max(ahead, SOON)
+        first, usable = began + ahead, pace.late - trip  # it may be later than that, by as much as the trip took
+        moments = [first + number * pace.spacing for number in range(count)]
+        self._openings.extend([Opening(at, at + usable) for at in moments])
+        if count == want:
+            self._slice = min(want + 1 + want // SLICE_GROWS, pace.slice)
+        return 0.0
+
+    def _alone(self, now: float, reach: float, error: Exception) -> float:
+        """Without Redis: an opening of this process's own part of the rate."""
+        if now >= self._complain_at:
+            self._complain_at = now + COMPLAIN_SECONDS
+            emit("limits.local", limit=self.name, rate=f"{self.rate} / {LOCAL_SHARE}", error=str(error))
+        at = max(self._own, now)
+        if at - now > reach:
+            return at - now - reach
+        self._own = at + LOCAL_SHARE * self._pace.spacing
+        self._openings.append(Opening(at, at + self._pace.late))
+        return 0.0
+
+
+def promised(name: str) -> str:
+    """The Redis key of what a limit promised to whom."""
+    return f"notify:limit:{name}:promised"
