@@ -61,9 +61,18 @@ def exhaust(at: Gate, address: str = "ada@example.org") -> Later:
 
 def works(kind: str, *keys: int, mode: Mode = Mode.LIVE) -> list[Work]:
     occasion = Occasion(
-        uuid4(), UUID(int=0), Channel.EMAIL, kind, mode, {}, None, has_attachments=False, scheduled_at=NOON
+        uuid4(),
+        UUID(int=0),
+        Channel.EMAIL,
+        kind,
+        mode,
+        {},
+        None,
+        has_attachments=False,
+        as_was=False,
+        scheduled_at=NOON,
     )
-    return [Work(uuid4(), None, 0, None, Recipient(UUID(int=key), str(key)), occasion) for key in keys]
+    return [Work(uuid4(), None, 0, 0, None, Recipient(UUID(int=key), str(key)), occasion) for key in keys]
 
 
 def test_without_limits_nothing_is_asked(limits: Callable[..., Limits]) -> None:
