@@ -1,6 +1,7 @@
 """Runs every benchmark at a moderate size, within ten minutes, shows the tables and keeps the figures.
 
-`python -m benchmarks` writes `benchmarks/results/<date>.json`; a second run on one day replaces the first. `--only bulk
+`python -m benchmarks` writes `benchmarks/results/<date>.json` and the tables of `docs/performance.md`; a second run on
+one day replaces the first. `--only bulk
 --only scale` runs some of them, and keeps the others' figures of that day. Each is also a command of its own:
 `python -m benchmarks.bulk --help`.
 """
@@ -17,7 +18,7 @@ from typing import Any
 import click
 from rich.console import Console, RenderableType
 
-from benchmarks import bulk, compose, distance, latency, planning, profile, report, scale
+from benchmarks import bulk, compose, distance, latency, page, planning, profile, report, scale
 from benchmarks.services import exit_on_sigterm
 from benchmarks.targets import targets
 from notify.model import Lane
@@ -83,7 +84,8 @@ def main(only: Sequence[str]) -> None:
     RESULTS.mkdir(exist_ok=True)
     kept["targets"] = [asdict(target) for target in found]
     path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-    console.print(f"Kept in {path}")
+    page.write(kept)
+    console.print(f"Kept in {path}, and shown in {page.PAGE}")
 
 
 if __name__ == "__main__":
