@@ -42,11 +42,12 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _targets(targets: Sequence[Kept]) -> str:
-    rows = [
-        (one["name"], one["asked"], " · ".join(f"{found:,.4g}" for found in one["found"]), _reached(one))
-        for one in targets
-    ]
+    rows = [(one["name"], one["asked"], " · ".join(map(_figure, one["found"])), _reached(one)) for one in targets]
     return _table(("target", "asked", "found", ""), rows)
+
+
+def _figure(found: float) -> str:
+    return _whole(found) if found >= 100 else f"{found:,.3g}"
 
 
 def _reached(target: Kept) -> str:
