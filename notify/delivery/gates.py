@@ -24,6 +24,8 @@ AHEAD = {Lane.CRITICAL: 2.0, Lane.NORMAL: 0.5, Lane.BULK: 0.2}
 """Seconds of openings that a lane may reserve ahead: the more urgent pass the others."""
 SHARE_SECONDS = 1.5  # so far ahead may reserve who took less than a fair share of late
 JOIN_SECONDS = 0.03  # a batch that comes to a limit is only of use when those under way leave openings over
+JOIN_AGAIN_SECONDS = 1.0
+SLOW_SECONDS = 2.0  # a limit that made nobody wait for so long is none at present
 AT_ONCE = 0.02  # a domain's opening that is farther away keeps others of the batch waiting
 TURN_SECONDS = 10.0  # a batch that mostly waits leaves its thread to others after so long
 GIVE_UP_SECONDS = 6.0  # a message that may not begin by then is handed back
@@ -54,6 +56,7 @@ class Gate:
         self._claimed: dict[Openings, deque[Opening]] = defaultdict(deque)
         self._spare = False  # whether the next message has its claims but for its domain's
         self._slept = 0.0  # seconds
+        self._joined = False  # the batches that are under its limits
         self._begun: list[tuple[Openings, Opening]] = []  # what the message that is just beginning has
         self._known: dict[str, tuple[Openings, ...]] = {}
 
@@ -79,9 +82,18 @@ class Gate:
         return None
 
     def reserve(self) -> Later | None:
-        """Claim what the first message needs, whoever it is to, apart from its domain's limit."""
+        """Claim what the first message needs, whoever it is to, apart from its domain's limit.
+
+        Later, too, when one limit slows down half of this process's threads with batches of the same tenant and lane.
+        """
+        if (crowded := self._crowded) is not None:
+            return Later(crowded, JOIN_AGAIN_SECONDS)
         later = self.claim(None, joining=True)
         self._spare = later is None and not self.free
+        if self._spare:
+            self._joined = True
+            for limit in self._whole:
+                limit.join(self._asker.member, 1)
         return later
 
     def admitted(self, works: Iterable[Work]) -> Iterator[Work]:
@@ -144,11 +156,21 @@ class Gate:
         return until <= now + EARLY or self._wait(now, stopping)
 
     def close(self) -> None:
-        """Give back what is still claimed."""
+        """Give back what is still claimed, and wait no more."""
         for limit, openings in self._claimed.items():
             if openings:
                 limit.give_back(openings)
         self._claimed.clear()
+        if self._joined:
+            self._joined = False
+            for limit in self._whole:
+                limit.join(self._asker.member, -1)
+
+    @property
+    def _crowded(self) -> Openings | None:
+        most, since = max(1, self._limits.app.settings.worker_concurrency // 2), self._clock() - SLOW_SECONDS
+        busy = (limit for limit in self._whole if limit.slow_at > since)
+        return next((limit for limit in busy if limit.batches[self._asker.member] >= most), None)
 
     def _forgo(self, limit: Openings) -> None:
         if claimed := self._claimed[limit]:
@@ -157,15 +179,18 @@ class Gate:
     def _wait(self, began: float, stopping: threading.Event) -> bool:
         now = began
         while now < began + GIVE_UP_SECONDS:
-            until = now
+            until, slowest = now, None
             for number, (limit, opening) in enumerate(self._begun):
                 if opening.until < now:
                     found = limit.take(self._asker)
                     opening = found if isinstance(found, Opening) else Opening(now + found, 0.0)  # noqa: PLW2901
                     self._begun[number] = limit, opening
-                until = max(until, opening.at)
+                if opening.at > until:
+                    until, slowest = opening.at, limit
             if until <= now + EARLY:
                 return True
+            if slowest is not None:
+                slowest.slow_at = now
             if stopping.wait(until - now):
                 break
             then, now = now, self._clock()

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -33,7 +33,7 @@ from notify.telemetry import emit
 
 SLACK = 0.035  # of a rate's span: so much of the rate is given away
 LARGEST_SLACK = 5.0  # seconds
-LATE = 0.4  # of the slack: the rest is for the way to the provider
+LATE = 0.5  # of the slack: the rest is for the way to the provider
 SLICE_SECONDS = 0.02
 SLICE_GROWS = 4
 PATIENCE = 3.0  # a thread waits so long at most, in seconds, for an opening that is its next one anyway
@@ -132,6 +132,8 @@ class Openings:
         self._clock = clock
         self._reserve = redis.register_script(RESERVE)
         self._keys = [f"notify:limit:{name}", f"notify:limit:{name}:members", promised(name)]
+        self.batches: Counter[str] = Counter()  # of this process that are under it now, by member
+        self.slow_at = 0.0  # when it last made one of them wait
         self._lock = threading.Lock()
         self._openings: deque[Opening] = deque()  # in order
         self._slice = 1
@@ -151,6 +153,11 @@ class Openings:
             if not openings and (missing := self._more(asker)):
                 return missing
             return openings.popleft()
+
+    def join(self, member: str, batches: int) -> None:
+        """So many batches more (or fewer) of this member are under it."""
+        with self._lock:
+            self.batches[member] += batches
 
     def give_back(self, given: Iterable[Opening]) -> None:
         """These are not needed: whoever asks next may have them."""

@@ -181,7 +181,7 @@ def test_the_eleventh_message_to_a_recipient_is_delayed_and_comes_once(at: Calla
 def test_ten_messages_of_one_tenant_do_not_wait_for_thousands_of_another(
     at: Callable[..., App], server: Server
 ) -> None:
-    app = at("&rate=100/s", batch_size=100)
+    app = at("&rate=100/s", batch_size=100, worker_concurrency=2)
     with app.store.begin() as connection:
         tenants.add(connection, "small", app.clock.now())
     plan(app, "mailout", people(3000))
