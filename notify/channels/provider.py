@@ -96,6 +96,7 @@ class Quota:
     per_second: float | None = None
 
 
+@runtime_checkable
 class Metered(Protocol):
     """A provider whose API tells what is left."""
 
@@ -103,6 +104,7 @@ class Metered(Protocol):
         """What it tells now. Raises a `DeliveryError` when it does not."""
 
 
+@runtime_checkable
 class Checkable(Protocol):
     """A provider that can be asked whether its credentials work, without sending anything."""
 

@@ -22,7 +22,7 @@ from notify.rates import Rate, rate
 HIGHEST_PORT = 65535
 HIGHEST_WEIGHT = 1000
 KEYED = frozenset({"postmark", "resend", "sendgrid"})
-"""Schemes of providers without a host of their own; `notify.settings.redact` masks what stands there."""
+"""Schemes of providers without a host of their own: a key stands there."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)%")

@@ -29,7 +29,9 @@ _NOTIFICATION = click.option(
 _ERROR = click.option(
     "--error", type=click.Choice([one.value for one in ErrorClass]), help="Only of this class of error."
 )
-_PROVIDER = click.option("--provider", type=text, metavar="NAME", help="Only those that this provider did not take.")
+_PROVIDER = click.option(
+    "--provider", type=text, metavar="NAME", help="Only those whose last try was by this provider."
+)
 _SINCE = click.option("--since", type=moment, metavar="TIME", help="Only those that died at this time or later.")
 _UNTIL = click.option("--until", type=moment, metavar="TIME", help="Only those that died before this time.")
 _FINGERPRINT = click.option("--fingerprint", type=text, help="Only of this cause; `notify dead list` shows it.")

@@ -14,7 +14,7 @@ from notify.app import App
 from notify.channels import Configured
 from notify.channels.email import address as addresses
 from notify.channels.email.letter import envelope
-from notify.channels.provider import Provider, Quota
+from notify.channels.provider import Checkable, Metered, Provider
 from notify.channels.single import hand_over
 from notify.cli import UNHEALTHY, screen
 from notify.cli.actor import actor
@@ -26,7 +26,7 @@ from notify.errors import DeliveryError, Misconfigured, Rejected, Throttled, Unc
 from notify.model import Mode
 from notify.telemetry import scrub
 
-COLUMNS = ("Channel", "", "Provider", "State", "Since or until", "Share", "Rate", "Left", "Last trouble")
+COLUMNS = ("Channel", "", "Provider", "State", "Since or until", "Part", "Rate", "Left", "Last trouble")
 STEPS: dict[type[DeliveryError], str] = {
     Misconfigured: "correct its URL in the settings; where a worker paused it, notify providers resume {name}",
     Throttled: "wait; give it a ?rate= that it allows",
@@ -130,8 +130,8 @@ def _facts(one: Health) -> dict[str, Any]:
         "position": one.position,
         "name": one.name,
         "state": one.state,
-        "since": paused and paused.paused_at,
-        "until": None if paused or not breaker else breaker.until,
+        "since": paused and paused.paused_at.isoformat(),
+        "until": breaker.until.isoformat() if breaker and breaker.until and not paused else None,
         "why": paused and f"{paused.reason} ({paused.actor})",
         "weight": configured.weight,
         "share": configured.share,
@@ -144,17 +144,16 @@ def _facts(one: Health) -> dict[str, Any]:
 
 def _part(row: dict[str, Any]) -> str:
     if row["share"] is not None:
-        return f"{row['share']:.3%}"
+        return f"{row['share'] * 100:g} %"
     return "" if row["weight"] is None else f"weight {row['weight']}"
 
 
 def _quota(provider: Provider) -> dict[str, Any] | None:
     """What it has left, where its API tells (see `Metered`)."""
-    ask: Callable[[], Quota] | None = getattr(provider, "quota", None)
-    if ask is None:
+    if not isinstance(provider, Metered):
         return None
     try:
-        return asdict(ask())
+        return asdict(provider.quota())
     except DeliveryError as error:
         return {"error": scrub(str(error))}
 
@@ -175,9 +174,8 @@ def _chosen(app: App, name: str | None) -> Sequence[Configured]:
 
 def _check(provider: Provider) -> str:
     """By its own question (see `Checkable`), or by opening a connection and logging in."""
-    ask: Callable[[], None] | None = getattr(provider, "check", None)
-    if ask is not None:
-        ask()
+    if isinstance(provider, Checkable):
+        provider.check()
     else:
         with provider.open():
             pass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,15 +12,13 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from notify.app import App, open_app, shipped, using
-from notify.channels.url import parse
+from notify.channels.url import is_loopback, parse
 from notify.dev.mailbox import Mailbox
 from notify.dev.processes import Processes, clean_environment, notify_command, procfile
 from notify.dev.valkey import embedded_valkey
 from notify.errors import OperatorError
 from notify.settings import PREFIX, Environment, Settings
 from notify.store import schema
-
-LOOPBACK = re.compile(r"^(localhost|127(\.\d+){3}|::1)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,9 @@ def running(
         if mailbox is not None:
             stack.enter_context(mailbox)
             catcher = f"smtp://127.0.0.1:{mailbox.port}?connections={settings.worker_concurrency}"  # it is not quick
-            settings = settings.model_copy(update={"email_providers": (SecretStr(catcher),)})
+            settings = settings.model_copy(
+                update={"email_providers": (SecretStr(catcher), *settings.email_providers[1:])}
+            )
         app = open_app(settings)
         stack.callback(app.close)
         if settings.database_url is None:
@@ -101,7 +100,7 @@ def _mailbox(settings: Settings, folder: Path, port: int | None) -> Mailbox | No
     if port is not None:
         return Mailbox(folder, port=port)
     url = parse(settings.email_providers[0].get_secret_value())
-    if url.scheme != "smtp" or url.user or not LOOPBACK.match(url.host):
+    if url.scheme != "smtp" or url.user or not is_loopback(url.host):
         return None
     return Mailbox(folder, port=url.port or 25)
 

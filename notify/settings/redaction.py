@@ -1,24 +1,29 @@
-"""URLs as they may be shown."""
+"""URLs as they may be shown: only of a scheme that is known to have a harmless host is anything shown at all."""
 
 from __future__ import annotations
 
 import re
 
-_KEY = re.compile(r"(?i)\b(postmark|resend|sendgrid)://[^\s?,\"']+")
-"""Of a provider without a host of its own the key stands where others have theirs."""
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^\s\"']*)")
+_HARMLESS = re.compile(
+    r"(?i)smtps?|ses|mailgun|eml|mailto|rediss?|redis\+socket|unix|postgres(?:ql)?(?:\+\w+)?|sqlite(?:\+\w+)?"
+    r"|amqps?|pyamqp|https?|slack|file|tcp"
+)
+"""Of any other, a misspelt one too, what follows may be a key."""
 
-_SINK = re.compile(r"(?i)\bpagerduty://[^\s@/?,\"']+|(?:\bslack://[^\s/]+|https://hooks\.slack[\w.-]+)/[^\s\"',]+")
-"""Where a URL of an alert sink is a credential: PagerDuty's key, and what follows Slack's host."""
+_HOOK = re.compile(r"(?i)(slack://[^\s/]+|https://hooks\.slack[\w.-]+)/[^\s\"',]+")
+"""Where what follows the host is a key."""
 
 
 def redact(url: str) -> str:
-    """The URL with its password masked, and with anything that is all credential; also among the options."""
-    url = _KEY.sub(r"\1://***", url)
-    url = _SINK.sub(_masked, url)
-    without = re.sub(r"(?<=://)([^:/@\s]*:)?[^\s?]*@", lambda match: f"{match[1] or ''}***@", url)
-    return re.sub(r"(?i)([?&][^=&\s]*(?:pass|pwd|secret|token|key)[^=&\s]*=)[^&\s]+", r"\1***", without)
+    """The URL, or the text with URLs, with passwords masked, and with all that is credential; also among the options."""
+    return _URL.sub(_shown, url)
 
 
-def _masked(found: re.Match[str]) -> str:
-    scheme, _, rest = found[0].partition("://")
-    return f"{scheme}://***" if scheme.lower() == "pagerduty" else f"{scheme}://{rest.partition('/')[0]}/***"
+def _shown(found: re.Match[str]) -> str:
+    scheme, rest = found.groups()
+    if not _HARMLESS.fullmatch(scheme):
+        return f"{scheme}://***"
+    shown = _HOOK.sub(r"\1/***", f"{scheme}://{rest}")
+    shown = re.sub(r"(?<=://)([^:/@]*:)?.*@", lambda secret: f"{secret[1] or ''}***@", shown)
+    return re.sub(r"(?i)([?&][^=&]*(?:pass|pwd|secret|token|key)[^=&]*=)[^&]+", r"\1***", shown)

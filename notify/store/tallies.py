@@ -9,6 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from notify.model import BatchState, MessageState, Outcome
+from notify.store.batches import RATE_LIMITED
 from notify.store.engine import any_of
 from notify.store.messages import REPLAYED, SCHEDULED
 from notify.store.tables import attempts, batches, messages
@@ -18,8 +19,17 @@ def tally(
     connection: sa.Connection, notification_ids: Iterable[UUID] | None = None
 ) -> list[tuple[MessageState, str | None, int]]:
     """How many messages are in each state, for each reason; over all notifications, or over these."""
-    counted = sa.select(messages.c.state, messages.c.reason, sa.func.count()).group_by(
-        messages.c.state, messages.c.reason
+    as_a_whole = (
+        sa.select(batches.c.id, batches.c.reason)
+        .where(batches.c.state == BatchState.READY, batches.c.reason.is_not(None))
+        .subquery()
+    )
+    reason = sa.func.coalesce(as_a_whole.c.reason, messages.c.reason)
+    waits = sa.and_(as_a_whole.c.id == messages.c.batch_id, messages.c.state == MessageState.QUEUED)
+    counted = (
+        sa.select(messages.c.state, reason, sa.func.count())
+        .outerjoin(as_a_whole, waits)
+        .group_by(messages.c.state, reason)
     )
     if notification_ids is not None:
         counted = counted.where(any_of(connection, messages.c.notification_id, list(notification_ids)))
@@ -58,7 +68,7 @@ def put_off(connection: sa.Connection) -> list[tuple[str, int, datetime]]:
             messages.c.state == MessageState.QUEUED,
             messages.c.attempts == 0,
             reason.is_not(None),
-            reason.not_in((SCHEDULED, REPLAYED)),
+            reason.not_in((SCHEDULED, REPLAYED, RATE_LIMITED)),
         )
         .group_by(reason)
     )

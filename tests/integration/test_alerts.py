@@ -327,7 +327,7 @@ def test_without_redis_a_breaker_is_neither_open_nor_over(make_house: MakeHouse)
     house.app = two_providers(house.app)
     Breakers(house.app).report("main", bad=1, out_of_reach=True, reason="unreachable")
     house.looks(2)
-    with closing(Redis(host="127.0.0.1", port=free_port())) as away:
+    with closing(Redis.from_url(f"redis://127.0.0.1:{free_port()}")) as away:
         house.app = replace(house.app, redis=away)
         house.looks(20)
     assert pigeon.heard == ["breaker:main fired"]

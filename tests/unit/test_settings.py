@@ -352,8 +352,15 @@ def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
         "smtp://user:p@hunter2@mx.example.org",
         "postgresql://u:p/hunter2@db/n",
         "redis://:hunter2@one:1/0;redis://:hunter2@two:2/0",
+        "smtp://u:p?a=hunter2@h",
+        "resnd://re_hunter2",
+        "sendgird://SG.hunter2",
+        "pagerdty://hunter2",
+        "slak://hooks.slack.com/services/T/B/hunter2",
+        "htps://ops.example.org/hook/hunter2",
+        "slack://hooks.slack.com/services/T/B/hunter2",
+        "resend://hunter2?timeout=3,smtp://u:hunter2@mx",
     ],
-    ids=["an @ in the password", "a slash in the password", "two URLs"],
 )
 def test_a_password_that_nobody_quoted_is_not_shown_either(url: str) -> None:
     assert "hunter2" not in redact(url)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Mapping
 from typing import Any
 
 import httpx2
 
-from notify.channels.url import ProviderUrl
+from notify.channels.url import ProviderUrl, is_loopback
 from notify.errors import Unreachable
 
 SECONDS = 10.0
@@ -42,7 +41,7 @@ def address(url: ProviderUrl, rest: str, *, plain: bool = False) -> str:
     """
     if not url.host:
         raise url.wrong("host", "is missing")
-    own = _is_loopback(url.host)
+    own = is_loopback(url.host)
     if plain and not own:
         raise url.wrong("scheme", "http is for this machine alone; write https://")
     made = f"{'http' if own and (plain or url.scheme != 'https') else 'https'}://{rest}"
@@ -51,10 +50,3 @@ def address(url: ProviderUrl, rest: str, *, plain: bool = False) -> str:
     except httpx2.InvalidURL:
         raise url.wrong("host or path", "cannot stand in a URL") from None
     return made
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
