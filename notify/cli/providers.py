@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -49,7 +50,7 @@ def list_(as_json: bool) -> None:
     with opened_app() as app:
         rows = [_facts(one) for one in health(app)]
     if as_json:
-        screen.print_json(rows)
+        screen.print_json([{name: _as_json(value) for name, value in row.items()} for row in rows])
         return
     drawn = (
         (
@@ -130,8 +131,8 @@ def _facts(one: Health) -> dict[str, Any]:
         "position": one.position,
         "name": one.name,
         "state": one.state,
-        "since": paused and paused.paused_at.isoformat(),
-        "until": breaker.until.isoformat() if breaker and breaker.until and not paused else None,
+        "since": paused and paused.paused_at,
+        "until": None if paused or not breaker else breaker.until,
         "why": paused and f"{paused.reason} ({paused.actor})",
         "weight": configured.weight,
         "share": configured.share,
@@ -140,6 +141,10 @@ def _facts(one: Health) -> dict[str, Any]:
         "last_trouble": paused.reason if paused else breaker and breaker.last_reason,
         "last_trouble_at": paused.paused_at if paused else breaker and breaker.last_at,
     }
+
+
+def _as_json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _part(row: dict[str, Any]) -> str:

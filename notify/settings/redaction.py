@@ -16,7 +16,7 @@ _HOOK = re.compile(r"(?i)(slack://[^\s/]+|https://hooks\.slack[\w.-]+)/[^\s\"',]
 
 
 def redact(url: str) -> str:
-    """The URL, or the text with URLs, with passwords masked, and with all that is credential; also among the options."""
+    """The URL, or a text with URLs, without passwords and whatever else is a credential; also among the options."""
     return _URL.sub(_shown, url)
 
 

@@ -87,7 +87,7 @@ def test_the_list_tells_name_place_part_and_state(two: Two) -> None:
     assert (spare["position"], spare["name"], spare["share"]) == (2, "spare", 0.05)
     ran = notify_cli("providers", "list")
     assert ran.code == 0
-    for word in ("main", "weight 3", "14/s", "spare", "5.000%", "ready"):
+    for word in ("main", "weight 3", "14/s", "spare", "5 %", "ready"):
         assert word in ran.out
     assert "hunter2" not in ran.out
 
