@@ -123,7 +123,8 @@ def _backlog(unattended: dict[str, datetime], now: datetime, stale: timedelta) -
 
 def _outage(put_off: list[tuple[str, int, datetime]], now: datetime, stale: timedelta) -> list[str]:
     return [
-        f"{count} message{'s wait' if count > 1 else ' waits'} untried, the oldest for {_ago(now - since)}, because of the provider: {reason}. "
+        f"{count} message{'s wait' if count > 1 else ' waits'} untried, the oldest for {_ago(now - since)}, "
+        f"because of the provider: {reason}. "
         "Next: notify providers list"
         for reason, count, since in sorted(put_off)
         if now - since > stale
