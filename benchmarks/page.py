@@ -55,14 +55,26 @@ def _reached(target: Kept) -> str:
 
 
 def _bulk(runs: Sequence[Kept]) -> str:
-    head = ("product on", "product", "batch", "naive", "of batch", "× naive", "worker CPU each", "of `batch`", "memory")
+    head = (
+        "product on",
+        "product",
+        "batch",
+        "naive",
+        "of batch",
+        "× naive",
+        "worker CPU each",
+        "of `batch`",
+        "memory",
+        "limited",
+    )
     rows = []
     for run in runs:
         last = run["rounds"][-1]
         rates = [_whole(run[name]) for name in ("product", "batch", "naive")]
         ratios = (f"{run['product_to_batch']:.2f}", f"{run['product_to_naive']:.1f}")
         cpu = [f"{last[name]['worker_us']:.0f} µs" for name in ("product", "batch")]
-        rows.append((last["version"], *rates, *ratios, *cpu, f"{run['worker_rss_mb']:.0f} MB"))
+        limited = f"{run['limited_to_product']:.2f} ×" if "limited_to_product" in run else ""
+        rows.append((last["version"], *rates, *ratios, *cpu, f"{run['worker_rss_mb']:.0f} MB", limited))
     return _table(head, rows)
 
 

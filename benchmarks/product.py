@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import Popen
+from types import MappingProxyType
+from typing import Any
 
 import psycopg
 import sqlalchemy as sa
@@ -27,6 +29,13 @@ from notify.store.tenants import DEFAULT_ID
 
 SLICE = 10_000  # recipients per call of send_many()
 UNSUBSCRIBE_URL = "https://app.example.org/unsubscribe"  # so that every mail carries its token
+
+FAR_ABOVE = "1000000/s"
+LIMITS = {
+    "NOTIFY_DOMAIN_RATES": f"*={FAR_ABOVE}",
+    "NOTIFY_TENANT_RATE": FAR_ABOVE,
+    "NOTIFY_RECIPIENT_RATE": "1000/m",
+}
 
 
 @contextmanager
@@ -56,11 +65,21 @@ def installed(
 
 @contextmanager
 def running(
-    app: App, name: str, server: Sink, *, log: Path, count: int = 1, options: str = ""
+    app: App,
+    name: str,
+    server: Sink,
+    *,
+    log: Path,
+    count: int = 1,
+    options: str = "",
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[list[Popen[bytes]]]:
-    """A command of the Procfile, in so many processes, delivering to `server`; `options` end the provider's URL."""
+    """A command of the Procfile, in so many processes, delivering to `server`.
+
+    `options` end the provider's URL, `more` are settings as environment variables.
+    """
     command = procfile(ROOT / "Procfile")[name]
-    env = _environment(app.settings, provider_url(server, options))
+    env = {**_environment(app.settings, provider_url(server, options)), **more}
     with ExitStack() as stack:
         yield [stack.enter_context(process(command, log=log, env=env)) for _ in range(count)]
 
@@ -104,17 +123,27 @@ def plan(app: App, count: int, lane: Lane) -> Planned:
     return Planned(round(count / imported, 1), round(count / planned, 1))
 
 
-def deliver(app: App, count: int, *, workers: int, sink_name: str, folder: Path, beside: Sequence[str] = ()) -> Drain:
+def deliver(
+    app: App,
+    count: int,
+    *,
+    workers: int,
+    sink_name: str,
+    folder: Path,
+    beside: Sequence[str] = (),
+    limited: bool = False,
+) -> Drain:
     """Empty the bulk lane with so many of its workers, and what else of the Procfile runs `beside` them.
 
-    Raises `Failed` unless database and SMTP server agree on exactly `count` messages.
+    `limited`: under every limit there is, all far above what can be reached. Raises `Failed` unless database and SMTP server agree on exactly `count` messages.
     """
     log = folder / "worker.log"
     with ExitStack() as stack:
         server = stack.enter_context(sink(sink_name, folder))
         for name in beside:
             stack.enter_context(running(app, name, server, log=folder / f"{name}.log"))
-        bulk = stack.enter_context(running(app, "worker-bulk", server, log=log, count=workers))
+        limits: dict[str, Any] = {"options": f"?rate={FAR_ABOVE}", "more": LIMITS} if limited else {}
+        bulk = stack.enter_context(running(app, "worker-bulk", server, log=log, count=workers, **limits))
         drain = drained(lambda: settled(app), count, bulk, server, log=log)
     with app.store.read() as connection:
         recorded = connection.scalar(sa.select(sa.func.count()).select_from(attempts))

@@ -37,6 +37,7 @@ def _targets(kept: Kept) -> Iterator[Target]:
 
     yield _least("bulk on PostgreSQL, of the batch yardstick", 0.8, postgresql, "product_to_batch")
     yield _least("bulk on PostgreSQL, times the naive yardstick", 25, postgresql, "product_to_naive")
+    yield _least("bulk under limits that never bind, of bulk without", 0.95, postgresql, "limited_to_product")
     yield _least("bulk on SQLite, of the batch yardstick", 0.4, embedded, "product_to_batch")
     yield _least("planning, recipients/s", 50_000, kept.get("planning", ()), "planned")
     yield _least("a long mailout's rate, of a short one's", 0.95, scale, "ratio")
