@@ -135,7 +135,8 @@ def deliver(
 ) -> Drain:
     """Empty the bulk lane with so many of its workers, and what else of the Procfile runs `beside` them.
 
-    `limited`: under every limit there is, all far above what can be reached. Raises `Failed` unless database and SMTP server agree on exactly `count` messages.
+    `limited`: under every limit there is, all far above what can be reached. Raises `Failed` unless database and SMTP
+    server agree on exactly `count` messages.
     """
     log = folder / "worker.log"
     with ExitStack() as stack:
