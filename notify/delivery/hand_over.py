@@ -9,6 +9,7 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from itertools import groupby
 from urllib.parse import quote
 from uuid import UUID
@@ -21,12 +22,13 @@ from notify.delivery.breaker import Probe
 from notify.delivery.gates import Gate, Gates
 from notify.delivery.lease import Lease
 from notify.delivery.ledger import Ledger
-from notify.delivery.prepare import Preparation, Prepared
+from notify.delivery.prepare import Prepared
+from notify.delivery.recheck import Recheck
 from notify.delivery.route import Story, Wait, passes_on
 from notify.delivery.turn import Turn
-from notify.errors import DeliveryError, OperatorError, Unreachable
-from notify.model import Mode, Skip
-from notify.policy import decide, next_round, past
+from notify.errors import DeliveryError, Unreachable
+from notify.model import Mode
+from notify.policy import next_round, past
 from notify.store.work import Work
 from notify.telemetry import emit
 
@@ -62,9 +64,10 @@ class _HandOver:
         self._look = gates.look
         self._gates = gates
         self._route = gates.look.route(lease.batch.channel)
-        self._prepare = Preparation(app)
+        self._recheck = Recheck(app, lease, ledger)
         self._out: dict[int, tuple[Work, Prepared]] = {}  # by the envelope's id(): hashing a UUID is slow
         self._begun: set[int] = set()  # of those, whose hand-over the journal knows of
+        self._deadline: datetime | None = None  # the earliest of those begun that may not go on yet
         self._known: set[int] = set()  # the id() of every work that has an outcome
         self._stories: dict[int, Story] = {}  # by the id() of every work that was passed on
         self._turn: Turn
@@ -171,9 +174,12 @@ class _HandOver:
         if self._over or self._turn.left is not None:
             return
         work = self._out[id(envelope)][0]
-        if past(work.occasion.expires_at, self._app.clock.now()) or not self._gate.begin(work.address, self._stopping):
+        expires_at = work.occasion.expires_at
+        if not self._gate.begin(work.address, self._stopping) or past(expires_at, self._app.clock.now()):
             self._end()  # it waited too long for its line; the rest is rung for again at once, and this one dies then
             return
+        if expires_at is not None:
+            self._deadline = expires_at if self._deadline is None else min(expires_at, self._deadline)
         try:
             self._lease.journal.enter(envelope.message_id, line)
         except Unreachable as error:
@@ -191,7 +197,11 @@ class _HandOver:
             self._end(error)
         if self.journal_gone or self._trouble is not None or not self._gate.go_on(self._stopping):
             return False
-        return self._lease.held(self._app.clock.now())
+        if past(self._deadline, now := self._app.clock.now()):
+            self._end()  # as in `begin()`
+            return False
+        self._deadline = None
+        return self._lease.held(now)
 
     def _ended(self) -> bool:
         return self._over or self.journal_gone or self._stopping.is_set() or not self._lease.held(self._app.clock.now())
@@ -205,7 +215,8 @@ class _HandOver:
             if self._ended() or self._turn.left is not None:
                 return
             try:
-                prepared = self._prepared(work)
+                self._lease.moves()
+                prepared = self._recheck(work)
             except Exception as error:
                 self._end(error)
                 return
@@ -215,39 +226,6 @@ class _HandOver:
                 continue
             self._out[id(prepared.envelope)] = (work, prepared)
             yield prepared.envelope
-
-    def _prepared(self, work: Work) -> Prepared | None:
-        """Ask policy again, and render; None when the message goes no further."""
-        self._lease.moves()
-        if past(work.occasion.expires_at, self._app.clock.now()):
-            self._ledger.expired(work)
-            return None
-        try:
-            no = self._forbids(work)
-            if no is None:
-                failpoints.reach("render", work.recipient.key)
-                return self._prepare(work)
-            self._ledger.skipped(work, no)
-        except OperatorError:
-            raise
-        except Exception as error:  # a template may raise anything: it must not take the batch along
-            self._ledger.unrenderable(work, error)
-        return None
-
-    def _forbids(self, work: Work) -> Skip | None:
-        """Ask policy again: an address may have been suppressed since the planning."""
-        channel = work.occasion.channel
-        address = work.recipient.addresses.get(channel)
-        decision = decide(
-            self._app.kinds.get(work.occasion.kind).facts,
-            work.recipient,
-            channel,
-            self._lease.forbidden.get(address.folded, ()) if address else (),
-            self._app.clock.now(),
-            mode=work.occasion.mode,
-            test_recipients=self._app.settings.test_recipients,
-        )
-        return decision if isinstance(decision, Skip) else None
 
     def _answered(self, envelope: Envelope, outcome: Receipt | DeliveryError) -> None:
         """Note the outcome. After some errors it makes no sense to give this provider the rest of the batch."""
@@ -295,12 +273,13 @@ class _HandOver:
 
     def _withdraw_unsent(self) -> None:
         """What the journal knows of and the provider did not begin after all goes to another one, or waits."""
-        if not self._over and not self.journal_gone:
+        if self._trouble is None and not self.journal_gone:
             for one in self._begun:
                 if one in self._out:
                     self._lease.journal.withdraw(self._out[one][0].id)
         self._begun.clear()
         self._out.clear()
+        self._deadline = None
 
 
 def _dry(work: Work) -> UUID | None:

@@ -46,13 +46,18 @@ RECIPIENTS = """
 local now, times = tonumber(ARGV[1]), {}
 for i = 1, #KEYS do
   local id, most, span = ARGV[3 * i - 1], tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1])
-  redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', string.format('%.6f', now - span))
-  local at = tonumber(redis.call('ZSCORE', KEYS[i], id) or 0)
+  local known = redis.call('ZSCORE', KEYS[i], id)
+  local at = tonumber(known or 0)
   if at <= now then
     at = now
     redis.call('ZREM', KEYS[i], id)
-    local before = redis.call('ZRANGE', KEYS[i], -most, -most, 'WITHSCORES')
-    if before[2] then at = math.max(now, tonumber(before[2]) + span) end
+    redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', string.format('%.6f', now - span))
+    local rank = -most
+    if known then rank = redis.call('ZCOUNT', KEYS[i], '-inf', string.format('%.6f', now)) - most end
+    if rank >= 0 or not known then
+      local before = redis.call('ZRANGE', KEYS[i], rank, rank, 'WITHSCORES')
+      if before[2] then at = math.max(now, tonumber(before[2]) + span) end
+    end
     redis.call('ZADD', KEYS[i], string.format('%.6f', at), id)
     local last = redis.call('ZRANGE', KEYS[i], -1, -1, 'WITHSCORES')
     redis.call('EXPIRE', KEYS[i], math.ceil(tonumber(last[2]) - now + span))
@@ -63,7 +68,8 @@ return times
 """
 """For each message when it may go: now, or when the span that ends then holds fewer than the rate without it.
 
-A message that comes again is counted once, at the last time. KEYS are the recipients', ARGV now, and for each message
+A message that comes again is counted once, at the last time; who comes when it was promised to does not wait for the
+promises of those behind it. KEYS are the recipients', ARGV now, and for each message
 its id, the most, and the span in seconds.
 """
 

@@ -193,12 +193,9 @@ def _work_slice(app: App, replay_id: UUID | None, stuck: list[UUID] | None = Non
 def _slice(app: App, connection: Connection, job: Replay) -> tuple[list[Batch], Replay]:
     found = replays.candidates(connection, job, _slice_size(app))
     sieve = Sieve(app, job, found)
-    replayed, planned = 0, list[Batch]()
-    now = app.clock.now()
-    for batch, ids in gathered(job.tenant_id, sieve.messages, app.settings.batch_size, now):
-        rule = f"replay {job.id} by {job.actor}"
-        replayed += replays.revive(connection, ids, MessageState.DEAD, batch, rule=rule, at=now)
-        planned.append(batch)
+    now, rule = app.clock.now(), f"replay {job.id} by {job.actor}"
+    parts = gathered(job.tenant_id, sieve.messages, app.settings.batch_size, now)
+    replayed, planned = replays.revive(connection, parts, MessageState.DEAD, rule=rule, at=now)
     if not job.as_was:
         kept_mails.forget(connection, [one for ids in sieve.messages.values() for one in ids])
     dead_letters.remove(connection, sieve.done)

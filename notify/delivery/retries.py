@@ -28,11 +28,7 @@ def now(app: App, wanted: Filter, *, actor: str, tenant: str | None = None) -> i
             assert one.lane is not None, "whoever waits for another try is in a batch"
             by_queue[Queue(one.channel, one.lane, one.as_was)].append(one.id)
         at = app.clock.now()
-        moved, planned = 0, list[Batch]()
-        for batch, ids in gathered(tenant_id, by_queue, app.settings.batch_size, at):
-            moved += waiting.move_to(connection, ids, batch, at)
-            planned.append(batch)
-        return moved, planned
+        return waiting.move_to(connection, gathered(tenant_id, by_queue, app.settings.batch_size, at), at)
 
     return _each_slice(app, wanted, move, action="retries.now", actor=actor, tenant=tenant)
 

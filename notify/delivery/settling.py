@@ -105,9 +105,8 @@ def _resent(
     for one in held:
         lane = lanes[one.kind]
         assert lane is not None
-        by_queue[Queue(one.channel, lane)].append(one.id)
-    planned, now = list[Batch](), app.clock.now()
-    for batch, ids in gathered(tenant_id, by_queue, app.settings.batch_size, now):
-        replays.revive(connection, ids, MessageState.IN_DOUBT, batch, rule=rule, at=now)
-        planned.append(batch)
+        by_queue[Queue(one.channel, lane, one.as_was)].append(one.id)
+    now = app.clock.now()
+    parts = gathered(tenant_id, by_queue, app.settings.batch_size, now)
+    _, planned = replays.revive(connection, parts, MessageState.IN_DOUBT, rule=rule, at=now)
     return planned

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from notify.model import Batch, BatchState, Channel, Lane
+from notify.model import Batch, BatchState, Channel, Lane, MessageState
 from notify.store import window
 from notify.store.engine import any_of
-from notify.store.tables import batches
+from notify.store.tables import batches, messages
 
 _FIELDS = (
     batches.c.id,
@@ -164,9 +164,17 @@ def put_off(connection: sa.Connection, batch: Batch, until: datetime, *, reason:
 
 
 def bring_forward(connection: sa.Connection, reason: str, now: datetime) -> int:
-    """What was put off as a whole for this reason need not wait any longer; returns how many batches."""
-    theirs = (batches.c.state == BatchState.READY, batches.c.due_at > now, batches.c.reason == reason)
-    return connection.execute(sa.update(batches).where(*theirs).values(due_at=now)).rowcount
+    """What was put off for this reason, as a whole or one by one, need not wait longer; returns how many batches."""
+    held = (messages.c.state == MessageState.QUEUED, messages.c.reason == reason)
+    # looked up for each: for EXISTS, PostgreSQL may read the whole table
+    any_held = sa.select(sa.true()).where(messages.c.batch_id == batches.c.id, *held).limit(1)
+    whose = sa.or_(batches.c.reason == reason, any_held.correlate(batches).scalar_subquery().is_not(None))
+    theirs = (batches.c.state == BatchState.READY, batches.c.due_at > now, whose)
+    moved = connection.scalars(sa.update(batches).where(*theirs).values(due_at=now).returning(batches.c.id)).all()
+    if moved:
+        within = any_of(connection, messages.c.batch_id, moved)
+        connection.execute(sa.update(messages).where(within, messages.c.due_at > now, *held).values(due_at=now))
+    return len(moved)
 
 
 def waiting(connection: sa.Connection, batch_id: UUID) -> tuple[datetime, str, str | None] | None:

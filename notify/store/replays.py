@@ -16,6 +16,7 @@ from notify.store.dead_letters import chosen, one_by_one
 from notify.store.engine import any_of
 from notify.store.tables import attempts, dead_letters, kept_mails, notifications, replays
 from notify.store.tables import messages as message_rows
+from notify.store.work import Part, note_deadlines
 
 _RUNNING = replays.c.state == ReplayState.RUNNING
 
@@ -116,22 +117,31 @@ def _left(connection: sa.Connection, replay: Replay) -> list[sa.ColumnElement[bo
 
 
 def revive(
-    connection: sa.Connection, ids: Sequence[UUID], was: MessageState, batch: Batch, *, rule: str, at: datetime
-) -> int:
-    """Queue these in a new batch, their attempts so far forgiven; returns how many were in state `was`."""
-    batches.insert(connection, [batch], at)
-    return messages.move(
-        connection,
-        ids,
-        was,
-        MessageState.QUEUED,
-        at=at,
-        batch_id=batch.id,
-        due_at=batch.due_at,
-        forgiven=message_rows.c.attempts,
-        reason=messages.REPLAYED,
-        rule=rule,
+    connection: sa.Connection, parts: Sequence[Part], was: MessageState, *, rule: str, at: datetime
+) -> tuple[int, list[Batch]]:
+    """Queue these in new batches, their attempts so far forgiven.
+
+    Returns how many were in state `was`, and the batches to ring for.
+    """
+    new = [batch for batch, _ in parts]
+    rung = batches.insert(connection, new, at)
+    revived = sum(
+        messages.move(
+            connection,
+            ids,
+            was,
+            MessageState.QUEUED,
+            at=at,
+            batch_id=batch.id,
+            due_at=batch.due_at,
+            forgiven=message_rows.c.attempts,
+            reason=messages.REPLAYED,
+            rule=rule,
+        )
+        for batch, ids in parts
     )
+    note_deadlines(connection, new)
+    return revived, rung
 
 
 def _candidate(row: Any) -> Candidate:

@@ -15,6 +15,7 @@ from notify.store import batches as batch_rows
 from notify.store.engine import any_of
 from notify.store.messages import REPLAYED, SCHEDULED
 from notify.store.tables import attempts, batches, messages, notifications, recipients
+from notify.store.work import Part, note_deadlines
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +97,23 @@ def doubts(
     return [_waiting(row) for row in connection.execute(chosen)]
 
 
-def move_to(connection: sa.Connection, ids: Sequence[UUID], batch: Batch, at: datetime) -> int:
-    """Move these waiting messages to a new batch, due when it is; returns how many still waited."""
-    batch_rows.insert(connection, [batch], at)
-    moved = connection.execute(
-        sa.update(messages)
-        .where(any_of(connection, messages.c.id, ids), messages.c.state == MessageState.QUEUED)
-        .values(batch_id=batch.id, due_at=batch.due_at, updated_at=at)
+def move_to(connection: sa.Connection, parts: Sequence[Part], at: datetime) -> tuple[int, list[Batch]]:
+    """Move these waiting messages to new batches, due when they are.
+
+    Returns how many still waited, and the batches to ring for.
+    """
+    new = [batch for batch, _ in parts]
+    rung = batch_rows.insert(connection, new, at)
+    moved = sum(
+        connection.execute(
+            sa.update(messages)
+            .where(any_of(connection, messages.c.id, ids), messages.c.state == MessageState.QUEUED)
+            .values(batch_id=batch.id, due_at=batch.due_at, updated_at=at)
+        ).rowcount
+        for batch, ids in parts
     )
-    return moved.rowcount
+    note_deadlines(connection, new)
+    return moved, rung
 
 
 _OPEN = sa.union_all(  # asked apart, for each state has an index of its own
@@ -142,9 +151,12 @@ _RETRIES = sa.select(
     _OPEN.c.as_was,
     _LAST_PROVIDER,
 ).select_from(_PEOPLE.join(_OPEN, _OPEN.c.id == messages.c.batch_id))
-_DOUBTS = sa.select(*_FIELDS, messages.c.reason, messages.c.rule, messages.c.due_at, _LAST_PROVIDER).select_from(
-    _PEOPLE
-)
+_DOUBTS = sa.select(
+    *_FIELDS,
+    *(messages.c[name] for name in ("reason", "rule", "due_at")),
+    sa.func.coalesce(batches.c.as_was, sa.false()).label("as_was"),
+    _LAST_PROVIDER,
+).select_from(_PEOPLE.outerjoin(batches, batches.c.id == messages.c.batch_id))
 
 
 def _retries(tenant_id: UUID, wanted: Filter, connection: sa.Connection) -> list[sa.ColumnElement[bool]]:

@@ -54,6 +54,10 @@ class Work(NamedTuple):
     occasion: Occasion
 
 
+Part = tuple[Batch, Sequence[UUID]]
+"""A new batch, and the messages that are to be in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class HalfWay:
     """A message that an earlier holder of its batch left in state sending."""

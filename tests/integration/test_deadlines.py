@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 import notify
+from notify import failpoints
 from notify.app import App, using
 from notify.channels import Channels, Configured
 from notify.channels.provider import Envelope, Receipt, Watch
@@ -35,6 +36,7 @@ from tests.providers import Moody, free_port
 
 ADA = {"key": "ada", "email": "ada@example.org"}
 MINUTE = timedelta(minutes=1)
+NO_TIME = timedelta()
 
 
 @pytest.fixture(autouse=True)
@@ -214,10 +216,7 @@ def test_the_dead_leave_the_rest_of_their_batch_alone(
     app = at(mailbox.port)
     send(app, to=[{"key": f"u{n}", "email": f"u{n}@example.org"} for n in range(3)], expires=MINUTE)
     send(app, "hello")
-    with app.store.begin() as connection:  # one batch for all, as after a replay
-        [keep, _] = connection.scalars(sa.select(tables.batches.c.id).order_by(tables.batches.c.id)).all()
-        connection.execute(sa.update(tables.messages).values(batch_id=keep))
-        connection.execute(sa.update(tables.batches).values(size=4))
+    merge(app)
     clock.move(MINUTE)
     drain(app)
     assert [row.message.state for row in rows(app) if row.kind == "otp"] == [MessageState.DEAD] * 3
@@ -226,15 +225,19 @@ def test_the_dead_leave_the_rest_of_their_batch_alone(
 
 
 class OneLine:
-    """A provider whose only line answers each message so after a minute, and has the next one ready meanwhile."""
+    """A provider whose only line answers each message so after a minute, and has the next one ready meanwhile.
+
+    The first waits so long between its beginning and its body.
+    """
 
     name: ClassVar[str] = "one_line"
     channel: ClassVar[Channel] = Channel.EMAIL
 
-    def __init__(self, clock: MovableClock, answer: Receipt | DeliveryError) -> None:
+    def __init__(self, clock: MovableClock, answer: Receipt | DeliveryError, hesitates: timedelta = NO_TIME) -> None:
         self.carried = 0
         self._clock = clock
         self._answer = answer
+        self._hesitates = hesitates
 
     @contextmanager
     def open(self) -> Iterator[OneLine]:
@@ -245,6 +248,8 @@ class OneLine:
         while ahead is not None:
             envelope, ahead = ahead, next(envelopes, None)
             watch.begin(envelope, 0)
+            self._clock.move(self._hesitates)
+            self._hesitates = NO_TIME
             if not watch.may_go_on():
                 return
             self.carried += 1
@@ -278,6 +283,46 @@ def test_what_waits_for_its_line_until_its_deadline_is_not_handed_over(
     assert (states.count(MessageState.SENT), states.count(MessageState.DEAD)) == (5, 4)
     assert provider.carried == 5
     assert {row.message.reason for row in rows(app) if row.message.state is MessageState.DEAD} == {"expired"}
+
+
+def merge(app: App) -> None:
+    """One batch for all, as after a replay."""
+    size = len(rows(app))
+    with app.store.begin() as connection:
+        ids = connection.scalars(sa.select(tables.batches.c.id).order_by(tables.batches.c.id)).all()
+        connection.execute(sa.update(tables.messages).values(batch_id=ids[0]))
+        connection.execute(sa.update(tables.batches).values(size=size))
+
+
+def test_what_has_begun_and_waits_until_its_deadline_is_not_handed_over_and_the_others_are(
+    through: Callable[[OneLine], App], clock: MovableClock
+) -> None:
+    provider = OneLine(clock, Receipt("taken"), hesitates=5 * MINUTE)
+    app = through(provider)
+    send(app)
+    send(app, "hello", {"key": "eve", "email": "eve@example.org"})
+    merge(app)
+    drain(app)
+    ends = {row.recipient: (row.message.state, row.message.reason, row.message.attempts) for row in rows(app)}
+    assert ends == {"ada": (MessageState.DEAD, "expired", 0), "eve": (MessageState.SENT, None, 1)}
+    assert provider.carried == 1
+
+
+def test_what_its_deadline_stopped_is_not_in_doubt_when_the_worker_dies(
+    through: Callable[[OneLine], App], clock: MovableClock
+) -> None:
+    app = through(OneLine(clock, Receipt("taken"), hesitates=5 * MINUTE))
+    send(app)
+    failpoints.arm("settle.begun=memory")
+    try:
+        with pytest.raises(MemoryError):
+            drain(app)
+    finally:
+        failpoints.arm(None)
+    assert only(app).state is MessageState.SENDING
+    clock.move(timedelta(hours=2))
+    drain(app)
+    assert (only(app).state, only(app).reason, only(app).attempts) == (MessageState.DEAD, "expired", 0)
 
 
 def test_what_may_have_been_accepted_is_not_sent_again_past_its_deadline(

@@ -24,7 +24,7 @@ from notify.channels.provider import Envelope, Outcome, Receipt, Watch, one_by_o
 from notify.delivery import Worker, deliver, relay, status
 from notify.delivery.breaker import Breakers, BreakerState
 from notify.delivery.pauses import PAUSED, pause, resume
-from notify.errors import DeliveryError, InvalidProvider, Rejected, Throttled, Transient, Uncertain
+from notify.errors import DeliveryError, InvalidProvider, Misconfigured, Rejected, Throttled, Transient, Uncertain
 from notify.model import Attempt, BatchState, Channel, MessageState
 from notify.model import Outcome as Ended
 from notify.store import attempts as attempt_rows
@@ -210,13 +210,13 @@ def test_a_changed_setting_ends_a_pause_but_not_an_operators_own(
     mended = with_urls(named(second, SECOND))
     relay(mended)
     drain(mended)
-    assert len(second.accepted) == 2, "those who wait as a whole wait no longer"
+    assert len(second.accepted) == 4, "those who wait wait no longer, as a whole or one by one"
     assert [facts["cause"] for event, facts in heard if event == "provider.resumed"] == ["setting changed"]
     pause(mended, SECOND, actor="cli:ada", reason="mine")
     changed = with_urls(named(second, SECOND, "timeout=7"))
     send(changed, 1)
     drain(changed)
-    assert len(second.accepted) == 2
+    assert len(second.accepted) == 4
 
 
 def test_while_all_are_shut_batches_wait_as_a_whole_and_one_message_probes(
@@ -387,6 +387,22 @@ def test_a_round_in_which_all_ask_for_a_wait_costs_nothing_and_the_rest_is_not_t
     clock.move(timedelta(minutes=1))
     drain(app)
     assert (states(app), first.asked) == ({"sent": 10}, 11)
+
+
+def test_what_a_pause_put_off_one_by_one_goes_out_when_an_operator_resumes_the_provider(
+    with_providers: Callable[..., App],
+) -> None:
+    provider = Answering(Misconfigured("credentials_refused"))
+    app = with_providers(provider)
+    send(app, 4)
+    drain(app)
+    waiting = {one.recipient: (one.message.state, one.message.reason) for one in rows(app)}
+    paused = {key for key, (state, why) in waiting.items() if (state, why) == (MessageState.QUEUED, PAUSED)}
+    assert (len(paused), len(waiting), {one.reason for one in batch_rows(app)}) == (3, 4, {None})
+    assert resume(app, "p0", actor="cli:ada")
+    drain(app)
+    assert {one.recipient for one in rows(app) if one.message.state is MessageState.SENT} == paused
+    assert provider.asked == 4
 
 
 def test_after_it_was_passed_on_a_message_waits_when_the_next_provider_takes_nothing(

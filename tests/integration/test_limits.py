@@ -123,6 +123,20 @@ def test_what_a_limit_holds_back_waits_untried_and_says_why(at: Callable[..., Ap
     assert "provider:main: no more than 2/m" in (waiting[0].rule or "")
 
 
+def test_what_waits_for_its_opening_until_its_deadline_is_not_handed_over(
+    at: Callable[..., App], server: Server
+) -> None:
+    app = at("&rate=30/m")
+    with using(replace(app, publish=lambda _batches: None)):
+        notify.send_many("mailout", people(2), expires=timedelta(seconds=1.5))
+    for _ in range(2):  # the second opening comes two seconds after the first
+        drain(app)
+    with app.store.read() as connection:
+        ends = [row.message for row in messages.listing(connection, tenants.DEFAULT_ID)]
+    assert len(server.accepted) == 1
+    assert sorted((one.state, one.reason) for one in ends) == [("dead", "expired"), ("sent", None)]
+
+
 def test_a_batch_that_finds_no_opening_waits_as_a_whole(at: Callable[..., App], server: Server) -> None:
     app = at("&rate=1/m", batch_size=1)
     plan(app, "mailout", people(3))

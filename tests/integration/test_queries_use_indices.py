@@ -300,6 +300,7 @@ HOT: dict[str, Callable[[Filled, sa.Connection], object]] = {
     "work.rebatch": lambda on, c: work.rebatch(c, on.batch, NOW),
     "work.overdue": lambda on, c: work.overdue(c, on.batch, NOW),
     "work.note_deadlines": lambda on, c: work.note_deadlines(c, [on.batch]),
+    "batches.bring_forward": lambda on, c: batches.bring_forward(c, "provider_paused", PAST),
     "messages.move": lambda on, c: messages.move(c, [on.message], MessageState.SENT, MessageState.DELIVERED, at=NOW),
     "messages.cancel": lambda on, c: messages.cancel(c, on.notification, NOW),
     "messages.find": lambda on, c: messages.find(c, on.message),

@@ -16,12 +16,13 @@ from uuid_utils.compat import uuid7
 
 import notify
 from notify.app import App, using
-from notify.delivery import replay
+from notify.delivery import replay, sweep
 from notify.delivery.replay import Terms
 from notify.dev.mailbox import Mailbox
 from notify.errors import NotFound
 from notify.model import (
     Attempt,
+    Batch,
     DeadLetter,
     ErrorClass,
     Filter,
@@ -32,7 +33,7 @@ from notify.model import (
     ReplayState,
 )
 from notify.store import attempts as attempt_rows
-from notify.store import dead_letters, kept_mails, messages, tables, tallies, tenants
+from notify.store import dead_letters, kept_mails, messages, tables, tallies, tenants, window
 from notify.store.tenants import DEFAULT_ID
 from notify.testing import MovableClock
 from tests.drain import drain
@@ -158,6 +159,36 @@ def test_a_mended_template_reaches_everybody_once(
     assert sorted(mail["to"] for mail in all_in(mailbox.folder)) == sorted(f"u{n}@example.org" for n in range(10))
     with pytest.raises(NotFound):
         replay.begin(mended, EVERYTHING, Terms(), actor="test")
+
+
+def test_no_more_bells_ring_for_a_replay_than_the_window_of_its_tenant_holds(
+    at: Callable[..., App], mailbox: Mailbox, templates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_kind(templates, html=BROKEN)
+    app = at()
+    send(app, 100)
+    drain(app)
+    make_kind(templates)
+    monkeypatch.setattr(window, "WINDOW", 60)
+    rung: list[Batch] = []
+    mended = replace(at(batch_size=5), publish=rung.extend)
+    assert replayed(mended).replayed == 100
+    assert 1 < len(rung) < 20
+    drain(mended)
+    assert (states(mended), mailbox.count) == ({"sent": 100}, 100)
+
+
+def test_what_was_replayed_and_waits_still_dies_at_its_deadline(
+    at: Callable[..., App], clock: MovableClock, templates: Path
+) -> None:
+    make_kind(templates, html=BROKEN)
+    app = at()
+    send(app, expires=timedelta(hours=1))
+    drain(app)
+    assert replayed(app).replayed == 1
+    clock.move(timedelta(hours=2))
+    sweep(app)
+    assert states(app) == {"dead": 1}
 
 
 def test_attempts_go_on_counting_and_those_before_the_replay_are_forgiven(

@@ -17,18 +17,19 @@ from pydantic import SecretStr
 
 import notify
 from notify.app import App, using
-from notify.delivery import replay, retries, settling
+from notify.delivery import replay, retries, settling, sweep
 from notify.delivery.replay import Terms
 from notify.delivery.settling import Word
 from notify.dev.mailbox import Mailbox
 from notify.errors import NotFound
-from notify.model import ErrorClass, Filter, Message, MessageState
-from notify.store import dead_letters, messages, tables, waiting
+from notify.model import Batch, ErrorClass, Filter, Message, MessageState
+from notify.store import dead_letters, messages, tables, waiting, window
 from notify.store.tenants import DEFAULT_ID
 from notify.store.waiting import Waiting
 from notify.testing import MovableClock
 from tests.drain import drain
 from tests.kinds import make_kind
+from tests.mails import all_in
 from tests.providers import Hangup, Moody
 
 EVERYTHING = Filter()
@@ -114,7 +115,7 @@ def test_what_waits_for_another_try_is_listed_and_what_is_scheduled_is_not(
         assert queued(app) == []
         drain(app)
     [one] = queued(app)
-    assert (one.kind, one.recipient, one.attempts, one.provider) == ("hello", "u0", 1, "smtp")
+    assert (one.kind, one.recipient, one.attempts, one.provider) == ("hello", "u0", 1, f"smtp:127.0.0.1:{server.port}")
     assert one.due_at > clock.now()
     assert [found.id for found in queued(app, Filter(reason=one.reason, kind="hello"))] == [one.id]
     assert queued(app, Filter(kind="otp")) == []
@@ -151,6 +152,37 @@ def test_a_batch_that_was_put_off_as_a_whole_can_be_tried_at_once(
     clock.move(timedelta(hours=2))
     drain(app)  # the batch that they left is empty
     assert mailbox.count == 3
+
+
+def test_what_is_tried_at_once_and_put_off_again_still_dies_at_its_deadline(
+    at: Callable[..., App], clock: MovableClock, tmp_path: Path
+) -> None:
+    with Moody(tmp_path / "moody", data=["451 4.3.0 later"]) as server:
+        app = at(f"smtp://127.0.0.1:{server.port}")
+        send(app, expires=timedelta(hours=1))
+        drain(app)
+    [one] = queued(app)
+    assert retries.now(app, EVERYTHING, actor="ada") == 1
+    clock.move(timedelta(hours=2))
+    sweep(app)
+    found = message(app, one.id)
+    assert (found.state, found.reason) == (MessageState.DEAD, "expired")
+
+
+def test_no_more_of_what_is_tried_at_once_is_rung_for_than_the_window_holds(
+    at: Callable[..., App], mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window, "WINDOW", 60)
+    rung: list[Batch] = []
+    app = replace(at(batch_size=5), publish=rung.extend)
+    send(app, 100)
+    with app.store.begin() as connection:
+        connection.execute(sa.update(tables.messages).values(reason="rate_limited"))
+    rung.clear()
+    assert retries.now(app, EVERYTHING, actor="ada") == 100
+    assert len(rung) < 20
+    drain(app)
+    assert mailbox.count == 100
 
 
 def test_what_waits_can_be_given_up(at: Callable[..., App], clock: MovableClock, tmp_path: Path) -> None:
@@ -218,6 +250,35 @@ def test_a_doubt_that_is_resent_goes_out_once_more(doubtful: App, at: Callable[.
     drain(at())
     assert mailbox.count == 2
     assert {message(doubtful, one).state for one in ids} == {MessageState.SENT}
+
+
+def test_a_doubt_that_is_resent_has_its_deadline_still(doubtful: App, clock: MovableClock) -> None:
+    expires_at = clock.now() + timedelta(hours=1)
+    with doubtful.store.begin() as connection:
+        connection.execute(sa.update(tables.notifications).values(expires_at=expires_at))
+    [one, _] = held(doubtful)
+    settling.settle(doubtful, [one.id], Word.RESEND, actor="ada")
+    clock.move(timedelta(hours=2))
+    sweep(doubtful)
+    assert (message(doubtful, one.id).state, message(doubtful, one.id).reason) == (MessageState.DEAD, "expired")
+
+
+def test_a_mail_that_was_replayed_as_it_was_and_is_in_doubt_is_resent_as_it_was(
+    at: Callable[..., App], hangup: int, mailbox: Mailbox, templates: Path, tmp_path: Path
+) -> None:
+    with Moody(tmp_path / "moody", data=["554 5.7.1 spam"]) as server:
+        app = at(f"smtp://127.0.0.1:{server.port}")
+        send(app, kind="otp", data={"word": "before"})
+        drain(app)
+    make_kind(templates, "otp", toml='on_doubt = "hold"', subject="changed")
+    app = at(f"smtp://127.0.0.1:{hangup}?connections=1")
+    *_, done = replay.work(app, replay.begin(app, EVERYTHING, Terms(as_was=True), actor="ada"))
+    assert done.replayed == 1
+    drain(app)
+    [one] = held(app)
+    settling.settle(app, [one.id], Word.RESEND, actor="ada")
+    drain(at())
+    assert [mail["subject"] for mail in all_in(mailbox.folder)] == ["before"]
 
 
 def test_a_doubt_that_is_given_up_is_a_dead_letter_that_may_have_arrived(doubtful: App) -> None:

@@ -227,6 +227,30 @@ def test_many_that_are_delayed_are_spread(limits: Callable[..., Limits], clock: 
 
 
 @pytest.mark.usefixtures("_kinds")
+def test_many_that_are_delayed_all_go_out_in_the_order_in_which_they_come_back(
+    limits: Callable[..., Limits], clock: MovableClock
+) -> None:
+    ours, start = limits(recipient_rate="10/m"), clock.now()
+    waiting = [(start, work) for work in works("hello", *[1] * 35)]
+    gone: list[tuple[int, float]] = []  # the place in the line, and when
+    places = {work.id: place for place, (_, work) in enumerate(waiting)}
+    for _ in range(10):
+        due = [work for at, work in waiting if at <= clock.now()]
+        waiting = [(at, work) for at, work in waiting if at > clock.now()]
+        until = delayed(ours.recipients(due))
+        now = (clock.now() - start).total_seconds()
+        gone += [(places[work.id], now) for work in due if work.id not in until]
+        late = timedelta(seconds=1)  # what comes back does so at the relay's next tick
+        waiting += [(datetime.fromtimestamp(until[work.id], UTC) + late, work) for work in due if work.id in until]
+        if not waiting:
+            break
+        clock.move(to=min(at for at, _ in waiting))
+    assert [place for place, _ in gone] == list(range(35))
+    assert max(sum(begin <= at < begin + 60 for _, at in gone) for _, begin in gone) == 10
+    assert gone[-1][1] < 4 * 60
+
+
+@pytest.mark.usefixtures("_kinds")
 def test_critical_kinds_and_dry_runs_are_not_delayed_by_the_setting(limits: Callable[..., Limits]) -> None:
     ours = limits(recipient_rate="1/m")
     assert ours.recipients(works("alarm", 1, 1, 1)) == []
