@@ -192,6 +192,8 @@ def failure(error: Exception, *, begun: bool, secret: str = "") -> DeliveryError
         told = told.replace(secret, "***")
     if begun:
         return Uncertain(reason, told, line_lost=True)
+    if isinstance(error, httpx2.PoolTimeout):  # slow is not out of reach: nothing is known against the provider
+        return Transient(reason, told, scope="message")
     return Transient(reason, told, line_lost=True)
 
 

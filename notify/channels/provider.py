@@ -105,6 +105,14 @@ class Metered(Protocol):
 
 
 @runtime_checkable
+class Paced(Protocol):
+    """A provider whose API tells how quickly it takes messages."""
+
+    def pace(self) -> float | None:
+        """So many per second at most; None when there is no such limit. Raises a `DeliveryError`."""
+
+
+@runtime_checkable
 class Checkable(Protocol):
     """A provider that can be asked whether its credentials work, without sending anything."""
 

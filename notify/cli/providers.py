@@ -56,7 +56,7 @@ def list_(as_json: bool) -> None:
         (
             *(row["channel"], row["position"], row["name"], screen.state(row["state"])),
             row["until"] or row["since"],
-            *(_part(row), row["rate"], _left(row["quota"])),
+            *(_part(row), _rate(row), _left(row["quota"])),
             " ".join(filter(None, [row["last_trouble"], screen.plain(row["last_trouble_at"])])),
         )
         for row in rows
@@ -151,6 +151,12 @@ def _part(row: dict[str, Any]) -> str:
     if row["share"] is not None:
         return f"{row['share'] * 100:g} %"
     return "" if row["weight"] is None else f"weight {row['weight']}"
+
+
+def _rate(row: dict[str, Any]) -> str:
+    """The rate of its URL, else the one that its API tells, which workers keep to."""
+    pace = (row["quota"] or {}).get("per_second")
+    return row["rate"] or ("" if pace is None else f"{pace:g}/s (quota)")
 
 
 def _quota(provider: Provider) -> dict[str, Any] | None:

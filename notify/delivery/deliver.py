@@ -43,6 +43,7 @@ def deliver(app: App, batch_id: UUID, worker: Worker) -> dict[str, int] | None:
 def _carry(app: App, batch_id: UUID, worker: Worker, *, alone: bool) -> dict[str, int] | None:
     """From the claim to the settlement."""
     routes = worker.routes(app)
+    routes.limits.quotas.renew()
     gates = Gates(routes.limits, routes.look())
     draw = random.random()  # noqa: S311 - spreads what waits for the same
 

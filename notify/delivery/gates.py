@@ -236,7 +236,8 @@ class Gates:
             return Gate(self._limits, batch, (), by_domain=False)
         gate = self._gates.get(provider.name)
         if gate is None:
-            whole = self._limits.whole(batch, provider.name, provider.rate)
+            each = provider.rate or self._limits.quotas.rate(provider.name)
+            whole = self._limits.whole(batch, provider.name, each)
             gate = self._gates[provider.name] = Gate(self._limits, batch, whole, by_domain=self._limits.by_domain)
         return gate
 

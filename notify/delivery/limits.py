@@ -18,6 +18,7 @@ from redis import RedisError
 from notify.app import App
 from notify.channels.email.address import ascii_form
 from notify.delivery.pacing import Openings, promised
+from notify.delivery.quotas import Quotas
 from notify.errors import InvalidAddress, RequestError
 from notify.model import Batch, Mode
 from notify.settings import Rate, domain_rates, rate
@@ -103,6 +104,7 @@ class Limits:
         settings = app.settings
         self.clock = clock
         self.app = app
+        self.quotas = Quotas(app.channels.every().values(), clock)
         self._tenant = rate(settings.tenant_rate) if settings.tenant_rate else None
         self._recipient = rate(settings.recipient_rate) if settings.recipient_rate else None
         self._domains = {_ascii(name): each for name, each in domain_rates(settings.domain_rates or "").items()}

@@ -15,10 +15,10 @@ from kombu.message import Message
 
 from notify.app import App
 from notify.broker import DELIVER
-from notify.errors import OperatorError
 from notify.model import Death, ErrorClass
 from notify.store import dead_letters
 from notify.store.tenants import DEFAULT_ID
+from notify.store.text import storable
 from notify.telemetry import emit
 
 LONGEST = 64 * 1024  # characters of a payload; a body beyond that is cut off, and cannot be sent again
@@ -59,29 +59,29 @@ def _signature(run: Callable[..., Any]) -> inspect.Signature:
 
 
 def bury(app: App, message: Message, complaint: Complaint) -> bool:
-    """Write a dead letter; False when the database is away: the broker has to keep the message."""
-    queue = message.delivery_info.get("routing_key") or ""
-    death = Death(
-        tenant_id=DEFAULT_ID,
-        message_id=None,
-        error=ErrorClass.TASK,
-        reason=complaint.reason,
-        detail=f"{complaint.detail} (queue {queue})",
-        at=app.clock.now(),
-        payload=_payload(message, queue),
-    )
+    """Write a dead letter; False when it cannot be written, for whatever reason: the broker has to keep the message."""
+    queue = storable(str(message.delivery_info.get("routing_key") or ""))
     try:
+        death = Death(
+            tenant_id=DEFAULT_ID,
+            message_id=None,
+            error=ErrorClass.TASK,
+            reason=complaint.reason,
+            detail=storable(f"{complaint.detail} (queue {queue})"),
+            at=app.clock.now(),
+            payload=_payload(message, queue),
+        )
         with app.store.begin() as connection:
             dead_letters.bury(connection, [death])
-    except OperatorError as error:
-        emit("task.unburied", reason=complaint.reason, queue=queue, error=str(error))
+    except Exception as error:  # any that got out would end the worker, and the next one, to which the message returns
+        emit("task.unburied", reason=complaint.reason, queue=queue, error=storable(str(error)))
         return False
     emit("task.buried", reason=complaint.reason, queue=queue)
     return True
 
 
 def _payload(message: Message, queue: str) -> str:
-    body = message.body.encode() if isinstance(message.body, str) else bytes(message.body or b"")
+    body = message.body.encode("utf-8", "replace") if isinstance(message.body, str) else bytes(message.body or b"")
     encoded = base64.b64encode(body).decode()
     task = {
         "queue": queue,

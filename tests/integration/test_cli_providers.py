@@ -143,6 +143,15 @@ def test_the_list_tells_what_is_left_where_the_provider_tells(
     assert shown in notify_cli("providers", "list").out
 
 
+def test_the_list_tells_the_rate_that_the_api_tells_where_the_url_has_none(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Smtp, "quota", lambda _: Quota(per_second=80.0), raising=False)
+    shown = notify_cli("providers", "list").out
+    assert "80/s (quota)" in shown
+    assert "14/s (quota)" not in shown
+
+
 # check
 
 

@@ -24,6 +24,8 @@ from notify.testing import MovableClock
 from tests.drain import drain
 from tests.kinds import make_kind
 from tests.pacing import highest
+from tests.ses_server import refusal as ses_refusal
+from tests.ses_server import serving as serving_ses
 from tests.smtp_server import Server, serving
 
 LATE = 1  # the server is in our own process, and may look at the clock late; `make load` allows none
@@ -105,6 +107,26 @@ def test_two_workers_hold_a_providers_rate_and_reach_it(at: Callable[..., App], 
     assert highest(server.moments, 1.0) <= 40 + LATE
     assert (len(server.moments) - 1) / (server.moments[-1] - server.moments[0]) > 30
     assert len(set(server.accepted)) == len(server.accepted)
+
+
+def test_amazon_ses_is_paced_as_its_account_says(app: App, make_app: Callable[..., App]) -> None:
+    with serving_ses() as ses:
+        ses.account = (200, {}, '{"SendQuota": {"Max24HourSend": -1, "MaxSendRate": 14.0}}')
+        ours = make_app(app.settings, email_providers=(SecretStr(ses.url(connections=1)),))
+        plan(ours, "mailout", people(30))
+        began = time.monotonic()
+        work(ours, 2, lambda: len(ses.sent) == 30)
+        assert time.monotonic() - began >= 29 / 14
+        assert ses.asked <= 4  # each worker for the quota, and for a sign of life
+
+
+def test_a_quota_that_is_not_told_limits_nothing(app: App, make_app: Callable[..., App]) -> None:
+    with serving_ses() as ses:
+        ses.account = ses_refusal(403, "AccessDeniedException")
+        ours = make_app(app.settings, email_providers=(SecretStr(ses.url()),))
+        plan(ours, "mailout", people(30))
+        drain(ours)
+        assert len(ses.sent) == 30
 
 
 def test_what_a_limit_holds_back_waits_untried_and_says_why(at: Callable[..., App], server: Server, app: App) -> None:

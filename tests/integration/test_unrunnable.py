@@ -33,6 +33,8 @@ NO_ARGUMENTS, TOO_LARGE = json.dumps([[], {}, EMBED]), json.dumps([["x" * LONGES
 PICKLE = {"content_type": "application/x-python-serialize"}
 GARBAGE: list[tuple[str, str, str | None, dict[str, Any]]] = [
     ("unknown_task", NO_ARGUMENTS, "notify.nonsense", {}),
+    ("unknown_task", NO_ARGUMENTS, "notify.\0nonsense", {}),
+    ("unknown_task", NO_ARGUMENTS, "notify.\ud800nonsense", {}),
     ("unknown_task", json.dumps({"task": "notify.old", "id": "b", "args": [], "kwargs": {}}), None, {}),
     ("no_task", json.dumps({"some": "thing"}), None, {}),
     ("undecodable", "this is not JSON", "notify.deliver", {}),
@@ -128,3 +130,20 @@ def test_what_cannot_be_written_down_yet_stays_with_the_broker(
             proxy.mend()
             until(lambda: len(buried(app)) == 1, 30, "it is written down in the end")
             until(lambda: not app.redis.hlen("notify:unacked"), 10, "and acknowledged")
+
+
+def test_a_dead_letter_that_cannot_be_written_ends_nothing(
+    app: App, brisk: Settings, push: Push, tmp_path: Path
+) -> None:
+    log = tmp_path / "worker.log"
+    with notify_process("worker", env=environment(brisk), cwd=tmp_path, log=log) as worker:
+        until(lambda: status(app).workers, 30, "a worker alive")
+        with app.store.begin() as connection:
+            connection.execute(sa.text("ALTER TABLE dead_letters RENAME TO away"))
+        push(NO_ARGUMENTS, "notify.nonsense")
+        until(lambda: "task.unburied" in log.read_text(), 30, "it says that it cannot write")
+        assert app.redis.hlen("notify:unacked") == 1
+        assert worker.poll() is None
+        with app.store.begin() as connection:
+            connection.execute(sa.text("ALTER TABLE away RENAME TO dead_letters"))
+        until(lambda: len(buried(app)) == 1, 30, "it is written down in the end")

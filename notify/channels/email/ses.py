@@ -108,6 +108,10 @@ class Ses:
             return Quota(per_second=told.get("MaxSendRate"))
         return Quota(int(limit), max(0, int(limit - (sent or 0))), DAY, told.get("MaxSendRate"))
 
+    def pace(self) -> float | None:
+        """Messages per second. Raises a `DeliveryError`."""
+        return self.quota().per_second
+
     def check(self) -> None:
         """Ask every region. Raises the first error; credentials that may only send are good enough."""
         for region in self.regions:

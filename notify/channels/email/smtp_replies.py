@@ -12,7 +12,7 @@ import ssl
 from enum import StrEnum
 
 from notify.channels.email import smtp_rules as rules
-from notify.channels.email.smtp_rules import About, Rule
+from notify.channels.email.smtp_rules import About, Part, Rule
 from notify.channels.provider import Receipt
 from notify.errors import DeliveryError, Misconfigured, Rejected, Throttled, Transient, Uncertain
 
@@ -37,6 +37,7 @@ class Step(StrEnum):
 
 
 HANDSHAKE = frozenset({Step.CONNECT, Step.HELO, Step.STARTTLS, Step.AUTH})
+PARTS = {Step.MAIL: Part.SENDER, Step.RCPT: Part.RECIPIENT, Step.DATA: Part.CONTENT, Step.BODY: Part.CONTENT}
 
 
 class Refused(Exception):
@@ -105,7 +106,7 @@ def refusal(step: Step, code: int, text: bytes) -> DeliveryError:
     if permanent and (step in (Step.STARTTLS, Step.AUTH) or code in BAD_LOGIN):
         return Misconfigured(f"{step}_refused", response)
     status, words = _taken_apart(kind, response)
-    rule = rules.rule_for(status, words, permanent=permanent)
+    rule = rules.rule_for(status, words, PARTS.get(step, Part.GREETING), permanent=permanent)
     if rule is not None and rule.about is About.PACE:
         return Throttled(rule.reason, response, retry_after=_wait(words, rule), line_lost=line_lost)
     if step in HANDSHAKE:  # nobody was named yet: only the server's own state can be the reason

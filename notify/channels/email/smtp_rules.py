@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
+from itertools import chain
 from types import MappingProxyType
 
 DAY_LONG_WAIT = 900.0
@@ -27,6 +28,15 @@ class About(Enum):
     PROVIDER = auto()  # it does not want us, or cannot: another provider may carry the message
     SENDER = auto()  # like PROVIDER; at MAIL, where nobody else was named, an operator must see to it
     OPERATOR = auto()  # 5xx: nothing can pass until an operator mends it
+
+
+class Part(Enum):
+    """What of the conversation was refused: the same words mean another thing at another part."""
+
+    GREETING = auto()  # and what follows it, before anybody is named
+    SENDER = auto()
+    RECIPIENT = auto()
+    CONTENT = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +108,12 @@ LIKELY = _rules(
 
 _ABOUT_CONTENT = ("6.",)
 _ABOUT_POLICY = ("7.",)
+_ABOUT_THE_MAILBOX = ("1.", "2.")
 _NEVER_THE_ADDRESS = ("3.", "5.1", "5.2", "5.3", "5.4", "5.5", "6.", "7.")
 """Systems, protocol, content and policy (5.0 is left out: Outlook.com says so of unknown mailboxes)."""
+
+
+_PIECES = r"(?:\w+ )?(?:mime|parts|multiparts|attachments|links|urls|headers|nested|lines)\b"
 
 
 def _says(*forms: str) -> re.Pattern[str]:
@@ -107,7 +121,14 @@ def _says(*forms: str) -> re.Pattern[str]:
 
 
 TEXTS: tuple[tuple[re.Pattern[str], Rule], ...] = (
-    (_says(r"RESOLVER\.RST", r"not (?:allowed|permitted|authori[sz]ed) to (?:send|post) (?:\w+ )?to\b"), CLOSED_GROUP),
+    (
+        _says(
+            r"RESOLVER\.RST",
+            r"not (?:allowed|permitted|authori[sz]ed) to (?:send|post) (?:\w+ )?to\b",
+            r"\b(?:only accepts?|accepts? only|accepts? (?:e?mail|messages?) only)\b.{0,20}\bfrom\b",
+        ),
+        CLOSED_GROUP,
+    ),
     (_says(r"gr[ae]y ?-?list", r"postgrey"), GREYLISTED),
     (_says(r"receiving mail (?:too quickly|at a rate)", r"mailbox (?:is )?(?:busy|locked|in use)"), BUSY),
     (_says(r"too many messages in (?:the |this )?mailbox", r"QuotaExceededException"), FULL),
@@ -125,7 +146,8 @@ TEXTS: tuple[tuple[re.Pattern[str], Rule], ...] = (
         _says(
             r"rate[ -]?limit",
             r"throttl",
-            r"\btoo many (?!errors|hops|invalid|unknown|received)",
+            r"\btoo many (?!errors|hops|invalid|unknown|received)"
+            rf"(?!{_PIECES})",
             r"\btoo (?:fast|much mail|frequent)",
             r"unusual rate",
             r"sending rate|message rate",
@@ -148,10 +170,7 @@ TEXTS: tuple[tuple[re.Pattern[str], Rule], ...] = (
         ),
         NOT_OURS,
     ),
-    (
-        _says(r"\byour\b.{0,30}\baccount\b.{0,40}\b(?:suspended|disabled|locked|blocked)", r"account suspended"),
-        SUSPENDED,
-    ),
+    (_says(r"\byour\b.{0,30}\baccount\b.{0,40}\b(?:suspended|disabled|locked|blocked)"), SUSPENDED),
     (
         _says(
             r"authentication (?:is )?required",
@@ -170,7 +189,7 @@ TEXTS: tuple[tuple[re.Pattern[str], Rule], ...] = (
         RELAY,
     ),
     (_says(r"\b(?:SPF|DKIM|DMARC)\b", r"is unauthenticated"), UNPROVEN),
-    (_says(r"SURBL|URIBL|\bURLs?\b", r"likely (?:unsolicited|suspicious)"), CONTENT),
+    (_says(r"SURBL|URIBL|\bURLs?\b", r"likely (?:unsolicited|suspicious)", rf"\btoo many {_PIECES}"), CONTENT),
     (
         _says(
             r"spamhaus|spamcop|\bsorbs\b|barracuda|abuseat|\bDNS?BL\b|\bRBL\b",
@@ -234,11 +253,16 @@ TEXTS: tuple[tuple[re.Pattern[str], Rule], ...] = (
 """The first that is found in the text, addresses taken out of it."""
 
 _BLOCKING = _says(r"block|\bbann|\bpolicy\b|prohibit|access denied|not allowed|not permitted")
+_SUSPENDED = _says(r"\baccount (?:is |has been )?suspended")
+_PACE = _says(
+    r"\brate\b|throttl|\btoo (?:fast|frequent)|slow down|\bsending (?:quota|limit)",
+    r"\bconnections?\b|\b(?:second|minute|hour|day)s?\b|\b(?:hour|dai)ly\b",
+)
 _TRY_AGAIN = re.compile(r"(?:try|come) (?:\w+ )?(?:again|back|later)|retry", re.IGNORECASE)
 _ADDRESS = re.compile(r"<[^<>\s]*>|\S+@\S+")
 
 
-def rule_for(status: str, text: str, *, permanent: bool) -> Rule | None:
+def rule_for(status: str, text: str, part: Part, *, permanent: bool) -> Rule | None:
     """The rule that this refusal falls under.
 
     `status` is subject and detail (`7.1`), empty where the server gave none; `text` is what else it said.
@@ -246,13 +270,33 @@ def rule_for(status: str, text: str, *, permanent: bool) -> Rule | None:
     if status in SURE:
         return SURE[status]
     words = _ADDRESS.sub(" ", text)  # an address holds whatever words its owner likes
-    for form, rule in TEXTS:
-        if form.search(words) and not (rule.about is About.ADDRESS and status.startswith(_NEVER_THE_ADDRESS)):
-            return rule
-    if status in LIKELY:
-        return LIKELY[status]
+    if part is Part.SENDER and _SUSPENDED.search(words):
+        return SUSPENDED
+    said = (rule for form, rule in TEXTS if form.search(words))
+    for rule in chain(said, filter(None, [LIKELY.get(status)])):
+        if _can_be(rule, status, words, part, permanent=permanent):
+            return _at(part, status, rule)
     if not permanent:
         return GREYLISTED if status == "7.1" and _TRY_AGAIN.search(words) else None
     if status.startswith(_ABOUT_CONTENT):
         return CONTENT
     return BLOCKED if status.startswith(_ABOUT_POLICY) or _BLOCKING.search(words) else None
+
+
+def _can_be(rule: Rule, status: str, words: str, part: Part, *, permanent: bool) -> bool:
+    """Whether status and part allow what the text seems to say."""
+    if rule.about is About.ADDRESS:
+        return not status.startswith(_NEVER_THE_ADDRESS)
+    if rule.about is About.PACE:
+        doubted = permanent and part is Part.CONTENT and status != "4.5" and not _PACE.search(words)
+        return not doubted and not status.startswith(_ABOUT_CONTENT)
+    return not (rule in (SUSPENDED, STRANGER) and status.startswith(_ABOUT_THE_MAILBOX))
+
+
+def _at(part: Part, status: str, rule: Rule) -> Rule:
+    """The rule as it holds there: one recipient's trouble neither holds up the provider nor pauses it."""
+    if part is Part.RECIPIENT and rule.about is About.PACE and status.startswith(_ABOUT_THE_MAILBOX):
+        return BUSY
+    if part is Part.RECIPIENT and rule.about is About.OPERATOR:
+        return replace(rule, about=About.PROVIDER)
+    return rule

@@ -42,6 +42,27 @@ def listening(answers: list[bytes]) -> Iterator[str]:
         thread.join(10)
 
 
+@contextmanager
+def trickling(began: threading.Event, over: threading.Event) -> Iterator[str]:
+    """A server that takes one connection and answers it octet by octet until it is `over`."""
+
+    def serve() -> None:
+        line, _ = listener.accept()
+        with line:
+            line.recv(1 << 16)
+            line.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            began.set()
+            while not over.wait(0.05):
+                line.sendall(b".")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        over.set()
+        thread.join(10)
+
+
 def api(endpoint: str) -> closing[Api]:
     return closing(Api(endpoint, SECRET, timeout=2.0))
 
@@ -106,9 +127,22 @@ def errors_of(module: object) -> list[type[Exception]]:
 def test_every_transport_error_is_proven_or_in_doubt(kind: type[Exception]) -> None:
     before, after = failure(kind(SECRET), begun=False, secret=SECRET), failure(kind(SECRET), begun=True, secret=SECRET)
     assert (type(before), type(after)) == (Transient, Uncertain)
-    assert before.line_lost
+    assert before.line_lost is (kind is not httpx2.PoolTimeout)
     assert after.line_lost
     assert SECRET not in f"{before} {after!r}"
+
+
+def test_an_api_that_is_slow_with_all_its_connections_is_not_out_of_reach() -> None:
+    began, over = threading.Event(), threading.Event()
+    with trickling(began, over) as endpoint, closing(Api(endpoint, SECRET, timeout=0.5, connections=1)) as asked:
+        first = threading.Thread(target=asked.post, args=("/",))
+        first.start()
+        assert began.wait(5)
+        with pytest.raises(Transient) as busy:
+            asked.post("/")
+        over.set()
+        first.join(10)
+    assert (busy.value.reason, busy.value.scope, busy.value.line_lost) == ("connections_in_use", "message", False)
 
 
 @pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Le"])

@@ -65,6 +65,12 @@ DEAD_ADDRESSES = [
     (R, "550 sorry, no mailbox here by that name. (#5.1.1)", "mailbox_unknown"),
     (R, "550 Requested action not taken: mailbox unavailable", "mailbox_unavailable"),
     (R, "550 5.1.6 Recipient no longer on server", "mailbox_moved"),
+    # the suspended account is the recipient's
+    (R, "550 5.2.1 <ada@example.org>: Recipient account suspended", "mailbox_disabled"),
+    (R, "550 5.2.1 <ada@example.org>: your account is suspended, said the mailbox", "mailbox_disabled"),
+    (R, "550 Account suspended", "mailbox_disabled"),
+    (R, "550 5.1.0 Mail account suspended", "mailbox_disabled"),
+    (R, "554 5.2.1 Mailbox account suspended due to inactivity", "mailbox_disabled"),
 ]
 
 REFUSED_MESSAGES = [
@@ -108,6 +114,17 @@ REFUSED_MESSAGES = [
     (R, "550 5.7.1", "blocked"),
     (R, "550 5.7.1 RESOLVER.RST.AuthRequired; authentication required", "recipient_restricted"),
     (R, "550 5.7.133 RESOLVER.RST.SenderNotAuthenticatedForGroup; authentication required", "recipient_restricted"),
+    (
+        R,
+        "550 5.7.1 recipient only accepts mail from authenticated senders: authentication required",
+        "recipient_restricted",
+    ),
+    (B, "554 5.6.0 Too many MIME parts", "content_refused"),
+    (B, "554 5.6.0 Too many nested multiparts", "content_refused"),
+    (B, "554 Too many attachments in message", "content_refused"),
+    (B, "550 5.7.1 too many links in message", "content_refused"),
+    (B, "550 5.6.1 Message rate of spam too high", "content_refused"),
+    (B, "554 Too many words", "body_rejected"),
     (B, "554 5.4.6 Too many hops", "routing_loop"),
     (B, "554 5.4.14 Hop count exceeded - possible mail loop ATTR34", "routing_loop"),
     (B, "554 5.4.6 Routing loop detected -- too many hops", "routing_loop"),
@@ -155,6 +172,7 @@ OF_THIS_MAILBOX = [
         "greylisted",
         300,
     ),
+    (R, "550 5.2.0 recipient limit: 10 per day exceeded", "mailbox_busy", 300),
     # of the recipient, without a better word
     (R, "450 4.1.1 <ada@example.org>: Recipient address rejected: unverified address", "recipient_deferred", None),
     (R, "450 4.1.2 <ada@example.org>: Recipient address rejected: Domain not found", "recipient_deferred", None),
@@ -215,6 +233,8 @@ SLOW_DOWN = [
         "quota",
         900,
     ),
+    (B, "550 5.7.1 Too many connections", "rate_limited", 60),
+    (B, "550 5.7.28 unusual", "rate_limited", 60),
     (B, "454 Throttling failure: Maximum sending rate exceeded.", "rate_limited", 60),
     (B, "454 Throttling failure: Daily message quota exceeded.", "quota_used_up", 900),
 ]
@@ -262,6 +282,10 @@ OF_THE_PROVIDER = [
     (R, "421 4.3.2 System not accepting network messages", "system_unavailable"),
     (R, "521 5.3.2 Host does not accept mail", "system_unavailable"),
     (B, "421 closing", "body_deferred"),
+    # what only an operator could mend, told of one recipient: it may be that recipient's own trouble
+    (R, "550 5.7.1 Authentication required", "authentication_required"),
+    (R, "550 Your account has been suspended", "account_suspended"),
+    (R, "553 5.7.1 <bounces@example.org>: Sender address rejected: not owned by user ada", "sender_refused"),
     (C, "554 5.7.1 blocked using zen.spamhaus.org", "connection_refused"),
     (A, "454 4.7.0 Temporary authentication failure", "auth_deferred"),
 ]
@@ -275,8 +299,11 @@ FOR_THE_OPERATOR = [
     (A, "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant", "auth_refused"),
     (M, "530 5.7.0 Must issue a STARTTLS command first.", "sender_refused"),
     (M, "530 5.7.57 Client not authenticated to send mail. [X.prod.outlook.com]", "sender_refused"),
-    (R, "550 5.7.1 Authentication required", "authentication_required"),
-    (R, "553 5.7.1 <bounces@example.org>: Sender address rejected: not owned by user ada", "sender_refused"),
+    (M, "550 5.7.1 Authentication required", "authentication_required"),
+    (M, "553 5.7.1 <bounces@example.org>: Sender address rejected: not owned by user ada", "sender_refused"),
+    (M, "530 5.7.0 authenticate first", "sender_refused"),
+    (R, "530 5.7.0 authenticate first", "recipient_refused"),
+    (R, "550 5.7.57 Client not authenticated to send mail", "authentication_required"),
     (B, "550 5.7.60 SMTP; Client does not have permissions to send as this sender", "sender_refused"),
     (B, "554 5.2.252 SendAsDenied; bounces@example.org not allowed to send as news@example.org", "sender_refused"),
     (
@@ -293,6 +320,9 @@ FOR_THE_OPERATOR = [
     (M, "501 5.1.7 Bad sender address syntax", "sender_refused"),
     (M, "550 5.1.1 unknown", "sender_refused"),
     (M, "550 5.7.1 Your account has been suspended", "account_suspended"),
+    (M, "550 5.7.1 Account suspended", "account_suspended"),
+    (M, "550 Account suspended", "account_suspended"),
+    (B, "554 Your account is disabled", "account_suspended"),
 ]
 
 
