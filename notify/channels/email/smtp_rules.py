@@ -254,10 +254,8 @@ TEXTS: tuple[tuple[re.Pattern[str], Rule], ...] = (
 
 _BLOCKING = _says(r"block|\bbann|\bpolicy\b|prohibit|access denied|not allowed|not permitted")
 _SUSPENDED = _says(r"\baccount (?:is |has been )?suspended")
-_PACE = _says(
-    r"\brate\b|throttl|\btoo (?:fast|frequent)|slow down|\bsending (?:quota|limit)",
-    r"\bconnections?\b|\b(?:second|minute|hour|day)s?\b|\b(?:hour|dai)ly\b",
-)
+_HASTE = r"\brate\b|throttl|\btoo (?:fast|frequent)|slow down|\bsending (?:quota|limit)|\bconnections?\b"
+_PACE = _says(_HASTE, r"\b(?:second|minute|hour|day)s?\b|\b(?:hour|dai)ly\b")
 _TRY_AGAIN = re.compile(r"(?:try|come) (?:\w+ )?(?:again|back|later)|retry", re.IGNORECASE)
 _ADDRESS = re.compile(r"<[^<>\s]*>|\S+@\S+")
 
