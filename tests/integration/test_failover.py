@@ -115,7 +115,7 @@ def refusing(step: str, reply: str) -> smtp_server.Script:
     [
         (refusing("MAIL", "451 4.3.0 queue full"), "sender_deferred"),
         (refusing("BODY", "451 4.3.0 queue full"), "body_deferred"),
-        (refusing("RCPT", "421 4.3.2 closing"), "recipient_deferred"),
+        (refusing("RCPT", "421 4.3.2 closing"), "system_unavailable"),
         (refusing("MAIL", smtp_server.CLOSE), "sender_disconnected"),
     ],
     ids=["451 to MAIL", "451 to the body", "421", "closed"],
