@@ -129,6 +129,8 @@ class Look:
             return None
         if any(self._granted_now(name) for name in names):
             return None
+        if any(self.standing(name) is CLOSED for name in names):  # who had the probe has just got through
+            return None
         return self.until(batch.channel, draw)
 
     def until(self, channel: Channel, draw: float) -> Wait:

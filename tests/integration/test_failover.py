@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from typing import Any, ClassVar
 import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
+from uuid_utils.compat import uuid7
 
 import notify
 from notify import telemetry
@@ -24,12 +26,14 @@ from notify.channels.provider import Envelope, Outcome, Receipt, Watch, one_by_o
 from notify.delivery import Worker, deliver, relay, status
 from notify.delivery.breaker import Breakers, BreakerState
 from notify.delivery.pauses import PAUSED, pause, resume
+from notify.delivery.route import Routes
 from notify.errors import DeliveryError, InvalidProvider, Misconfigured, Rejected, Throttled, Transient, Uncertain
-from notify.model import Attempt, BatchState, Channel, MessageState
+from notify.model import Attempt, Batch, BatchState, Channel, Lane, MessageState
 from notify.model import Outcome as Ended
 from notify.store import attempts as attempt_rows
 from notify.store import messages, provider_pauses, tables, tenants
 from notify.store.messages import Listed
+from notify.store.tenants import DEFAULT_ID
 from notify.testing import MovableClock
 from tests import smtp_server
 from tests.drain import drain
@@ -505,3 +509,15 @@ def test_when_redis_is_away_nothing_is_sent_and_nothing_is_lost(
     assert (second.accepted, states(app)) == ([], {"queued": 3})
     drain(app)
     assert (states(app), len(second.accepted)) == ({"sent": 3}, 3)
+
+
+def test_a_batch_that_comes_when_the_probe_has_just_got_through_does_not_wait(app: App, clock: MovableClock) -> None:
+    app = replace(app, clock=clock, channels=Channels.from_urls(email=["smtp://127.0.0.1:1?name=only"], secret="s"))
+    routes = Routes(app)
+    routes.breakers.report("only", bad=1, out_of_reach=True, reason="unreachable")
+    clock.move(timedelta(seconds=app.settings.breaker_seconds + 1))
+    waiting = Batch(uuid7(), DEFAULT_ID, Channel.EMAIL, Lane.BULK, clock.now())
+    prober, other = routes.look(), routes.look()  # both see that it may be probed
+    assert prober.wait(waiting, 0.5) is None
+    prober.report("only", good=1, bad=0, out_of_reach=False, reason="", probe=True)
+    assert other.wait(waiting, 0.5) is None

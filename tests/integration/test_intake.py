@@ -196,7 +196,7 @@ def test_a_thousand_recipients_take_a_handful_of_statements(app: App) -> None:
         return len(seen)
 
     few, many = statements(10, 0), statements(10_000, 10)
-    assert many == few
+    assert many == few + 1  # of more than one batch, the window of bells is asked how many to ring for
     assert many <= 20
     assert rows(app, tables.batches) == 1 + 20
 
