@@ -101,6 +101,9 @@ class Gate:
 
         The others are `held`; or it ends, `shut` or `spent`.
         """
+        if self.free:
+            yield from works
+            return
         waiting: list[Work] = []
         began = self._clock()
         for work in works:
