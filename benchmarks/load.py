@@ -24,7 +24,7 @@ from benchmarks.drain import LOOK_SECONDS, Progress
 from benchmarks.services import OWN, exit_on_sigterm, postgresql, sink, temporary_folder, until, valkey
 from notify.app import App
 from notify.model import Lane
-from notify.settings import Rate, rate
+from notify.rates import Rate, rate
 
 WORKERS = 4
 SECONDS = 20.0

@@ -21,7 +21,7 @@ from notify.delivery.pacing import Openings, promised
 from notify.delivery.quotas import Quotas
 from notify.errors import InvalidAddress, RequestError
 from notify.model import Batch, Mode
-from notify.settings import Rate, domain_rates, rate
+from notify.rates import Rate, domain_rates, rate
 from notify.store.work import Work
 from notify.telemetry import emit
 

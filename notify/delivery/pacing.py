@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 from redis import Redis, RedisError
 
-from notify.settings import Rate
+from notify.rates import Rate
 from notify.telemetry import emit
 
 SLACK = 0.035  # of a rate's span: so much of the rate is given away

@@ -15,7 +15,7 @@ from notify.kinds.places import Fault, Place
 from notify.kinds.toml import Toml
 from notify.kinds.values import MAY_BE_EMPTY, TYPES, Field, normal_form
 from notify.model import Channel, Lane, OnDoubt, Retry
-from notify.settings import Rate
+from notify.rates import Rate
 
 DELIVERED = (Channel.EMAIL,)  # the channels that have templates in this version
 ANY_LOCALE = ""

@@ -10,7 +10,8 @@ from typing import Any
 from notify.errors import did_you_mean
 from notify.kinds.toml import Toml
 from notify.model import Channel, Retry
-from notify.settings import Rate, duration, rate, written
+from notify.rates import Rate, rate
+from notify.settings import duration, written
 
 SECTION = "retry"
 MOST_ATTEMPTS = 1000

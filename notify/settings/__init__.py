@@ -4,7 +4,6 @@ An unknown `NOTIFY_` name is refused with the nearest right one, and a value tha
 by the name of its variable; production refuses the defaults that are only safe on a developer's machine.
 """
 
-from notify.rates import Rate, domain_rates, rate
 from notify.settings.durations import duration, written
 from notify.settings.fields import DEVELOPMENT_SECRET, PREFIX, Environment, LogFormat, Settings
 from notify.settings.reading import OTHER_NAMES, load, sources
@@ -17,12 +16,9 @@ __all__ = [
     "PREFIX",
     "Environment",
     "LogFormat",
-    "Rate",
     "Settings",
-    "domain_rates",
     "duration",
     "load",
-    "rate",
     "redact",
     "sources",
     "time_zones",

@@ -16,7 +16,7 @@ from notify.app import App
 from notify.delivery.gates import AHEAD, Gate
 from notify.delivery.limits import OVERBOOKED, PROMISE_SECONDS, Delayed, Later, Limits
 from notify.model import Batch, Channel, Lane, Mode, Recipient
-from notify.settings import Rate, rate
+from notify.rates import Rate, rate
 from notify.store.work import Occasion, Work
 from notify.testing import MovableClock
 from tests.kinds import make_kind

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from notify.delivery.pacing import Asker, Opening, Openings, Pace
-from notify.settings import rate
+from notify.rates import rate
 from notify.telemetry import subscribed
 from tests.pacing import highest
 

@@ -15,7 +15,7 @@ from notify.channels.email.smtp_line import Security
 from notify.channels.registry import PROVIDERS
 from notify.errors import InvalidProvider
 from notify.model import Channel
-from notify.settings import Rate
+from notify.rates import Rate
 
 
 def smtp(url: str) -> Smtp:

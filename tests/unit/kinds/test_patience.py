@@ -8,7 +8,7 @@ import pytest
 
 from notify.errors import InvalidKind
 from notify.model import Channel, Retry
-from notify.settings import Rate
+from notify.rates import Rate
 from tests.unit.kinds.conftest import Workshop
 
 MINUTE = timedelta(minutes=1)
