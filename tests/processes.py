@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -52,6 +53,21 @@ def notify_process(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def stop(pid: int) -> None:
+    """Stop this process, and wait until the last of its threads stands still: the signal alone only asks for it."""
+    os.kill(pid, signal.SIGSTOP)
+    threads = Path(f"/proc/{pid}/task")
+    if threads.is_dir():
+        until(lambda: all(_state(thread) in "TZ" for thread in threads.iterdir()), 10, f"process {pid} stopped")
+
+
+def _state(thread: Path) -> str:
+    try:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+        return "Z"
 
 
 def tcp_connections(pid: int) -> int:

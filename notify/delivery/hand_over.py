@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from itertools import groupby
 from urllib.parse import quote
@@ -67,6 +67,8 @@ class _HandOver:
         self._recheck = Recheck(app, lease, ledger)
         self._out: dict[int, tuple[Work, Prepared]] = {}  # by the envelope's id(): hashing a UUID is slow
         self._begun: set[int] = set()  # of those, whose hand-over the journal knows of
+        self._last: dict[int, Envelope] = {}  # on each line, what was begun last
+        self._fed = False  # whether this provider has been given all that it gets
         self._deadline: datetime | None = None  # the earliest of those begun that may not go on yet
         self._known: set[int] = set()  # the id() of every work that has an outcome
         self._stories: dict[int, Story] = {}  # by the id() of every work that was passed on
@@ -185,6 +187,7 @@ class _HandOver:
         except Unreachable as error:
             self._end(error)
         self._begun.add(id(envelope))
+        self._last[line] = envelope
         failpoints.reach("journal.entered")
 
     def may_go_on(self) -> bool:
@@ -211,6 +214,18 @@ class _HandOver:
         self._trouble = self._trouble or trouble
 
     def _envelopes(self, group: list[Work]) -> Iterator[Envelope]:
+        """Those that go out, and a note in the journal of what was already accepted as the last of its line."""
+        yield from self._rendered(group)
+        self._fed = True
+        for envelope in self._last.values():
+            if id(envelope) not in self._out:
+                self._note_accepted(envelope.message_id)
+
+    def _note_accepted(self, message_id: UUID) -> None:
+        with suppress(Unreachable):  # if this worker dies now, it is in doubt: more is not lost
+            self._lease.journal.accepted(message_id)
+
+    def _rendered(self, group: list[Work]) -> Iterator[Envelope]:
         for work in self._gate.admitted(group):
             if self._ended() or self._turn.left is not None:
                 return
@@ -238,6 +253,8 @@ class _HandOver:
             failpoints.reach("provider.accepted")
             self._known.add(id(work))
             turn.praise()
+            if self._fed:
+                self._note_accepted(work.id)
             self._ledger.accepted(work, prepared, outcome, turn.provider.name, self._passed_over(work))
             return
         turn.blame(outcome)
@@ -277,8 +294,12 @@ class _HandOver:
             for one in self._begun:
                 if one in self._out:
                     self._lease.journal.withdraw(self._out[one][0].id)
+        with suppress(Unreachable):
+            self._lease.journal.safe()  # nothing is left unread on its connection
         self._begun.clear()
         self._out.clear()
+        self._last.clear()
+        self._fed = False
         self._deadline = None
 
 

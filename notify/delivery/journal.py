@@ -2,8 +2,9 @@
 
 A message is entered before its hand-over begins, with the line that it goes out on, and withdrawn once it is known, and
 written down, that it was not accepted and goes to another provider. So, once the worker is dead: what is not in the
-journal, or was withdrawn as often as it was entered, was accepted by nobody; the last entry of each line is in doubt;
-all the others had been accepted.
+journal, or was withdrawn as often as it was entered, was accepted by nobody; the last entry of each line is in doubt,
+unless a note says that it was accepted; all the others had been accepted. Such a note is made of what a batch sends last
+on a line, for another batch goes out there next: so there is never more than one message in doubt for each line.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from notify.errors import Unreachable
 from notify.model import Batch
 
 KEPT_SECONDS = 7 * 24 * 3600
-WITHDRAWN = b"\xff\xff"  # in the place of a line, which no line reaches
+WITHDRAWN, ACCEPTED = b"\xff\xff", b"\xff\xfe"  # in the place of a line, which no line reaches
 OPENED = b"opened"  # the first entry: tells an empty journal from one that Redis has lost
 
 
@@ -68,9 +69,11 @@ class Journal:
 
     def withdraw(self, message_id: UUID) -> None:
         """Its hand-over that was entered last came to nothing. Does not wait for Redis, which keeps the order."""
-        with self._speaking() as redis:
-            redis.send_command("RPUSHX", self._key, message_id.bytes + WITHDRAWN)
-            self._unanswered += 1
+        self._note(message_id, WITHDRAWN)
+
+    def accepted(self, message_id: UUID) -> None:
+        """It was the last of its line, and was accepted. Does not wait for Redis."""
+        self._note(message_id, ACCEPTED)
 
     def safe(self) -> bool:
         """Whether Redis has every entry so far. False when the journal is gone: then no hand-over may begin.
@@ -116,6 +119,11 @@ class Journal:
             self._redis.connection_pool.release(self._line)
             self._line, self._unanswered = None, 0
 
+    def _note(self, message_id: UUID, what: bytes) -> None:
+        with self._speaking() as redis:
+            redis.send_command("RPUSHX", self._key, message_id.bytes + what)
+            self._unanswered += 1
+
     @contextmanager
     def _speaking(self) -> Iterator[Any]:
         try:
@@ -132,16 +140,19 @@ class Journal:
 def _entries(found: Iterable[bytes]) -> Entries:
     last: dict[bytes, UUID] = {}
     begun: dict[UUID, set[bytes]] = {}  # and not withdrawn: the lines
+    accepted = set[UUID]()
     for entry in found:
         if entry == OPENED:  # a claim that failed had opened it before
             continue
         message_id, line = UUID(bytes=entry[:16]), entry[16:]
         if line == WITHDRAWN:
             begun.pop(message_id, None)
+        elif line == ACCEPTED:
+            accepted.add(message_id)
         else:
             begun.setdefault(message_id, set()).add(line)
             last[line] = message_id
-    doubtful = frozenset(one for one, lines in begun.items() if any(last[line] == one for line in lines))
+    doubtful = frozenset(one for one, lines in begun.items() if any(last[line] == one for line in lines)) - accepted
     return Entries(frozenset(begun) - doubtful, doubtful)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from notify.channels.email.smtp import Smtp
 from notify.dev.processes import procfile
 from tests.mails import all_in
-from tests.processes import environment, notify_process, tcp_connections, until
+from tests.processes import environment, notify_process, stop, tcp_connections, until
 from tests.providers import free_port
 
 DEMO = [sys.executable, "-m", "notify.cli", "demo", "--json"]
@@ -73,7 +73,7 @@ def test_a_worker_killed_in_the_middle_of_the_demo_is_replaced_and_the_job_finis
     with running_demo(tmp_path) as demo:
         until(lambda: mail.is_dir() and len(list(mail.glob("*.eml"))) > 100, 60, "a hundred mails caught")
         [worker] = [pid for pid, command in children_of(demo.pid).items() if "notify.cli worker" in command]
-        os.kill(worker, signal.SIGSTOP)
+        stop(worker)
         connections = tcp_connections(worker) if sys.platform == "linux" else Smtp.connections
         os.kill(worker, signal.SIGKILL)
         output, errors = demo.communicate(timeout=170)
@@ -82,7 +82,8 @@ def test_a_worker_killed_in_the_middle_of_the_demo_is_replaced_and_the_job_finis
     sent = sum(outcomes["sent"] for outcomes in account["kinds"].values())
     caught = [message["message-id"] for message in all_in(mail)]
     assert len(set(caught)) == sent  # nothing is lost
-    assert len(caught) - sent <= account["in_doubt"] <= connections  # what came twice is named, one per connection
+    assert len(caught) - sent <= account["in_doubt"]  # what came twice is named
+    assert account["in_doubt"] <= connections  # one per connection at most
     assert b"ended by signal 9" in errors
 
 

@@ -147,6 +147,36 @@ def test_what_was_begun_on_two_lines_is_in_doubt_twice_when_the_worker_dies(
     assert entries == Entries(frozenset({two}), frozenset({one, three}))
 
 
+@pytest.mark.parametrize("answered_first", [True, False])
+def test_what_was_accepted_as_the_last_of_its_line_is_in_no_doubt_when_the_worker_dies(
+    mailout: Callable[[Script, int], App], *, answered_first: bool
+) -> None:
+    """For another batch may go out on that line, and have one in doubt there itself."""
+
+    class Died(BaseException):
+        pass
+
+    def script(envelopes: Iterator[Envelope], watch: Watch) -> Iterator[Outcome]:
+        one, two = next(envelopes), next(envelopes)
+        watch.begin(one, 0)
+        watch.begin(two, 1)
+        assert watch.may_go_on()
+        if answered_first:
+            yield one, TAKEN
+        assert next(envelopes, None) is None
+        if not answered_first:
+            yield one, TAKEN
+        raise Died
+
+    app = mailout(script, 2)
+    with pytest.raises(Died):
+        result(app)
+    with app.store.begin() as connection:
+        [batch] = batches.due(connection, NEVER, unclaimed_since=NEVER, limit=1)
+        one, two = sorted(row.message.id for row in messages.listing(connection, DEFAULT_ID))
+    assert Journal(app.redis, batch, 1).seal() == Entries(frozenset({one}), frozenset({two}))
+
+
 def test_a_refusal_that_cannot_be_written_stays_the_last_of_its_line(
     mailout: Callable[[Script, int], App], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,15 @@ def test_each_line_has_a_doubtful_one_of_its_own(journal: Journal) -> None:
     assert journal.seal() == entries(TWO, doubtful=(ONE, THREE, FOUR))
 
 
+def test_who_was_accepted_as_the_last_of_a_line_is_in_no_doubt(journal: Journal) -> None:
+    journal.open()
+    for one, line in ((ONE, 0), (TWO, 1), (THREE, 0)):
+        journal.enter(one, line)
+    journal.accepted(TWO)
+    assert journal.safe()
+    assert journal.seal() == entries(ONE, TWO, doubtful=(THREE,))
+
+
 def test_what_was_withdrawn_counts_as_never_begun(journal: Journal) -> None:
     journal.open()
     for one in (ONE, TWO):
