@@ -3,8 +3,8 @@
 A message is entered before its hand-over begins, with the line that it goes out on, and withdrawn once it is known, and
 written down, that it was not accepted and goes to another provider. So, once the worker is dead: what is not in the
 journal, or was withdrawn as often as it was entered, was accepted by nobody; the last entry of each line is in doubt,
-unless a note says that it was accepted; all the others had been accepted. Such a note is made of what a batch sends last
-on a line, for another batch goes out there next: so there is never more than one message in doubt for each line.
+unless a note says that it was accepted; all the others had been accepted. Such a note is made of what a batch sends
+last on a line, for another batch goes out there next: so no line ever has more than one message in doubt.
 """
 
 from __future__ import annotations
