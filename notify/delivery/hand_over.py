@@ -19,7 +19,8 @@ from notify.app import App
 from notify.channels import Configured, provider_for
 from notify.channels.provider import Connection, Envelope, Provider, Receipt
 from notify.delivery.breaker import Probe
-from notify.delivery.gates import Gate, Gates
+from notify.delivery.gate import Gate
+from notify.delivery.gates import Gates
 from notify.delivery.lease import Lease
 from notify.delivery.ledger import Ledger
 from notify.delivery.prepare import Prepared
@@ -177,7 +178,8 @@ class _HandOver:
             return
         work = self._out[id(envelope)][0]
         expires_at = work.occasion.expires_at
-        if not self._gate.begin(work.address, self._stopping) or past(expires_at, self._app.clock.now()):
+        late = not self._gate.begin(work.address, self._stopping)
+        if late or (expires_at is not None and past(expires_at, self._app.clock.now())):
             self._end()  # it waited too long for its line; the rest is rung for again at once, and this one dies then
             return
         if expires_at is not None:
@@ -192,7 +194,7 @@ class _HandOver:
 
     def may_go_on(self) -> bool:
         """See `Watch`."""
-        if self._ended() or self._turn.left is not None:
+        if self._interrupted() or self._turn.left is not None:
             return False
         try:
             self.journal_gone = not self._lease.journal.safe()
@@ -200,14 +202,18 @@ class _HandOver:
             self._end(error)
         if self.journal_gone or self._trouble is not None or not self._gate.go_on(self._stopping):
             return False
-        if past(self._deadline, now := self._app.clock.now()):
+        now = self._app.clock.now()  # not before: the gate may have kept us
+        if past(self._deadline, now):
             self._end()  # as in `begin()`
             return False
         self._deadline = None
         return self._lease.held(now)
 
     def _ended(self) -> bool:
-        return self._over or self.journal_gone or self._stopping.is_set() or not self._lease.held(self._app.clock.now())
+        return self._interrupted() or not self._lease.held(self._app.clock.now())
+
+    def _interrupted(self) -> bool:
+        return self._over or self.journal_gone or self._stopping.is_set()
 
     def _end(self, trouble: Exception | None = None) -> None:
         self._over = True
@@ -227,11 +233,12 @@ class _HandOver:
 
     def _rendered(self, group: list[Work]) -> Iterator[Envelope]:
         for work in self._gate.admitted(group):
-            if self._ended() or self._turn.left is not None:
+            now = self._app.clock.now()
+            if self._interrupted() or self._turn.left is not None or not self._lease.held(now):
                 return
             try:
                 self._lease.moves()
-                prepared = self._recheck(work)
+                prepared = self._recheck(work, now)
             except Exception as error:
                 self._end(error)
                 return

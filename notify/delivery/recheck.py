@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from notify import failpoints
 from notify.app import App
 from notify.delivery.lease import Lease
@@ -22,16 +24,16 @@ class Recheck:
         self._ledger = ledger
         self._prepare = Preparation(app)
 
-    def __call__(self, work: Work) -> Prepared | None:
+    def __call__(self, work: Work, now: datetime) -> Prepared | None:
         """Ask again, and render; None when the message goes no further. Raises an `OperatorError`."""
-        if past(work.occasion.expires_at, self._app.clock.now()):
+        if past(work.occasion.expires_at, now):
             self._ledger.expired(work)
             return None
         try:
-            no = self._forbids(work)
+            no = self._forbids(work, now)
             if no is None:
                 failpoints.reach("render", work.recipient.key)
-                return self._prepare(work)
+                return self._prepare(work, now)
             self._ledger.skipped(work, no)
         except OperatorError:
             raise
@@ -39,7 +41,7 @@ class Recheck:
             self._ledger.unrenderable(work, error)
         return None
 
-    def _forbids(self, work: Work) -> Skip | None:
+    def _forbids(self, work: Work, now: datetime) -> Skip | None:
         """An address may have been suppressed since the planning."""
         channel = work.occasion.channel
         address = work.recipient.addresses.get(channel)
@@ -48,7 +50,7 @@ class Recheck:
             work.recipient,
             channel,
             self._lease.forbidden.get(address.folded, ()) if address else (),
-            self._app.clock.now(),
+            now,
             mode=work.occasion.mode,
             test_recipients=self._app.settings.test_recipients,
         )
