@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from notify import failpoints
 from notify.app import App
 from notify.delivery.lease import Lease
@@ -24,16 +22,16 @@ class Recheck:
         self._ledger = ledger
         self._prepare = Preparation(app)
 
-    def __call__(self, work: Work, now: datetime) -> Prepared | None:
+    def __call__(self, work: Work) -> Prepared | None:
         """Ask again, and render; None when the message goes no further. Raises an `OperatorError`."""
-        if past(work.occasion.expires_at, now):
+        if past(work.occasion.expires_at, self._app.clock.now()):
             self._ledger.expired(work)
             return None
         try:
-            no = self._forbids(work, now)
+            no = self._forbids(work)
             if no is None:
                 failpoints.reach("render", work.recipient.key)
-                return self._prepare(work, now)
+                return self._prepare(work)
             self._ledger.skipped(work, no)
         except OperatorError:
             raise
@@ -41,7 +39,7 @@ class Recheck:
             self._ledger.unrenderable(work, error)
         return None
 
-    def _forbids(self, work: Work, now: datetime) -> Skip | None:
+    def _forbids(self, work: Work) -> Skip | None:
         """An address may have been suppressed since the planning."""
         channel = work.occasion.channel
         address = work.recipient.addresses.get(channel)
@@ -50,7 +48,7 @@ class Recheck:
             work.recipient,
             channel,
             self._lease.forbidden.get(address.folded, ()) if address else (),
-            now,
+            self._app.clock.now(),
             mode=work.occasion.mode,
             test_recipients=self._app.settings.test_recipients,
         )

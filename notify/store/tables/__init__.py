@@ -1,0 +1,47 @@
+"""The tables. Every one has a tenant, every state a CHECK, every hot query an index.
+
+`notify/store/migrations` builds the same; a test compares the two.
+
+A mailout writes each message once and changes it twice, so these rows are kept cheap. No index of messages holds a
+column that sending changes, and half of each page is left free: PostgreSQL then updates in place (heap-only tuples).
+Foreign keys that every writer keeps by itself are left out, for each costs as much as an index.
+"""
+
+from notify.store.tables.columns import Json, UtcDateTime, metadata, one_of
+from notify.store.tables.operating import (
+    alerts,
+    audit,
+    dead_letters,
+    kept_mails,
+    provider_pauses,
+    replays,
+    schedule_claims,
+    workers,
+)
+from notify.store.tables.people import addresses, recipients, suppressions, tenants
+from notify.store.tables.sending import attachments, attempts, batches, fan_outs, messages, notifications
+
+__all__ = [
+    "Json",
+    "UtcDateTime",
+    "addresses",
+    "alerts",
+    "attachments",
+    "attempts",
+    "audit",
+    "batches",
+    "dead_letters",
+    "fan_outs",
+    "kept_mails",
+    "messages",
+    "metadata",
+    "notifications",
+    "one_of",
+    "provider_pauses",
+    "recipients",
+    "replays",
+    "schedule_claims",
+    "suppressions",
+    "tenants",
+    "workers",
+]

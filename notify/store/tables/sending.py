@@ -1,0 +1,161 @@
+"""What is sent: notifications, their messages, the batches that carry them, and every try."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from notify.model import BatchState, Channel, FanOutState, Lane, MessageState, Mode, Outcome
+from notify.store.tables.columns import Json, implied, key, metadata, one_of, tenant, text, time
+
+notifications = sa.Table(
+    "notifications",
+    metadata,
+    key(),
+    tenant(),
+    text("kind"),
+    text("mode"),
+    text("idempotency_key", nullable=True),
+    text("request_hash"),
+    sa.Column("data", Json, nullable=False),
+    text("correlation_id", nullable=True),
+    time("at", nullable=True),
+    time("created_at"),
+    time("expires_at", nullable=True),
+    one_of("mode", Mode),
+    sa.UniqueConstraint("tenant_id", "idempotency_key"),
+)
+
+attachments = sa.Table(
+    "attachments",
+    metadata,
+    key(),
+    tenant(),
+    sa.Column("notification_id", sa.Uuid, sa.ForeignKey("notifications.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    text("name"),
+    text("content_type"),
+    text("inline", nullable=True),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.UniqueConstraint("notification_id", "position"),
+)
+
+batches = sa.Table(
+    "batches",
+    metadata,
+    key(),
+    tenant(),
+    text("channel"),
+    text("lane"),
+    text("state"),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    time("due_at"),
+    time("lease_until", nullable=True),
+    time("published_at", nullable=True),
+    text("worker", nullable=True),
+    time("created_at"),
+    time("finished_at", nullable=True),
+    text("reason", nullable=True),  # why it waits as a whole: its messages are not written to
+    text("rule", nullable=True),
+    time("expires_at", nullable=True),  # the earliest deadline of what waits in it
+    sa.Column("as_was", sa.Boolean(create_constraint=False), nullable=False, server_default=sa.false()),
+    one_of("channel", Channel),
+    one_of("lane", Lane),
+    one_of("state", BatchState),
+    # whose turn is next: what is due and was not rung for yet
+    sa.Index(
+        "batches_waiting_idx",
+        "tenant_id",
+        "channel",
+        "lane",
+        "due_at",
+        sqlite_where=sa.text("state = 'ready' AND published_at IS NULL"),
+        postgresql_where=sa.text("state = 'ready' AND published_at IS NULL"),
+    ),
+    # the relay's three questions: what is due, what was never claimed, whose lease ran out
+    sa.Index(
+        "batches_ready_idx",
+        "due_at",
+        sqlite_where=sa.text("state = 'ready'"),
+        postgresql_where=sa.text("state = 'ready'"),
+    ),
+    sa.Index(
+        "batches_leased_idx",
+        "lease_until",
+        sqlite_where=sa.text("state = 'leased'"),
+        postgresql_where=sa.text("state = 'leased'"),
+    ),
+)
+
+fan_outs = sa.Table(
+    "fan_outs",
+    metadata,
+    sa.Column("notification_id", sa.Uuid, sa.ForeignKey("notifications.id"), primary_key=True),
+    tenant(),
+    sa.Column("tags", Json, nullable=False),
+    sa.Column("channels", Json, nullable=False),
+    text("state"),
+    text("cursor"),
+    sa.Column("recipients", sa.Integer, nullable=False),
+    sa.Column("messages", sa.Integer, nullable=False),
+    time("created_at"),
+    time("updated_at"),
+    one_of("state", FanOutState),
+    sa.Index(
+        "fan_outs_planning_idx",
+        "updated_at",
+        sqlite_where=sa.text("state = 'planning'"),
+        postgresql_where=sa.text("state = 'planning'"),
+    ),
+)
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    key(),
+    implied("tenant_id"),
+    implied("notification_id"),
+    sa.Column("recipient_id", sa.Uuid, sa.ForeignKey("recipients.id"), nullable=False),
+    implied("batch_id", nullable=True),
+    text("channel"),
+    text("address", nullable=True),
+    text("state"),
+    text("reason", nullable=True),
+    text("rule", nullable=True),
+    sa.Column("data", Json, nullable=True),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    time("due_at"),
+    time("created_at"),
+    time("updated_at"),
+    time("sent_at", nullable=True),
+    sa.Column("forgiven", sa.Integer, nullable=False, server_default="0"),  # attempts before its last replay
+    one_of("channel", Channel),
+    one_of("state", MessageState),
+    sa.UniqueConstraint("notification_id", "recipient_id", "channel"),
+    sa.Index(None, "batch_id"),
+    sa.Index(None, "recipient_id"),
+    postgresql_with={"fillfactor": 50},  # a batch changes all the rows of its pages in one transaction
+)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("id", sa.Uuid, nullable=False),
+    implied("tenant_id"),
+    implied("message_id"),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    text("outcome"),
+    text("provider", nullable=True),
+    text("provider_id", nullable=True),
+    text("reason", nullable=True),
+    text("response", nullable=True),
+    text("subject", nullable=True),
+    text("header_id", nullable=True),
+    text("template_version", nullable=True),
+    time("rendered_at", nullable=True),
+    time("at"),
+    text("passed_over", nullable=True),  # the providers before this one, and why not they
+    one_of("outcome", Outcome),
+    sa.PrimaryKeyConstraint("message_id", "id"),  # one index serves both: nobody asks for an attempt by its id alone
+)
