@@ -106,6 +106,11 @@ class Catalogue:
             retry=declared.retry,
             expires=declared.expires,
             recipient_rate=declared.recipient_rate,
+            required=declared.required,
+            transactional=declared.transactional,
+            consent=declared.consent,
+            onboarding=declared.onboarding,
+            quiet=declared.quiet,
             version=_digest({*own, *email.files}, [book.path for book in self.shelf.books]),
         )
         return CompiledKind(facts, declared.data, email, sample=sample, sample_recipient=sample_recipient)

@@ -14,7 +14,7 @@ from notify.kinds import locales, patience
 from notify.kinds.places import Fault, Place
 from notify.kinds.toml import Toml
 from notify.kinds.values import MAY_BE_EMPTY, TYPES, Field, normal_form
-from notify.model import Channel, Lane, OnDoubt, Retry
+from notify.model import Channel, Lane, OnDoubt, OnQuiet, Retry
 from notify.rates import Rate
 
 DELIVERED = (Channel.EMAIL,)  # the channels that have templates in this version
@@ -27,6 +27,7 @@ RESERVED = ("recipient", "locale", "timezone", "direction", "subject", "preheade
 _FUNCTIONS = ("_", "gettext", "ngettext")
 _TOP = (
     *("title", "category", "channels", "lane", "on_doubt", "critical", "unsubscribe"),
+    *("required", "transactional", "consent", "onboarding", "quiet"),
     *("expires", "recipient_rate", "retry", "data", *DELIVERED),
 )
 _SPEC = ("type", "default", "items", "fields")
@@ -59,6 +60,11 @@ class Declaration:
     retry: Mapping[Channel, Retry]
     expires: timedelta | None
     recipient_rate: Rate | None
+    required: bool
+    transactional: bool
+    consent: bool
+    onboarding: bool
+    quiet: OnQuiet
     data: Mapping[str, Field]
     headers: Mapping[str, Mapping[str, Header]]
 
@@ -91,6 +97,11 @@ class _Reader:
             retry=patience.retries(toml, channels),
             expires=patience.expires(toml),
             recipient_rate=patience.recipient_rate(toml),
+            required=toml.optional("required", bool, False),
+            transactional=toml.optional("transactional", bool, False),
+            consent=toml.optional("consent", bool, False),
+            onboarding=toml.optional("onboarding", bool, False),
+            quiet=self._word(OnQuiet, "quiet", OnQuiet.HOLD),
             data=self._data(toml.optional("data", dict, {})),
             headers=self._headers(toml.required("email", dict)),
         )

@@ -2,12 +2,15 @@
 
 from notify.model.alert import Alert, AlertState, Notice, Severity, Told, Word
 from notify.model.batch import Batch, BatchState
+from notify.model.consent import Consent, ConsentAction
 from notify.model.decision import Decision, Defer, Send, Skip
+from notify.model.event import BounceClass, EventType
 from notify.model.failure import DeadLetter, Death, ErrorClass, Filter, KeptMail, Pause, Replay, ReplayState
 from notify.model.fan_out import FanOut, FanOutState
-from notify.model.kind import Channel, Kind, Lane, OnDoubt, Retry
+from notify.model.kind import Channel, Kind, Lane, OnDoubt, OnQuiet, Retry
 from notify.model.message import TRANSITIONS, Attempt, Message, MessageState, Outcome
 from notify.model.notification import Attachment, Mode, Notification
+from notify.model.preferences import Preferences, Quiet
 from notify.model.recipient import Address, Recipient, Suppression
 
 __all__ = [
@@ -19,12 +22,16 @@ __all__ = [
     "Attempt",
     "Batch",
     "BatchState",
+    "BounceClass",
     "Channel",
+    "Consent",
+    "ConsentAction",
     "DeadLetter",
     "Death",
     "Decision",
     "Defer",
     "ErrorClass",
+    "EventType",
     "FanOut",
     "FanOutState",
     "Filter",
@@ -37,8 +44,11 @@ __all__ = [
     "Notice",
     "Notification",
     "OnDoubt",
+    "OnQuiet",
     "Outcome",
     "Pause",
+    "Preferences",
+    "Quiet",
     "Recipient",
     "Replay",
     "ReplayState",

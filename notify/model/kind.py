@@ -36,6 +36,14 @@ class OnDoubt(StrEnum):
     HOLD = "hold"  # at most once: it waits for feedback or an operator
 
 
+class OnQuiet(StrEnum):
+    """What becomes of a message that is due in its recipient's quiet hours."""
+
+    HOLD = "hold"  # it goes out when they end
+    DROP = "drop"  # it is skipped
+    SEND = "send"  # it goes out all the same; so does what is critical
+
+
 @dataclass(frozen=True, slots=True)
 class Retry:
     """What a kind says of its retries; what is None follows the settings."""
@@ -65,3 +73,8 @@ class Kind:
     retry: Mapping[Channel, Retry] = field(default_factory=dict)
     expires: timedelta | None = None  # after the time it was meant to go out, it is worthless
     recipient_rate: Rate | None = None  # to one recipient; more are delayed
+    required: bool = False  # no preference and no pause holds it back: a password reset, an invoice
+    transactional: bool = False  # of something the recipient did: needs no footer and no unsubscribe link
+    consent: bool = False  # only to those who agreed to its category
+    onboarding: bool = False  # goes to unverified addresses, too
+    quiet: OnQuiet = OnQuiet.HOLD

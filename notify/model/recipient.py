@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from notify.model.kind import Channel
+from notify.model.preferences import NONE, Preferences
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,9 @@ class Recipient:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     addresses: Mapping[Channel, Address] = field(default_factory=dict)
+    preferences: Preferences = NONE
+    active: bool = True
+    """Whether anything but required kinds is written to them at all: an operator's or a roster's word."""
 
     def template_facts(self, address: str | None) -> dict[str, Any]:
         """What templates see as `recipient`: the free attributes, and the fields of every recipient."""

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from notify.model import Channel, Decision, Defer, Kind, Mode, Recipient, Send, Skip, Suppression
+from notify.policy import quiet, wishes
+from notify.policy.rules import NO_RULES, Rules
 
 
 def decide(
@@ -18,12 +20,15 @@ def decide(
     mode: Mode = Mode.LIVE,
     test_recipients: Collection[str] = frozenset(),
     at: datetime | None = None,
+    rules: Rules = NO_RULES,
 ) -> Decision:
     """Whether `recipient` gets a notification of `kind` on `channel`, and when.
 
-    `suppressions` are those of the recipient's address; `test_recipients` are folded addresses. A dry run is
-    decided as if it were live, so that it shows what would happen.
+    `suppressions` are those of the recipient's address; `test_recipients` are folded addresses; `rules` are the
+    tenant's. A dry run is decided as if it were live, so that it shows what would happen.
     """
+    if not recipient.active and not kind.required:
+        return Skip("inactive", "the recipient was deactivated")
     address = recipient.addresses.get(channel)
     if address is None:
         return Skip("no_address", f"recipient has no address for {channel}")
@@ -32,8 +37,10 @@ def decide(
             return Skip(
                 "suppressed", f"suppressed for {suppression.scope}: {suppression.reason} ({suppression.source})"
             )
+    if no := wishes.against(kind, recipient, address, rules, now):
+        return no
     if mode is Mode.TEST and address.folded not in test_recipients:
         return Skip("not_a_test_recipient", "mode test writes only to NOTIFY_TEST_RECIPIENTS")
     if at is not None and at > now:
         return Defer(at, "scheduled", "send(at=…)")
-    return Send()
+    return quiet.at(kind, recipient, rules, now) or Send()

@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
-from notify.model import Address, Channel, Recipient
+from notify.model import Address, Channel, Preferences, Recipient
 from notify.store.engine import Upsert, any_bound, upsert_on
 from notify.store.tables import Json, addresses, recipients
 
@@ -27,6 +27,9 @@ class Change:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] | None = None
     addresses: Mapping[Channel, str] = field(default_factory=dict)
+
+
+_FIELDS = ("id", "key", "locale", "timezone", "attributes", "tags", "preferences", "deactivated_at")
 
 
 def by_keys(
@@ -44,9 +47,17 @@ def by_keys(
     rows = connection.execute(_reading(connection.dialect.name), {"tenant": tenant_id, "keys": list(keys)})
     return {
         key: Recipient(
-            id_, key, locale, timezone, attributes, tuple(tags), {one.channel: one for one in _reached(listed)}
+            id_,
+            key,
+            locale,
+            timezone,
+            attributes,
+            tuple(tags),
+            {one.channel: one for one in _reached(listed)},
+            Preferences.of_json(preferences),
+            deactivated_at is None,
         )
-        for id_, key, locale, timezone, attributes, tags, listed in rows
+        for id_, key, locale, timezone, attributes, tags, preferences, deactivated_at, listed in rows
     }
 
 
@@ -57,7 +68,7 @@ def _reached(listed: Sequence[tuple[str, str, bool]] | None) -> Iterator[Address
 
 @cache
 def _reading(dialect: str) -> sa.Select[Any]:
-    fields = (recipients.c[name] for name in ("id", "key", "locale", "timezone", "attributes", "tags"))
+    fields = (recipients.c[name] for name in _FIELDS)
     # as a subquery: of a join PostgreSQL would read the whole table of addresses for a few hundred recipients
     agg, array = (
         (sa.func.json_group_array, sa.func.json_array)
@@ -65,7 +76,8 @@ def _reading(dialect: str) -> sa.Select[Any]:
         else (sa.func.jsonb_agg, sa.func.jsonb_build_array)
     )
     each = array(addresses.c.channel, addresses.c.value, addresses.c.verified)
-    listed = sa.select(agg(each, type_=Json)).where(addresses.c.recipient_id == recipients.c.id).scalar_subquery()
+    first = addresses.c.recipient_id == recipients.c.id, addresses.c.is_primary
+    listed = sa.select(agg(each, type_=Json)).where(*first).scalar_subquery()
     return sa.select(*fields, listed).where(*_with_these_keys(dialect))
 
 
@@ -127,6 +139,8 @@ def _merge(change: Change, before: Recipient | None) -> Recipient:
         attributes={**before.attributes, **change.attributes},
         tags=change.tags if change.tags is not None else before.tags,
         addresses={**before.addresses, **reached},
+        preferences=before.preferences,
+        active=before.active,
     )
 
 
@@ -222,7 +236,8 @@ def _write_addresses(
 def _reaching(dialect: str) -> Upsert:
     insert = upsert_on(dialect, addresses)
     kept = {name: insert.excluded[name] for name in ("value", "folded", "verified")}
-    return insert.on_conflict_do_update(index_elements=["recipient_id", "channel"], set_=kept)
+    only = sa.text("is_primary")
+    return insert.on_conflict_do_update(index_elements=["recipient_id", "channel"], index_where=only, set_=kept)
 
 
 def ids_by_key(connection: sa.Connection, tenant_id: UUID, keys: Sequence[str]) -> dict[str, UUID]:

@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
-from notify.model import Batch, Channel, MessageState, Mode, Recipient
+from notify.model import Batch, Channel, MessageState, Mode, Preferences, Recipient
 from notify.model.recipient import Address
 from notify.store import batches, tables
 from notify.store.engine import any_of
@@ -102,6 +102,8 @@ _LOAD = (
         *(messages.c[name] for name in ("id", "address", "attempts", "forgiven", "data", "recipient_id")),
         messages.c.notification_id,
         *(recipients.c[name] for name in ("key", "locale", "timezone", "attributes", "tags")),
+        recipients.c.preferences,
+        recipients.c.deactivated_at,
     )
     .join(recipients, recipients.c.id == messages.c.recipient_id)
     .where(_OF_BATCH, messages.c.state == MessageState.SENDING)
@@ -179,9 +181,11 @@ def take(connection: sa.Connection, batch: Batch, *, due_by: datetime, at: datet
 
 
 def _work(row: Any, channel: Channel, occasion: Occasion) -> Work:
-    message_id, address, tries, forgiven, data, recipient_id, _, key, locale, timezone, attributes, tags = row
+    message_id, address, tries, forgiven, data, recipient_id, _, key, locale, timezone, attributes, tags, *more = row
+    preferences, deactivated_at = more
     addresses = {channel: Address(channel, address)} if address else {}
-    person = Recipient(recipient_id, key, locale, timezone, attributes, tuple(tags), addresses)
+    wishes, active = Preferences.of_json(preferences), deactivated_at is None
+    person = Recipient(recipient_id, key, locale, timezone, attributes, tuple(tags), addresses, wishes, active)
     return Work(message_id, address, tries, forgiven, data, person, occasion)
 
 

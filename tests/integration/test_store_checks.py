@@ -11,7 +11,20 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
-from notify.model import AlertState, BatchState, Channel, FanOutState, Lane, MessageState, Mode, Outcome, ReplayState
+from notify.model import (
+    AlertState,
+    BatchState,
+    BounceClass,
+    Channel,
+    ConsentAction,
+    EventType,
+    FanOutState,
+    Lane,
+    MessageState,
+    Mode,
+    Outcome,
+    ReplayState,
+)
 from notify.store import Store, open_store
 from notify.store.tables import UtcDateTime, audit, batches, metadata
 
@@ -23,6 +36,9 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "batches.channel": tuple(Channel),
     "batches.lane": tuple(Lane),
     "batches.state": tuple(BatchState),
+    "consents.action": tuple(ConsentAction),
+    "events.bounce": tuple(BounceClass),
+    "events.type": tuple(EventType),
     "fan_outs.state": tuple(FanOutState),
     "messages.channel": tuple(Channel),
     "messages.state": tuple(MessageState),

@@ -18,8 +18,16 @@ from notify.store.tables.operating import (
     schedule_claims,
     workers,
 )
-from notify.store.tables.people import addresses, recipients, suppressions, tenants
-from notify.store.tables.sending import attachments, attempts, batches, fan_outs, messages, notifications
+from notify.store.tables.people import (
+    addresses,
+    consents,
+    recipient_changes,
+    recipients,
+    segments,
+    suppressions,
+    tenants,
+)
+from notify.store.tables.sending import attachments, attempts, batches, events, fan_outs, messages, notifications
 
 __all__ = [
     "Json",
@@ -30,7 +38,9 @@ __all__ = [
     "attempts",
     "audit",
     "batches",
+    "consents",
     "dead_letters",
+    "events",
     "fan_outs",
     "kept_mails",
     "messages",
@@ -38,9 +48,11 @@ __all__ = [
     "notifications",
     "one_of",
     "provider_pauses",
+    "recipient_changes",
     "recipients",
     "replays",
     "schedule_claims",
+    "segments",
     "suppressions",
     "tenants",
     "workers",

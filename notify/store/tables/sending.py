@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from notify.model import BatchState, Channel, FanOutState, Lane, MessageState, Mode, Outcome
+from notify.model import BatchState, BounceClass, Channel, EventType, FanOutState, Lane, MessageState, Mode, Outcome
 from notify.store.tables.columns import Json, implied, key, metadata, one_of, tenant, text, time
 
 notifications = sa.Table(
@@ -21,8 +21,17 @@ notifications = sa.Table(
     time("at", nullable=True),
     time("created_at"),
     time("expires_at", nullable=True),
+    text("cancellation_key", nullable=True),
+    text("at_local", nullable=True),  # 2026-03-29T09:00: the wall clock of each recipient
     one_of("mode", Mode),
     sa.UniqueConstraint("tenant_id", "idempotency_key"),
+    sa.Index(
+        "notifications_cancellation_key_idx",
+        "tenant_id",
+        "cancellation_key",
+        sqlite_where=sa.text("cancellation_key IS NOT NULL"),
+        postgresql_where=sa.text("cancellation_key IS NOT NULL"),
+    ),
 )
 
 attachments = sa.Table(
@@ -100,6 +109,7 @@ fan_outs = sa.Table(
     sa.Column("messages", sa.Integer, nullable=False),
     time("created_at"),
     time("updated_at"),
+    text("segment", nullable=True),  # an expression
     one_of("state", FanOutState),
     sa.Index(
         "fan_outs_planning_idx",
@@ -129,6 +139,7 @@ messages = sa.Table(
     time("updated_at"),
     time("sent_at", nullable=True),
     sa.Column("forgiven", sa.Integer, nullable=False, server_default="0"),  # attempts before its last replay
+    implied("consent_id", nullable=True),  # what covered it, where its kind asks for consent
     one_of("channel", Channel),
     one_of("state", MessageState),
     sa.UniqueConstraint("notification_id", "recipient_id", "channel"),
@@ -158,4 +169,29 @@ attempts = sa.Table(
     text("passed_over", nullable=True),  # the providers before this one, and why not they
     one_of("outcome", Outcome),
     sa.PrimaryKeyConstraint("message_id", "id"),  # one index serves both: nobody asks for an attempt by its id alone
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    key(),
+    tenant(),
+    implied("message_id", nullable=True),
+    implied("recipient_id", nullable=True),
+    text("type"),
+    text("bounce", nullable=True),
+    text("provider"),
+    text("provider_event_id"),
+    text("address", nullable=True),
+    text("status", nullable=True),  # RFC 3463
+    text("diagnostic", nullable=True),
+    sa.Column("bot", sa.Boolean(create_constraint=False), nullable=False, server_default=sa.false()),
+    sa.Column("detail", Json, nullable=False),
+    time("at"),
+    time("received_at"),
+    one_of("type", EventType),
+    sa.CheckConstraint(f"bounce IS NULL OR {one_of('bounce', BounceClass).sqltext}", name="bounce"),
+    sa.UniqueConstraint("tenant_id", "provider", "provider_event_id"),
+    sa.Index(None, "message_id"),
+    sa.Index(None, "recipient_id", "type", "at"),
 )
