@@ -27,8 +27,6 @@ def decide(
     `suppressions` are those of the recipient's address; `test_recipients` are folded addresses; `rules` are the
     tenant's. A dry run is decided as if it were live, so that it shows what would happen.
     """
-    if not recipient.active and not kind.required:
-        return Skip("inactive", "the recipient was deactivated")
     address = recipient.addresses.get(channel)
     if address is None:
         return Skip("no_address", f"recipient has no address for {channel}")

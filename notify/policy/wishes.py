@@ -12,6 +12,8 @@ def against(kind: Kind, recipient: Recipient, address: Address, rules: Rules, no
     """Why this kind is not wanted at this address; None when it is."""
     if kind.required:
         return None
+    if not recipient.active:
+        return Skip("inactive", "the recipient was deactivated")
     wanted = recipient.preferences.choice(kind.category, address.channel)
     if wanted is None:
         wanted = rules.defaults.choice(kind.category, address.channel)
