@@ -25,7 +25,7 @@ from benchmarks import machine, newsletter, product
 from benchmarks.services import Failed, exit_on_sigterm, postgresql, temporary_folder, valkey
 from notify.app import App
 from notify.intake import fan_out
-from notify.model import Channel, Lane
+from notify.model import Author, Channel, Lane, Source
 from notify.store import notifications, recipients
 from notify.store.tenants import DEFAULT_ID
 
@@ -113,7 +113,7 @@ def _insert(app: App, count: int) -> None:
             for number in range(start, min(start + SLICE, count))
         ]
         with app.store.begin() as connection:
-            recipients.apply(connection, DEFAULT_ID, changes, datetime.now(UTC))
+            recipients.apply(connection, DEFAULT_ID, changes, datetime.now(UTC), by=Author("benchmark", Source.SEND))
 
 
 @click.command(help=__doc__)

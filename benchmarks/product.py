@@ -21,7 +21,7 @@ from benchmarks.drain import Drain, drained
 from benchmarks.services import ROOT, Failed, Sink, process, rested, sink
 from notify.app import App, open_app, using
 from notify.dev.processes import clean_environment, procfile
-from notify.model import BatchState, Channel, Lane, MessageState
+from notify.model import Author, BatchState, Channel, Lane, MessageState, Source
 from notify.settings import Settings, load
 from notify.store import recipients, schema
 from notify.store.tables import attempts, batches, messages
@@ -112,7 +112,7 @@ def plan(app: App, count: int, lane: Lane) -> Planned:
         ]
         began = time.perf_counter()
         with app.store.begin() as connection:
-            recipients.apply(connection, DEFAULT_ID, changes, datetime.now(UTC))
+            recipients.apply(connection, DEFAULT_ID, changes, datetime.now(UTC), by=Author("benchmark", Source.SEND))
         imported += time.perf_counter() - began
     kind = newsletter.kind_of(lane)
     began = time.perf_counter()

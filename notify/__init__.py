@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from notify import errors, testing
+    from notify.audience.faces import preferences, recipients
     from notify.audience.selection import everyone
     from notify.intake.explanation import Explanation
     from notify.intake.face import cancel, configure, explain, preview, send, send_many
+    from notify.intake.faces import consent, verification
     from notify.intake.previews import Preview
     from notify.model import Attachment, Notification
 
@@ -39,22 +41,34 @@ __all__ = [
     "Preview",
     "cancel",
     "configure",
+    "consent",
     "errors",
     "everyone",
     "explain",
+    "preferences",
     "preview",
+    "recipients",
     "send",
     "send_many",
     "testing",
+    "verification",
 ]
 
 
-_ROOMS = ("errors", "testing")  # `notify.errors.RequestError`, `notify.testing.capture()`, after `import notify` alone
+_ROOMS = {
+    "consent": "notify.intake.faces.consent",
+    "errors": "notify.errors",
+    "preferences": "notify.audience.faces.preferences",
+    "recipients": "notify.audience.faces.recipients",
+    "testing": "notify.testing",
+    "verification": "notify.intake.faces.verification",
+}
+"""Modules: `notify.errors.RequestError`, `notify.recipients.set(…)`, after `import notify` alone."""
 
 
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
-        return import_module(f"notify.{name}")
+        return import_module(_ROOMS[name])
     if name not in _HOMES:
         raise AttributeError(f"module 'notify' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

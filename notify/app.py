@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,7 @@ from notify.kinds import Catalogue
 from notify.model import Batch, Channel
 from notify.settings import Settings, load
 from notify.store import Store, batches, open_store
+from notify.store.rule_books import RuleBook
 from notify.telemetry import emit
 
 
@@ -41,7 +42,7 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """Settings, store, channels, kinds, Redis, clock, the way to ring for a batch, and where alerts go."""
+    """Settings, store, channels, kinds, Redis, clock, how to ring for a batch, where alerts go, what tenants rule."""
 
     settings: Settings
     store: Store
@@ -51,6 +52,7 @@ class App:
     clock: Clock
     publish: Callable[[Sequence[Batch]], None]
     sinks: tuple[Bounded, ...] = ()
+    rule_book: RuleBook = field(default_factory=RuleBook)
 
     def close(self) -> None:
         """Return every connection."""

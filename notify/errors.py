@@ -7,9 +7,11 @@ NotifyError
 │   ├── InvalidData              data does not fit the kind's [data] declaration
 │   ├── InvalidHeader            a value meant for a mail header holds CR, LF or NUL
 │   ├── InvalidRecipient         `to` is not a key or a recipient description
+│   │   └── AddressTaken         another recipient has this address
 │   ├── InvalidAddress           an address that cannot be written to
 │   ├── InvalidAttachment        an attachment without a name, or too large
 │   ├── InvalidDeadline          expires= leaves no time to send
+│   ├── InvalidChoice            a preference or a consent that there is none of, or that cannot be refused
 │   ├── InvalidSession           session= is not a SQLAlchemy Session
 │   ├── IdempotencyConflict      the key was used before for another request
 │   └── NotFound                 no notification or message of that id or key
@@ -61,6 +63,20 @@ class InvalidRecipient(RequestError):
     """`to` is neither a recipient key nor a description of one."""
 
 
+class AddressTaken(InvalidRecipient):
+    """Each address belongs to one recipient: `holder` has the one that was said to be that of `key`."""
+
+    def __init__(self, key: str, channel: str, address: str, holder: str) -> None:
+        super().__init__(
+            f"recipient {key!r}: {address} is the {channel} address of recipient {holder!r} already. "
+            f"Write to {holder!r}, or take it from there first: notify recipients set {holder} --remove {address}"
+        )
+        self.key = key
+        self.channel = channel
+        self.address = address
+        self.holder = holder
+
+
 class InvalidAddress(RequestError):
     """An address that cannot be written to."""
 
@@ -71,6 +87,10 @@ class InvalidAttachment(RequestError):
 
 class InvalidDeadline(RequestError):
     """What was given as expires= is no time span or datetime, or leaves no time to send."""
+
+
+class InvalidChoice(RequestError):
+    """A preference or a consent that cannot be set: its category, channel, hours, moment or wording."""
 
 
 class InvalidSession(RequestError):

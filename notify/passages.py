@@ -120,6 +120,10 @@ def _narrow(gap: str) -> str:
 
 def _quoted(text: str) -> bytes:
     """Whole lines of text, the last one ended, as octets."""
+    line = text[:-1]
+    plain = len(line) <= COLUMNS and line.isascii() and line.isprintable() and "=" not in line
+    if plain and not line.startswith(".") and not line.endswith(" "):
+        return line.encode("ascii") + b"\r\n"
     if "\0" in text:
         text = text.replace("\0", "\ufffd")
     if "\r" in text:

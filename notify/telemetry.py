@@ -67,6 +67,11 @@ EVENTS: Mapping[str, int] = MappingProxyType(
         "task.buried": logging.ERROR,
         "task.unburied": logging.ERROR,
         "recipients.imported": logging.INFO,
+        "recipient.unsubscribed": logging.INFO,
+        "preferences.changed": logging.INFO,
+        "consent.changed": logging.INFO,
+        "address.verified": logging.INFO,
+        "web.failed": logging.ERROR,
         "kind.invalid": logging.WARNING,
         "worker.started": logging.INFO,
         "worker.recycled": logging.WARNING,
@@ -77,6 +82,7 @@ EVENTS: Mapping[str, int] = MappingProxyType(
 )
 """Every event there is, with the level its log line has. `docs/reference/events.md` tells what each means."""
 
+_LOGGER = logging.getLogger("notify")  # to ask for it takes a lock that all threads share
 _ADDRESS = re.compile(r"[^\s<>\"'=:;,()\[\]]+@[^\s<>\"';,()\[\]]+")
 
 
@@ -87,7 +93,7 @@ def scrub(text: str) -> str:
 
 def heard(event: str) -> bool:
     """Whether anybody listens for this event: what is emitted for each message may cost nothing unless so."""
-    return len(_subscribers) > 1 or logging.getLogger("notify").isEnabledFor(EVENTS[event])
+    return len(_subscribers) > 1 or _LOGGER.isEnabledFor(EVENTS[event])
 
 
 def emit(event: str, **facts: Any) -> None:
@@ -117,7 +123,7 @@ def subscribed(subscriber: Subscriber) -> Iterator[None]:
 
 def _log(event: str, facts: Facts) -> None:
     shown = {name: value for name, value in facts.items() if name != "level"}
-    logging.getLogger("notify").log(facts["level"], event, extra={"facts": shown})
+    _LOGGER.log(facts["level"], event, extra={"facts": shown})
 
 
 _subscribers: list[Subscriber] = [_log]

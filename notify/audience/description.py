@@ -11,15 +11,17 @@ from typing import Any
 from babel.localedata import locale_identifiers
 
 from notify.channels.email.address import parse
+from notify.channels.sms import number
 from notify.errors import InvalidAddress, InvalidRecipient, RequestError, did_you_mean
 from notify.kinds import locales
 from notify.kinds.values import Misfit, json_form
-from notify.model import Channel
+from notify.model import Address, Channel
 from notify.settings import time_zones
 from notify.store.recipients import Change
 from notify.store.text import line
 
-FIELDS = ("key", "email", "name", "locale", "timezone", "attributes", "tags", "data")
+FIELDS = ("key", "email", "phone", "name", "locale", "timezone", "attributes", "tags", "data")
+REACHED: Mapping[str, Channel] = {"email": Channel.EMAIL, "phone": Channel.SMS}
 RESERVED = frozenset({"key", "locale", "timezone", "address", "tags"})  # templates know these by the same names
 _LOCALE = re.compile(r"[A-Za-z0-9_.@-]{2,100}")
 
@@ -28,20 +30,24 @@ To = str | Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A recipient as described: its key, what is to be changed of it, and its own part of the data."""
+    """A recipient as described: its key, what is to be changed of it, and its own part of the data.
+
+    `address`, which no caller of send() can give, is written to instead of the primary one of its channel.
+    """
 
     key: str
     change: Change | None = None
     data: Mapping[str, Any] | None = None
+    address: Address | None = None
 
 
-def describe(to: To, *, allow_test: bool = False) -> Described:
+def describe(to: To, *, allow_test: bool = False, region: str | None = None) -> Described:
     """Check one `to`.
 
-    A string is the key of a recipient that exists. A mapping has a `key` and any of `email`, `name`, `locale`,
+    A string is the key of a recipient that exists. A mapping has a `key` and any of `email`, `phone`, `name`, `locale`,
     `timezone`, `attributes`, `tags` (kept for next time), and `data` (for this message only). Attributes are JSON
     values; dates among them become text. Raises `InvalidRecipient` or `InvalidAddress`. `allow_test` permits addresses
-    under `.test` (RFC 2606).
+    under `.test` (RFC 2606); `region` is the country of phone numbers that name none.
     """
     if isinstance(to, str):
         return Described(_key(to))
@@ -59,18 +65,28 @@ def describe(to: To, *, allow_test: bool = False) -> Described:
         raise InvalidRecipient(f"recipient {key!r}: data must be a mapping, not {type(data).__name__}")
     if not set(to) - {"key", "data"}:
         return Described(key, data=data)
-    return Described(key, _change(key, to, allow_test), data)
+    return Described(key, _change(key, to, allow_test, region), data)
 
 
-def _change(key: str, to: Mapping[str, Any], allow_test: bool) -> Change:
-    addresses = {}
-    if to.get("email") is not None:
-        try:
-            given = to["email"]
-            parsed = _parse if isinstance(given, str) else parse  # what is no text may not be hashable either
-            addresses[Channel.EMAIL] = parsed(given, allow_test=allow_test)
-        except InvalidAddress as error:
-            raise InvalidAddress(f"recipient {key!r}: {error}") from None
+def reachable(key: str, channel: Channel, value: Any, *, allow_test: bool, region: str | None) -> str:
+    """The normal form of an address of a channel. Raises `InvalidAddress`."""
+    try:
+        if channel is Channel.EMAIL:
+            parsed = _parse if isinstance(value, str) else parse  # what is no text may not be hashable either
+            return parsed(value, allow_test=allow_test)
+        if channel is Channel.SMS:
+            return number.parse(value, region=region)
+        return line("an address", value, InvalidAddress)
+    except InvalidAddress as error:
+        raise InvalidAddress(f"recipient {key!r}: {error}") from None
+
+
+def _change(key: str, to: Mapping[str, Any], allow_test: bool, region: str | None) -> Change:
+    addresses = {
+        channel: reachable(key, channel, to[field], allow_test=allow_test, region=region)
+        for field, channel in REACHED.items()
+        if to.get(field) is not None
+    }
     return Change(
         key=key,
         locale=None if to.get("locale") is None else locale(f"recipient {key!r}", to["locale"], InvalidRecipient),

@@ -15,7 +15,7 @@ from typing import TextIO
 from notify.app import App
 from notify.audience.description import describe
 from notify.errors import OperatorError, RequestError, did_you_mean
-from notify.model import Address, Channel, Suppression
+from notify.model import Address, Author, Channel, Source, Suppression
 from notify.settings import Environment
 from notify.store import audit, recipients, suppressions, tenants
 from notify.store.recipients import Change
@@ -62,13 +62,13 @@ def import_roster(
 
     `progress` hears how many of how many bytes are read. Raises `OperatorError` when the file cannot be read as CSV.
     """
-    result, now = Imported(), app.clock.now()
+    result, now, by = Imported(), app.clock.now(), Author(actor, Source.IMPORT)
     with _opened(path) as file, app.store.begin() as connection:
         tenant_id = tenants.tenant_id(connection, tenant)
         tenants.lock(connection, tenant_id)  # rosters go one after the other: in slices, they could deadlock
         total = path.stat().st_size
         for rows in _slices(_rows(file, path, app, result)):
-            written = recipients.apply(connection, tenant_id, [change for change, _ in rows], now)
+            written = recipients.apply(connection, tenant_id, [change for change, _ in rows], now, by=by)
             result.inserted += written.inserted
             result.updated += written.updated
             result.unchanged += written.unchanged

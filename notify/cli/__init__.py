@@ -32,7 +32,11 @@ COMMANDS = {
     },
     "Content and people": {
         "kinds": Entry("notify.cli.kinds:kinds", "List, check and preview the kinds of notification."),
-        "recipients": Entry("notify.cli.recipients:recipients", "Import the people who are notified."),
+        "recipients": Entry(
+            "notify.cli.recipients:recipients", "List, show, add, change and import the people who are notified."
+        ),
+        "preferences": Entry("notify.cli.preferences:preferences", "Show and set what recipients want, and when."),
+        "consent": Entry("notify.cli.consents:consent", "Show, log and check what recipients agreed to."),
         "tenants": Entry("notify.cli.tenants:tenants", "Add and list tenants."),
     },
     "Installation": {

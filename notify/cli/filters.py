@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
 import click
 
 from notify.app import App
-from notify.cli.options import moment, text
+from notify.cli.options import deadline, text
 from notify.errors import NotFound
 from notify.model import Channel, ErrorClass, Filter
 from notify.store import notifications, tenants
@@ -32,8 +33,12 @@ _ERROR = click.option(
 _PROVIDER = click.option(
     "--provider", type=text, metavar="NAME", help="Only those whose last try was by this provider."
 )
-_SINCE = click.option("--since", type=moment, metavar="TIME", help="Only those that died at this time or later.")
-_UNTIL = click.option("--until", type=moment, metavar="TIME", help="Only those that died before this time.")
+_SINCE = click.option(
+    "--since", type=deadline, metavar="TIME", help="Only those that died then or later; 2h is two hours ago."
+)
+_UNTIL = click.option(
+    "--until", type=deadline, metavar="TIME", help="Only those that died before; 2h is two hours ago."
+)
 _FINGERPRINT = click.option("--fingerprint", type=text, help="Only of this cause; `notify dead list` shows it.")
 MESSAGES = (_KIND, _CHANNEL, _REASON, _NOTIFICATION)
 DEAD_LETTERS = (_KIND, _CHANNEL, _ERROR, _REASON, _PROVIDER, _SINCE, _UNTIL, _NOTIFICATION, _FINGERPRINT)
@@ -69,7 +74,14 @@ def read(app: App, tenant: str | None, given: Mapping[str, Any]) -> tuple[UUID, 
             if found is None:
                 raise NotFound(f"no notification {named!r} in this tenant")
             chosen["notification_id"] = found.id
-    readers: dict[str, Callable[[Any], Any]] = {"channel": Channel, "error": ErrorClass, "ids": tuple}
+
+    def moment(said: timedelta | datetime) -> datetime:
+        return app.clock.now() - said if isinstance(said, timedelta) else said
+
+    readers: dict[str, Callable[[Any], Any]] = {
+        **{"channel": Channel, "error": ErrorClass, "ids": tuple},
+        **{"since": moment, "until": moment},
+    }
     return tenant_id, Filter(**{name: readers.get(name, _as_it_is)(value) for name, value in chosen.items()})
 
 

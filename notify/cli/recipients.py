@@ -1,4 +1,4 @@
-"""`notify recipients import`: a roster goes in; each row that does not is named by its line and the reason."""
+"""`notify recipients`: the people who are notified. A roster goes in; a row that does not is named with the reason."""
 
 from __future__ import annotations
 
@@ -14,14 +14,21 @@ from notify.cli import REFUSED, screen
 from notify.cli.actor import actor
 from notify.cli.groups import Group, example
 from notify.cli.options import as_json, tenant
+from notify.cli.recipient_edits import add, set_
+from notify.cli.recipient_lists import history, list_, show
+from notify.cli.verification import verify
 from notify.cli.wiring import opened_app
 
 SHOWN = 20
 
 
-@click.group(cls=Group, epilog=example("notify recipients import roster.csv --dry-run"))
+@click.group(cls=Group, epilog=example("notify recipients list --tag pilot", "notify recipients show user-42"))
 def recipients() -> None:
-    """Import the people who are notified."""
+    """List, show, add, change and import the people who are notified."""
+
+
+for _command in (list_, show, add, set_, history, verify):
+    recipients.add_command(_command)
 
 
 @recipients.command(

@@ -43,6 +43,8 @@ STYLES: Mapping[str, str] = {
     "expired": "red",
     "poison": "red",
     "task": "red",
+    "active": "green",
+    "inactive": "yellow",
     "running": "cyan",
     "done": "green",
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from itertools import groupby
 from urllib.parse import quote
@@ -19,9 +19,11 @@ from notify.app import App
 from notify.channels import Configured, provider_for
 from notify.channels.provider import Connection, Envelope, Provider, Receipt
 from notify.delivery.breaker import Probe
-from notify.delivery.gates import Gate, Gates
+from notify.delivery.gate import Gate
+from notify.delivery.gates import Gates
 from notify.delivery.lease import Lease
 from notify.delivery.ledger import Ledger
+from notify.delivery.lines import Lines
 from notify.delivery.prepare import Prepared
 from notify.delivery.recheck import Recheck
 from notify.delivery.route import Story, Wait, passes_on
@@ -67,8 +69,7 @@ class _HandOver:
         self._recheck = Recheck(app, lease, ledger)
         self._out: dict[int, tuple[Work, Prepared]] = {}  # by the envelope's id(): hashing a UUID is slow
         self._begun: set[int] = set()  # of those, whose hand-over the journal knows of
-        self._last: dict[int, Envelope] = {}  # on each line, what was begun last
-        self._fed = False  # whether this provider has been given all that it gets
+        self._lines: Lines
         self._deadline: datetime | None = None  # the earliest of those begun that may not go on yet
         self._known: set[int] = set()  # the id() of every work that has an outcome
         self._stories: dict[int, Story] = {}  # by the id() of every work that was passed on
@@ -139,6 +140,7 @@ class _HandOver:
         if self._ended():
             return
         self._turn = turn
+        self._lines = Lines(self._lease.journal)
         self._gate = self._gates.to(self._lease.batch, turn.provider, dry=turn.dry)
         try:
             with self._opened(turn.provider.provider) as connection:
@@ -177,7 +179,8 @@ class _HandOver:
             return
         work = self._out[id(envelope)][0]
         expires_at = work.occasion.expires_at
-        if not self._gate.begin(work.address, self._stopping) or past(expires_at, self._app.clock.now()):
+        late = not self._gate.begin(work.address, self._stopping)
+        if late or (expires_at is not None and past(expires_at, self._app.clock.now())):
             self._end()  # it waited too long for its line; the rest is rung for again at once, and this one dies then
             return
         if expires_at is not None:
@@ -187,12 +190,12 @@ class _HandOver:
         except Unreachable as error:
             self._end(error)
         self._begun.add(id(envelope))
-        self._last[line] = envelope
+        self._lines.begun(envelope, line)
         failpoints.reach("journal.entered")
 
     def may_go_on(self) -> bool:
         """See `Watch`."""
-        if self._ended() or self._turn.left is not None:
+        if self._interrupted() or self._turn.left is not None:
             return False
         try:
             self.journal_gone = not self._lease.journal.safe()
@@ -200,38 +203,35 @@ class _HandOver:
             self._end(error)
         if self.journal_gone or self._trouble is not None or not self._gate.go_on(self._stopping):
             return False
-        if past(self._deadline, now := self._app.clock.now()):
+        now = self._app.clock.now()  # not before: the gate may have kept us
+        if past(self._deadline, now):
             self._end()  # as in `begin()`
             return False
         self._deadline = None
         return self._lease.held(now)
 
     def _ended(self) -> bool:
-        return self._over or self.journal_gone or self._stopping.is_set() or not self._lease.held(self._app.clock.now())
+        return self._interrupted() or not self._lease.held(self._app.clock.now())
+
+    def _interrupted(self) -> bool:
+        return self._over or self.journal_gone or self._stopping.is_set()
 
     def _end(self, trouble: Exception | None = None) -> None:
         self._over = True
         self._trouble = self._trouble or trouble
 
     def _envelopes(self, group: list[Work]) -> Iterator[Envelope]:
-        """Those that go out, and a note in the journal of what was already accepted as the last of its line."""
         yield from self._rendered(group)
-        self._fed = True
-        for envelope in self._last.values():
-            if id(envelope) not in self._out:
-                self._note_accepted(envelope.message_id)
-
-    def _note_accepted(self, message_id: UUID) -> None:
-        with suppress(Unreachable):  # if this worker dies now, it is in doubt: more is not lost
-            self._lease.journal.accepted(message_id)
+        self._lines.fed(self._out)
 
     def _rendered(self, group: list[Work]) -> Iterator[Envelope]:
         for work in self._gate.admitted(group):
-            if self._ended() or self._turn.left is not None:
+            now = self._app.clock.now()
+            if self._interrupted() or self._turn.left is not None or not self._lease.held(now):
                 return
             try:
                 self._lease.moves()
-                prepared = self._recheck(work)
+                prepared = self._recheck(work, now)
             except Exception as error:
                 self._end(error)
                 return
@@ -253,8 +253,7 @@ class _HandOver:
             failpoints.reach("provider.accepted")
             self._known.add(id(work))
             turn.praise()
-            if self._fed:
-                self._note_accepted(work.id)
+            self._lines.accepted(work.id)
             self._ledger.accepted(work, prepared, outcome, turn.provider.name, self._passed_over(work))
             return
         turn.blame(outcome)
@@ -294,12 +293,9 @@ class _HandOver:
             for one in self._begun:
                 if one in self._out:
                     self._lease.journal.withdraw(self._out[one][0].id)
-        with suppress(Unreachable):
-            self._lease.journal.safe()  # nothing is left unread on its connection
+        self._lines.close()
         self._begun.clear()
         self._out.clear()
-        self._last.clear()
-        self._fed = False
         self._deadline = None
 
 

@@ -22,6 +22,7 @@ from notify.model import Batch
 
 KEPT_SECONDS = 7 * 24 * 3600
 WITHDRAWN, ACCEPTED = b"\xff\xff", b"\xff\xfe"  # in the place of a line, which no line reaches
+_TROUBLE = (RedisError, OSError)
 OPENED = b"opened"  # the first entry: tells an empty journal from one that Redis has lost
 
 
@@ -62,10 +63,12 @@ class Journal:
 
     def enter(self, message_id: UUID, line: int = 0) -> None:
         """This message's hand-over is about to begin, on this line. Does not wait for Redis: see `safe()`."""
-        with self._speaking() as redis:
-            entry = message_id.bytes + line.to_bytes(2, "big")
-            redis.send_packed_command([self._entering % entry], check_health=False)
+        try:
+            entry = self._entering % (message_id.bytes + line.to_bytes(2, "big"))
+            (self._line or self._connect()).send_packed_command((entry,), check_health=False)
             self._unanswered += 1
+        except _TROUBLE as error:
+            raise self._silent(error) from error
 
     def withdraw(self, message_id: UUID) -> None:
         """Its hand-over that was entered last came to nothing. Does not wait for Redis, which keeps the order."""
@@ -81,10 +84,12 @@ class Journal:
         Redis lost it, or whoever took the batch over has sealed it.
         """
         kept = not self._broken
-        with self._speaking() as redis:
+        try:
             while self._unanswered:
-                kept = bool(redis.read_response()) and kept
+                kept = bool(self._line.read_response()) and kept
                 self._unanswered -= 1
+        except _TROUBLE as error:
+            raise self._silent(error) from error
         return kept
 
     def seal(self) -> Entries | None:
@@ -120,21 +125,22 @@ class Journal:
             self._line, self._unanswered = None, 0
 
     def _note(self, message_id: UUID, what: bytes) -> None:
-        with self._speaking() as redis:
-            redis.send_command("RPUSHX", self._key, message_id.bytes + what)
-            self._unanswered += 1
-
-    @contextmanager
-    def _speaking(self) -> Iterator[Any]:
         try:
-            if self._line is None:
-                self._line = self._redis.connection_pool.get_connection()
-            yield self._line
-        except (RedisError, OSError) as error:
-            self._broken, self._unanswered = True, 0
-            if self._line is not None:
-                self._line.disconnect()
-            raise _unreachable(error) from error
+            (self._line or self._connect()).send_command("RPUSHX", self._key, message_id.bytes + what)
+            self._unanswered += 1
+        except _TROUBLE as error:
+            raise self._silent(error) from error
+
+    def _connect(self) -> Any:
+        self._line = self._redis.connection_pool.get_connection()
+        return self._line
+
+    def _silent(self, error: Exception) -> Unreachable:
+        """What Redis has of what was entered is not known."""
+        self._broken, self._unanswered = True, 0
+        if self._line is not None:
+            self._line.disconnect()
+        return _unreachable(error)
 
 
 def _entries(found: Iterable[bytes]) -> Entries:

@@ -6,17 +6,21 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from notify import failpoints
 from notify.app import App, ring
+from notify.audience import ruling
 from notify.delivery import doubt, poison
 from notify.delivery.journal import Journal
 from notify.delivery.route import Wait
+from notify.errors import RequestError
 from notify.model import Batch, Suppression
-from notify.store import Connection, batches, suppressions, work
+from notify.policy import Rules
+from notify.store import Connection, batches, consents, suppressions, work
 from notify.store.work import Work
 from notify.telemetry import emit
 
@@ -26,10 +30,16 @@ CLOCK_SKEW = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is to be done: the messages, and the suppressions of their addresses, by folded address."""
+    """What is to be done, and what stands for or against it.
+
+    `forbidden` are the suppressions of the messages' addresses, by folded address; `agreed` the consents of their
+    recipients, by recipient and category, where a kind asks for them; `rules` are their tenant's.
+    """
 
     work: Sequence[Work]
     forbidden: Mapping[str, Sequence[Suppression]]
+    agreed: Mapping[tuple[UUID, str], UUID]
+    rules: Rules
 
 
 class Lease:
@@ -40,6 +50,8 @@ class Lease:
         self.journal = journal
         self.work = load.work
         self.forbidden = load.forbidden
+        self.agreed = load.agreed
+        self.rules = load.rules
         self.moved_at = time.monotonic()
         self._until = until
         self._lost = threading.Event()
@@ -102,7 +114,7 @@ def claim(
             wait = None
             journal = Journal(app.redis, batch, batch.epoch)
             journal.open()  # before the commit: whatever is in state sending has a journal
-            load = _load(connection, batch, due_by, now)
+            load = _load(app, connection, batch, due_by, now)
     if halves is not None:
         ring(app, halves)
         return None
@@ -114,7 +126,21 @@ def claim(
     return Lease(batch, journal, load, until)
 
 
-def _load(connection: Connection, batch: Batch, due_by: datetime, now: datetime) -> Load:
+def _load(app: App, connection: Connection, batch: Batch, due_by: datetime, now: datetime) -> Load:
+    rules = ruling.rules(app, connection, batch.tenant_id)
     taken = work.take(connection, batch, due_by=due_by, at=now)
+    if rules.require_verified:
+        taken = work.with_verified(connection, batch, taken)
     folded = [address.folded for one in taken for address in one.recipient.addresses.values()]
-    return Load(taken, suppressions.of_addresses(connection, batch.tenant_id, batch.channel, folded))
+    forbidden = suppressions.of_addresses(connection, batch.tenant_id, batch.channel, folded)
+    return Load(taken, forbidden, _agreed(app, connection, taken), rules)
+
+
+def _agreed(app: App, connection: Connection, taken: Sequence[Work]) -> Mapping[tuple[UUID, str], UUID]:
+    """The consents of these recipients; nothing is asked where no kind wants to know."""
+    categories = set[str]()
+    for name in {one.occasion.kind for one in taken}:
+        with suppress(RequestError):  # a kind that cannot be used ends its messages one by one
+            facts = app.kinds.get(name).facts
+            categories |= {facts.category} if facts.consent else set()
+    return consents.granted(connection, [one.recipient.id for one in taken], categories) if categories else {}

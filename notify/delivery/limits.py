@@ -49,7 +49,11 @@ for i = 1, #KEYS do
   local id, most, span = ARGV[3 * i - 1], tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1])
   local known = redis.call('ZSCORE', KEYS[i], id)
   local at = tonumber(known or 0)
-  if at <= now then
+  if not known and redis.call('EXISTS', KEYS[i]) == 0 then
+    redis.call('ZADD', KEYS[i], ARGV[1], id)
+    redis.call('EXPIRE', KEYS[i], math.ceil(span))
+    at = now
+  elseif at <= now then
     at = now
     redis.call('ZREM', KEYS[i], id)
     redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', string.format('%.6f', now - span))
@@ -63,11 +67,11 @@ for i = 1, #KEYS do
     local last = redis.call('ZRANGE', KEYS[i], -1, -1, 'WITHSCORES')
     redis.call('EXPIRE', KEYS[i], math.ceil(tonumber(last[2]) - now + span))
   end
-  times[i] = string.format('%.6f', at)
+  if at > now then times[#times + 1] = {i, string.format('%.6f', at)} end
 end
 return times
 """
-"""For each message when it may go: now, or when the span that ends then holds fewer than the rate without it.
+"""Which messages have to wait, and until when: the span that ends then holds fewer than the rate without it.
 
 A message that comes again is counted once, at the last time; who comes when it was promised to does not wait for the
 promises of those behind it. KEYS are the recipients', ARGV now, and for each message
@@ -185,14 +189,14 @@ class Limits:
         keys = [f"notify:limit:recipient:{work.occasion.kind}:{work.recipient.id.hex}" for work, _ in limited]
         told = [item for work, each in limited for item in (work.id.bytes, *_most(each))]
         try:
-            times = [float(text) for text in self._recipients(keys, [f"{now:.6f}", *told])]
+            times = self._recipients(keys, [f"{now:.6f}", *told])
         except (RedisError, OSError) as error:
             emit("limits.local", limit="recipient", rate="not kept", error=str(error))
             return []
         waiting: dict[tuple[float, str], list[Work]] = defaultdict(list)
-        for (work, each), at in zip(limited, times, strict=True):
-            if at > now:
-                waiting[at, f"{work.occasion.kind}: no more than {each} to one recipient"].append(work)
+        for number, text in times:  # from 1
+            work, each = limited[number - 1]
+            waiting[float(text), f"{work.occasion.kind}: no more than {each} to one recipient"].append(work)
         return [Delayed(held, datetime.fromtimestamp(at, UTC), rule) for (at, rule), held in waiting.items()]
 
     def _of_kind(self, name: str) -> Rate | None:

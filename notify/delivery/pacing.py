@@ -21,9 +21,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from math import ceil
 from typing import NamedTuple
 
 from redis import Redis, RedisError
@@ -35,12 +37,14 @@ SLACK = 0.035  # of a rate's span: so much of the rate is given away
 LARGEST_SLACK = 5.0  # seconds
 LATE = 0.5  # of the slack: the rest is for the way to the provider
 SLICE_SECONDS = 0.02
-SLICE_GROWS = 4
+SPARE = 1.25  # a slice holds so much more than was used of late in its time
 PATIENCE = 3.0  # a thread waits so long at most, in seconds, for an opening that is its next one anyway
 LOCAL_SHARE = 8  # processes that a limit is divided among when Redis does not answer
 COMPLAIN_SECONDS = 60.0
 TRIP_GROWS = 0.001
 SOON = 0.001
+SLOW_SECONDS = 2.0  # a limit that made nobody wait for so long is none at present
+WIDE = 100.0  # messages a second: an opening of such a limit is near, unless others crowd there
 
 RESERVE = """
 local t = redis.call('TIME')
@@ -93,9 +97,9 @@ class Pace:
         return LATE * self.slack
 
     @property
-    def slice(self) -> int:
-        """How many openings a process reserves at once, at most: what it may use late, if it must, and no more."""
-        return max(1, int(min(SLICE_SECONDS, self.late) / self.spacing))
+    def slice_seconds(self) -> float:
+        """How far a process reserves at once, at most: what it may use late, if it must, and no more."""
+        return min(SLICE_SECONDS, self.late)
 
     def patient(self, seconds: float) -> float:
         """How far ahead to reserve when `seconds` are wanted: as far as the next opening, unless that is very far."""
@@ -107,6 +111,9 @@ class Opening(NamedTuple):
 
     at: float
     until: float
+
+
+MISSED = Opening(0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +129,43 @@ class Asker:
     patient: bool = True
 
 
+class _Slice:
+    """Openings that were reserved at once; those that are missed are passed over without being looked at."""
+
+    __slots__ = ("_first", "_left", "_spacing", "_usable")
+
+    def __init__(self, first: float, spacing: float, count: int, usable: float) -> None:
+        self._first = first
+        self._spacing = spacing
+        self._usable = usable
+        self._left = count
+
+    def take(self, now: float) -> Opening | None:
+        """The first that was not missed; None when none is left."""
+        self._pass_over_missed(now)
+        if not self._left:
+            return None
+        at = self._first
+        self._first += self._spacing
+        self._left -= 1
+        return Opening(at, at + self._usable)
+
+    def several(self, now: float, most: int) -> tuple[int, float]:
+        """See `Openings.several`."""
+        self._pass_over_missed(now)
+        at = self._first
+        count = min(most, self._left, int((now - at) / self._spacing) + 1) if at <= now else 0
+        self._first += count * self._spacing
+        self._left -= count
+        return count, at + self._usable
+
+    def _pass_over_missed(self, now: float) -> None:
+        if (missed := now - self._usable - self._first) > 0:
+            over = min(self._left, ceil(missed / self._spacing))
+            self._first += over * self._spacing
+            self._left -= over
+
+
 class Openings:
     """The openings of one limit that this process has reserved. Threads share it."""
 
@@ -129,14 +173,17 @@ class Openings:
         self.name = name
         self.rate = rate
         self._pace = Pace.of(rate)
+        self._wide = rate.per_second >= WIDE
         self._clock = clock
         self._reserve = redis.register_script(RESERVE)
         self._keys = [f"notify:limit:{name}", f"notify:limit:{name}:members", promised(name)]
         self.batches: Counter[str] = Counter()  # of this process that are under it now, by member
-        self.slow_at = 0.0  # when it last made one of them wait
+        self.slow_at = 0.0  # when it last made somebody wait
         self._lock = threading.Lock()
-        self._openings: deque[Opening] = deque()  # in order
-        self._slice = 1
+        self._returned: list[Opening] = []  # a heap
+        self._slice = _Slice(0.0, self._pace.spacing, 0, 0.0)
+        self._used = 0  # since the last slice was reserved
+        self._reserved_at = 0.0
         self._trip = 0.0  # seconds to Redis and back, at best
         self._out_of_reach: dict[Asker, float] = {}  # until when it is of no use to ask again
         self._own = 0.0  # without Redis: when the next opening of our own is
@@ -145,14 +192,35 @@ class Openings:
     def take(self, asker: Asker) -> Opening | float:
         """The earliest opening; or how many seconds it is too far away to be had."""
         with self._lock:
-            openings = self._openings
-            if openings:
-                if openings[0].until >= self._clock():
-                    return openings.popleft()
-                self._forfeit()
-            if not openings and (missing := self._more(asker)):
-                return missing
-            return openings.popleft()
+            now = self._clock()
+            found = self._earliest(now)
+            if found is None:
+                if missing := self._more(asker, now):
+                    self.slow_at = now
+                    return missing
+                found = self._earliest(now) or MISSED  # when Redis took longer to answer than openings last
+            self._used += 1
+            if found.at > now + SOON:
+                self.slow_at = now
+            return found
+
+    def several(self, asker: Asker, most: int) -> tuple[int, float]:
+        """How many openings of those that have come the caller has now, and until when all of them may be used.
+
+        None when none is to be had at once. They are not given back: this is for a limit that flows.
+        """
+        with self._lock:
+            found = self._slice.several(self._clock(), most)
+            if not found[0] and not self._more(asker, self._clock()):
+                found = self._slice.several(self._clock(), most)
+            self._used += found[0]
+            if not found[0]:
+                self.slow_at = self._clock()
+            return found
+
+    def flows(self, now: float) -> bool:
+        """Whether openings are to be had at any time, as far as this process knows."""
+        return self._wide and self.slow_at + SLOW_SECONDS < now
 
     def join(self, member: str, batches: int) -> None:
         """So many batches more (or fewer) of this member are under it."""
@@ -162,23 +230,25 @@ class Openings:
     def give_back(self, given: Iterable[Opening]) -> None:
         """These are not needed: whoever asks next may have them."""
         with self._lock:
-            self._openings = deque(sorted([*given, *self._openings]))
+            for opening in given:
+                heappush(self._returned, opening)
 
-    def _forfeit(self) -> None:
-        """Drop what was missed. Who misses openings reserves fewer at once."""
-        now = self._clock()
-        while self._openings and self._openings[0].until < now:
-            self._openings.popleft()
-        self._slice = max(1, self._slice // 2)
+    def _earliest(self, now: float) -> Opening | None:
+        """The first that was not missed: of the slice, unless one came back."""
+        while self._returned:
+            opening = heappop(self._returned)
+            if opening.until >= now:
+                return opening
+        return self._slice.take(now)
 
-    def _more(self, asker: Asker) -> float:
+    def _more(self, asker: Asker, began: float) -> float:
         """Reserve a slice; 0.0, or the seconds until it is worth asking again."""
-        began, pace = self._clock(), self._pace
+        pace = self._pace
         if (missing := self._out_of_reach.get(asker, 0.0) - began) > 0:
             return missing
-        want = min(self._slice, pace.slice)
+        want = self._wanted(began)
         reach, share = (pace.patient(each) if asker.patient else each for each in (asker.reach, asker.share))
-        back = pace.late / 2 - self._trip
+        back = 0.0 if self.flows(began) else pace.late / 2 - self._trip  # nobody misses what nobody waited for
         try:
             count, text = self._reserve(self._keys, [pace.spacing, back, want, reach, share, asker.member])
         except (RedisError, OSError) as error:
@@ -189,12 +259,16 @@ class Openings:
             self._out_of_reach = {who: until for who, until in self._out_of_reach.items() if until > began}
             self._out_of_reach[asker] = began + ahead
             return max(ahead, SOON)
-        first, usable = began + ahead, pace.late - trip  # it may be later than that, by as much as the trip took
-        moments = [first + number * pace.spacing for number in range(count)]
-        self._openings.extend([Opening(at, at + usable) for at in moments])
-        if count == want:
-            self._slice = min(want + 1 + want // SLICE_GROWS, pace.slice)
+        usable = pace.late - trip  # the first may be later than we think, by as much as the trip took
+        self._slice = _Slice(began + ahead, pace.spacing, count, usable)
+        self._used, self._reserved_at = 0, began
         return 0.0
+
+    def _wanted(self, now: float) -> int:
+        """How many openings to reserve: what was used of late in a slice's time, and some to spare."""
+        span = self._pace.slice_seconds
+        recent = self._used * span / max(now - self._reserved_at, span / 4)
+        return max(1, min(1 + int(SPARE * recent), int(span / self._pace.spacing)))
 
     def _alone(self, now: float, reach: float, error: Exception) -> float:
         """Without Redis: an opening of this process's own part of the rate."""
@@ -205,7 +279,7 @@ class Openings:
         if at - now > reach:
             return at - now - reach
         self._own = at + LOCAL_SHARE * self._pace.spacing
-        self._openings.append(Opening(at, at + self._pace.late))
+        self._slice = _Slice(at, self._pace.spacing, 1, self._pace.late)
         return 0.0
 
 

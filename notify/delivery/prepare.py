@@ -41,7 +41,7 @@ class Preparation:
         self._app = app
         self._shared: dict[int, tuple[Occasion, _Shared]] = {}  # by id(): hashing a UUID for each message is slow
 
-    def __call__(self, work: Work) -> Prepared:
+    def __call__(self, work: Work, now: datetime) -> Prepared:
         """Render and compose. Raises a `RequestError` when the kind, the data or an address does not allow it.
 
         What is replayed as it was is not rendered again.
@@ -71,7 +71,7 @@ class Preparation:
             attachments=shared.attachments,
             unsubscriber=person.id if shared.kind.facts.unsubscribe else None,
         )
-        return Prepared(envelope, rendered.subject, shared.kind.facts.version, self._app.clock.now())
+        return Prepared(envelope, rendered.subject, shared.kind.facts.version, now)
 
     def _kept(self, work: Work) -> Prepared:
         assert work.address is not None, "policy lets no message without an address pass"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from uuid import UUID
+
 from notify import failpoints
 from notify.app import App
 from notify.delivery.lease import Lease
 from notify.delivery.ledger import Ledger
 from notify.delivery.prepare import Preparation, Prepared
 from notify.errors import OperatorError
-from notify.model import Skip
+from notify.model import Kind, Skip
 from notify.policy import decide, past
 from notify.store.work import Work
 
@@ -22,16 +25,16 @@ class Recheck:
         self._ledger = ledger
         self._prepare = Preparation(app)
 
-    def __call__(self, work: Work) -> Prepared | None:
+    def __call__(self, work: Work, now: datetime) -> Prepared | None:
         """Ask again, and render; None when the message goes no further. Raises an `OperatorError`."""
-        if past(work.occasion.expires_at, self._app.clock.now()):
+        if past(work.occasion.expires_at, now):
             self._ledger.expired(work)
             return None
         try:
-            no = self._forbids(work)
+            no = self._forbids(work, now)
             if no is None:
                 failpoints.reach("render", work.recipient.key)
-                return self._prepare(work)
+                return self._prepare(work, now)
             self._ledger.skipped(work, no)
         except OperatorError:
             raise
@@ -39,17 +42,23 @@ class Recheck:
             self._ledger.unrenderable(work, error)
         return None
 
-    def _forbids(self, work: Work) -> Skip | None:
-        """An address may have been suppressed since the planning."""
+    def _forbids(self, work: Work, now: datetime) -> Skip | None:
+        """Since the planning an address may have been suppressed, or the recipient have thought better of it."""
         channel = work.occasion.channel
         address = work.recipient.addresses.get(channel)
+        kind = self._app.kinds.get(work.occasion.kind).facts
         decision = decide(
-            self._app.kinds.get(work.occasion.kind).facts,
+            kind,
             work.recipient,
             channel,
             self._lease.forbidden.get(address.folded, ()) if address else (),
-            self._app.clock.now(),
+            now,
             mode=work.occasion.mode,
             test_recipients=self._app.settings.test_recipients,
+            rules=self._lease.rules,
+            consent=self._consent(work, kind),
         )
         return decision if isinstance(decision, Skip) else None
+
+    def _consent(self, work: Work, kind: Kind) -> UUID | None:
+        return self._lease.agreed.get((work.recipient.id, kind.category)) if kind.consent else None

@@ -13,14 +13,29 @@ from uuid_utils.compat import uuid7
 
 from notify import failpoints
 from notify.app import App, ring
+from notify.audience import ruling
 from notify.errors import IdempotencyConflict, InvalidDeadline, InvalidRecipient, NotFound, did_you_mean
 from notify.intake.request import Request
-from notify.model import Batch, Channel, Defer, Message, MessageState, Mode, Notification, Recipient, Skip, Suppression
-from notify.policy import decide, past
+from notify.model import (
+    Author,
+    Batch,
+    Channel,
+    Defer,
+    Message,
+    MessageState,
+    Mode,
+    Notification,
+    Recipient,
+    Skip,
+    Source,
+    Suppression,
+)
+from notify.policy import NO_RULES, decide, past
 from notify.store import (
     Connection,
     audit,
     batches,
+    consents,
     fan_outs,
     messages,
     notifications,
@@ -37,6 +52,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 SHOWN_KEYS = 5  # of many unknown recipients, an error names this many
+SENDER = Author("application", Source.SEND)
 
 
 def plan(app: App, request: Request, session: Session | None = None) -> Notification:
@@ -50,7 +66,8 @@ def plan(app: App, request: Request, session: Session | None = None) -> Notifica
     """
     now = app.clock.now()
     session = sessions.resolve(session) if session is not None else None
-    with app.store.join(session) as connection:
+    changes = any(one.change for one in request.recipients)  # another recipient may have the address
+    with app.store.join(session) as connection, sessions.whole(connection, session if changes else None):
         tenant_id = tenants.tenant_id(connection, request.tenant)
         known = _known(connection, tenant_id, request)
         notification = Notification(
@@ -183,6 +200,8 @@ class _Planned:
         self._size = app.settings.batch_size
         self._request = request
         self._notification = notification
+        self._rules = NO_RULES
+        self._agreed: Mapping[tuple[UUID, str], UUID] = {}
 
     @classmethod
     def of(
@@ -196,7 +215,16 @@ class _Planned:
         """Bring the recipients up to date, ask policy about each, and plan."""
         planned, now, tenant_id = cls(app, request, notification), notification.created_at, notification.tenant_id
         described = [one.change for one in request.recipients if one.change]
-        people = {**known, **recipients.apply(connection, tenant_id, described, now).people}
+        people = {**known, **recipients.apply(connection, tenant_id, described, now, by=SENDER).people}
+        for one in request.recipients:
+            if one.address is not None:
+                reached = {**people[one.key].addresses, one.address.channel: one.address}
+                people[one.key] = replace(people[one.key], addresses=reached)
+        planned._rules = ruling.rules(app, connection, tenant_id)
+        kind = request.kind.facts
+        if kind.consent:
+            ids = [person.id for person in people.values()]
+            planned._agreed = consents.granted(connection, ids, [kind.category])
         for channel in request.channels:
             forbidden = suppressions.of_addresses(connection, tenant_id, channel, _folded(people.values(), channel))
             due: dict[datetime, list[tuple[Recipient, Mapping[str, Any] | None]]] = {}
@@ -233,6 +261,8 @@ class _Planned:
             mode=self._request.mode,
             test_recipients=test_recipients,
             at=self._request.at,
+            rules=self._rules,
+            consent=self._consent(person),
         )
         if isinstance(decision, Skip):
             skipped = self._message(
@@ -283,7 +313,12 @@ class _Planned:
             batch_id=batch.id if batch else None,
             reason=reason,
             rule=rule,
+            consent_id=self._consent(person),
         )
+
+    def _consent(self, person: Recipient) -> UUID | None:
+        """The entry of the log that covers it, where the kind asks for one."""
+        return self._agreed.get((person.id, self._request.kind.facts.category)) if self._agreed else None
 
 
 def _folded(people: Collection[Recipient], channel: Channel) -> list[str]:

@@ -91,7 +91,8 @@ def _somebody(kind: CompiledKind) -> Recipient:
 
 
 def _person(app: App, to: To, tenant: str | None) -> Recipient:
-    described = describe(to, allow_test=app.settings.env is Environment.DEVELOPMENT)
+    settings = app.settings
+    described = describe(to, allow_test=settings.env is Environment.DEVELOPMENT, region=settings.phone_region)
     known: dict[str, Recipient] = {}
     if isinstance(to, str):
         with app.store.read() as connection:

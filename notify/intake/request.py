@@ -70,7 +70,8 @@ class Request:
         compiled = named_kind(app, kind)
         development = app.settings.env is Environment.DEVELOPMENT
         selection, named = (to, ()) if isinstance(to, Everyone) else (None, to)
-        described = _distinct(describe(one, allow_test=development) for one in named)
+        region = app.settings.phone_region
+        described = _distinct(describe(one, allow_test=development, region=region) for one in named)
         shared = _shared(compiled, data)
         recipients = tuple(_with_valid_data(compiled, one, shared) for one in described)
         everyone_brings_data = bool(recipients) and all(one.data is not None for one in recipients)

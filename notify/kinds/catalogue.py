@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import RLock
 from zoneinfo import ZoneInfo
 
-from notify.errors import InvalidSettings, UnknownKind, did_you_mean
-from notify.kinds import declaration, folder, locales, toml
-from notify.kinds.check import Problem, check_catalogues, check_kind
+from notify.errors import InvalidKind, InvalidSettings, UnknownKind, did_you_mean
+from notify.kinds import categories, declaration, folder, locales, toml
+from notify.kinds.categories import Category
+from notify.kinds.check import Problem, check_catalogues, check_categories, check_kind
+from notify.kinds.declaration import Declaration
 from notify.kinds.email import EmailTemplates
 from notify.kinds.kind import CompiledKind
 from notify.kinds.places import Fault, Place
@@ -32,6 +35,9 @@ class Catalogue:
         self._default_timezone = _known_zone(default_timezone)
         self._kinds: dict[str, CompiledKind] = {}
         self._shelf: Shelf | None = None
+        self._described: Mapping[str, Category] | None = None
+        self._categories: Mapping[str, Category] | None = None
+        self._words: dict[str, Callable[[str], str]] = {}
         self._lock = RLock()
 
     def names(self) -> list[str]:
@@ -58,13 +64,39 @@ class Catalogue:
         """Everything wrong with one kind or all: each is loaded, and its sample rendered in every locale it has."""
         paths = [self._path(each) for each in (self.names() if name is None else [name])]
         try:
-            shelf = self.shelf
+            shelf, described = self.shelf, self.described
         except Fault as fault:
             return [Problem("", fault.place.file, fault.place.line, fault.text)]
-        problems = check_catalogues(shelf) if name is None else []
+        problems = [*check_catalogues(shelf), *check_categories(described.values(), shelf)] if name is None else []
         for path in paths:
             problems += check_kind(path, self.get, shelf)
         return problems
+
+    def categories(self) -> Mapping[str, Category]:
+        """Every category that is described or that a sound kind belongs to, by name. Raises InvalidKind."""
+        with self._lock:
+            if self._categories is None:
+                self._categories = categories.in_use(self.described, self._declared())
+            return self._categories
+
+    def category(self, name: str) -> Category:
+        """The category of that name; one that nobody described has its name as title."""
+        return self.categories().get(name) or Category(name, name)
+
+    def words(self, locale: str) -> Callable[[str], str]:
+        """What translates the title or the description of a category."""
+        with self._lock:
+            if locale not in self._words:
+                self._words[locale] = self.shelf.functions(locale, html=False)["_"]
+            return self._words[locale]
+
+    @property
+    def described(self) -> Mapping[str, Category]:
+        """The categories that have an entry. Raises InvalidKind naming file and line."""
+        with self._lock:
+            if self._described is None:
+                self._described = categories.read(self._folders)
+            return self._described
 
     @property
     def shelf(self) -> Shelf:
@@ -77,13 +109,30 @@ class Catalogue:
     def _path(self, name: str) -> Path:
         if name not in (known := self.names()):
             raise UnknownKind(f"there is no kind '{name}'{did_you_mean(name, known)}")
+        return self._found(name)
+
+    def _found(self, name: str) -> Path:
         paths = (parent / name for parent in self._folders)
         return next(path for path in paths if (path / toml.FILE).is_file())
+
+    def _declared(self) -> Iterator[Declaration]:
+        """What the kinds declare; one that cannot be read is passed over, for it cannot be sent either."""
+        for name in self.names():
+            with suppress(InvalidKind):
+                yield declaration.read(self._found(name) / toml.FILE)
 
     def _load(self, path: Path) -> CompiledKind:
         if _NAME.fullmatch(path.name) is None:
             raise Fault(Place(path), "is no name for a kind: use lower-case letters, digits, - and _")
         declared = declaration.read(path / toml.FILE)
+        if declared.category in categories.RESERVED:
+            raise Fault(Place(path / toml.FILE), f"{declared.category!r} is no name for a category")
+        entry = self.described.get(declared.category)
+        required = declared.required or (entry is not None and entry.required)
+        if required and declared.consent:
+            raise Fault(
+                Place(path / toml.FILE), "nobody can be asked for consent to what is required: give up one of them"
+            )
         sample, sample_recipient = folder.sample(path)
         email = EmailTemplates(
             declared,
@@ -106,7 +155,7 @@ class Catalogue:
             retry=declared.retry,
             expires=declared.expires,
             recipient_rate=declared.recipient_rate,
-            required=declared.required,
+            required=required,
             transactional=declared.transactional,
             consent=declared.consent,
             onboarding=declared.onboarding,

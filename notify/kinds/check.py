@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from notify.errors import RequestError
 from notify.kinds import lint
+from notify.kinds.categories import Category
 from notify.kinds.folder import SAMPLE
 from notify.kinds.kind import CompiledKind
 from notify.kinds.places import Fault, MissingValue
@@ -52,6 +53,18 @@ def check_kind(path: Path, get: Callable[[str], CompiledKind], shelf: Shelf) -> 
 def check_catalogues(shelf: Shelf) -> list[Problem]:
     """Translations that would fail when printed."""
     return [Problem("", book.path, line, text) for book in shelf.books for line, text in book.spoiled()]
+
+
+def check_categories(described: Iterable[Category], shelf: Shelf) -> Iterator[Problem]:
+    """Titles and descriptions that a catalogue beside categories.toml leaves out."""
+    for category in described:
+        place = category.place
+        assert place is not None
+        near = sorted({book.locale for book in shelf.books if place.file.is_relative_to(book.folder)})
+        for text in filter(None, (category.title, category.description)):
+            for locale in near:
+                if not shelf.has(text, locale):
+                    yield Problem("", place.file, place.line, f"not translated into {locale}: {text!r}")
 
 
 def _check_rendering(kind: CompiledKind, path: Path, data: dict[str, Any], locale: str) -> Iterator[Problem]:

@@ -2,7 +2,7 @@
 
 from notify.model.alert import Alert, AlertState, Notice, Severity, Told, Word
 from notify.model.batch import Batch, BatchState
-from notify.model.consent import Consent, ConsentAction
+from notify.model.consent import Consent, ConsentAction, Sealed
 from notify.model.decision import Decision, Defer, Send, Skip
 from notify.model.event import BounceClass, EventType
 from notify.model.failure import DeadLetter, Death, ErrorClass, Filter, KeptMail, Pause, Replay, ReplayState
@@ -10,8 +10,9 @@ from notify.model.fan_out import FanOut, FanOutState
 from notify.model.kind import Channel, Kind, Lane, OnDoubt, OnQuiet, Retry
 from notify.model.message import TRANSITIONS, Attempt, Message, MessageState, Outcome
 from notify.model.notification import Attachment, Mode, Notification
+from notify.model.people import Author, Changed, OwnAddress, Profile, Source, Status
 from notify.model.preferences import Preferences, Quiet
-from notify.model.recipient import Address, Recipient, Suppression
+from notify.model.recipient import Address, Recipient, Suppression, fold
 
 __all__ = [
     "TRANSITIONS",
@@ -20,9 +21,11 @@ __all__ = [
     "AlertState",
     "Attachment",
     "Attempt",
+    "Author",
     "Batch",
     "BatchState",
     "BounceClass",
+    "Changed",
     "Channel",
     "Consent",
     "ConsentAction",
@@ -46,17 +49,23 @@ __all__ = [
     "OnDoubt",
     "OnQuiet",
     "Outcome",
+    "OwnAddress",
     "Pause",
     "Preferences",
+    "Profile",
     "Quiet",
     "Recipient",
     "Replay",
     "ReplayState",
     "Retry",
+    "Sealed",
     "Send",
     "Severity",
     "Skip",
+    "Source",
+    "Status",
     "Suppression",
     "Told",
     "Word",
+    "fold",
 ]

@@ -86,6 +86,7 @@ class Message:
     reason: str | None = None
     rule: str | None = None
     sent_at: datetime | None = None
+    consent_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

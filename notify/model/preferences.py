@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, time
+from datetime import UTC, datetime, time
 from typing import Any
 
 from notify.model.kind import Channel
+
+FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
+"""Stands for no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Preferences:
     """`choices` holds what was chosen, and nothing for what was not: then the tenant's choice counts, else yes.
 
     Until `paused_until` only required kinds come. Until `undisturbed_until` what can wait is held as in quiet hours.
+    `FOREVER` stands for no end: until the recipient says otherwise.
     """
 
     choices: Mapping[str, Mapping[Channel, bool]] = field(default_factory=dict)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+import idna
 
 from notify.model.kind import Channel
 from notify.model.preferences import NONE, Preferences
@@ -22,8 +24,20 @@ class Address:
 
     @property
     def folded(self) -> str:
-        """The form in which addresses are compared: e-mail addresses ignore case."""
-        return self.value.casefold()
+        """The form in which addresses are compared."""
+        return fold(self.value)
+
+
+def fold(address: str) -> str:
+    """The form in which addresses are compared: without case, a domain as people read it (RFC 5890 §2.3.2.1)."""
+    folded = address.casefold()
+    if "xn--" not in folded:
+        return folded
+    local, at, domain = folded.rpartition("@")
+    try:
+        return f"{local}{at}{idna.decode(domain)}".casefold()
+    except idna.IDNAError:
+        return folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +54,13 @@ class Recipient:
     preferences: Preferences = NONE
     active: bool = True
     """Whether anything but required kinds is written to them at all: an operator's or a roster's word."""
+
+    def at(self, channel: Channel, value: str) -> Address:
+        """The address they would have on this channel: one that differs in case alone is still the same."""
+        before = self.addresses.get(channel)
+        if before is None or before.folded != fold(value):
+            return Address(channel, value)
+        return before if before.value == value else replace(before, value=value)
 
     def template_facts(self, address: str | None) -> dict[str, Any]:
         """What templates see as `recipient`: the free attributes, and the fields of every recipient."""

@@ -2,13 +2,16 @@
 
 from notify.policy.fate import decide
 from notify.policy.retry import MISCONFIGURED_WAIT, UNREACHED_WAIT, RetryPolicy, next_round, next_try
+from notify.policy.rules import NO_RULES, Rules
 from notify.policy.verdict import EXPIRED, Verdict, after_failure, expired, past, put_off
 
 __all__ = [
     "EXPIRED",
     "MISCONFIGURED_WAIT",
+    "NO_RULES",
     "UNREACHED_WAIT",
     "RetryPolicy",
+    "Rules",
     "Verdict",
     "after_failure",
     "decide",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from uuid import UUID
 
 from notify.model import Channel, Decision, Defer, Kind, Mode, Recipient, Send, Skip, Suppression
 from notify.policy import quiet, wishes
@@ -21,11 +22,13 @@ def decide(
     test_recipients: Collection[str] = frozenset(),
     at: datetime | None = None,
     rules: Rules = NO_RULES,
+    consent: UUID | None = None,
 ) -> Decision:
     """Whether `recipient` gets a notification of `kind` on `channel`, and when.
 
     `suppressions` are those of the recipient's address; `test_recipients` are folded addresses; `rules` are the
-    tenant's. A dry run is decided as if it were live, so that it shows what would happen.
+    tenant's. `consent` is the entry of the log by which the recipient agrees to the kind's category, if there is one;
+    it is only asked for where the kind is. A dry run is decided as if it were live, so that it shows what would happen.
     """
     address = recipient.addresses.get(channel)
     if address is None:
@@ -35,7 +38,7 @@ def decide(
             return Skip(
                 "suppressed", f"suppressed for {suppression.scope}: {suppression.reason} ({suppression.source})"
             )
-    if no := wishes.against(kind, recipient, address, rules, now):
+    if no := wishes.against(kind, recipient, address, rules, now, agreed=consent is not None):
         return no
     if mode is Mode.TEST and address.folded not in test_recipients:
         return Skip("not_a_test_recipient", "mode test writes only to NOTIFY_TEST_RECIPIENTS")

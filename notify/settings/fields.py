@@ -55,6 +55,11 @@ class Settings(BaseSettings):
     secret_key: SecretStr = Field(
         SecretStr(DEVELOPMENT_SECRET), description="Signs links and tokens; at least 32 characters in production."
     )
+    old_secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (),
+        description="Secret keys of before, separated by commas: what they signed stays good, nothing new is signed "
+        "with them.",
+    )
     data_dir: Path = Field(
         Path(".notify"), description="Folder of the embedded database and broker, and of .eml files from dry runs."
     )
@@ -97,16 +102,33 @@ class Settings(BaseSettings):
     email_from: str = Field("Notify <notify@example.org>", description="The From of every mail: `Name <address>`.")
     email_reply_to: str | None = Field(None, description="The Reply-To of every mail.")
     email_domain: str | None = Field(None, description="Domain of Message-IDs; unset: the domain of the From address.")
+    public_url: str | None = Field(
+        None,
+        description="Where the world reaches `notify web`, e.g. https://notify.example.org: the root of the links to "
+        "its pages.",
+    )
     unsubscribe_url: str | None = Field(
         None,
-        description="Address of your endpoint for List-Unsubscribe (https); kinds with `unsubscribe = true` name it, "
-        "with a signed token. This version has no endpoint of its own.",
+        description="Address of an endpoint of your own for List-Unsubscribe (https); kinds with `unsubscribe = true` "
+        "name it, with a signed token. Unset: the page of `notify web`, where there is a public URL.",
+    )
+    legacy_unsubscribe_secret: SecretStr | None = Field(
+        None, description="UNSUBSCRIBE_SECRET of AmazonSender: the links in the mails that it sent go on working."
     )
     test_recipients: Annotated[frozenset[str], NoDecode] = Field(
         frozenset(), description="Addresses that mode `test` may write to, separated by commas."
     )
+    require_verified: bool = Field(
+        False, description="Send nothing but onboarding and required kinds to addresses that were never verified."
+    )
+    confirmation_seconds: float = Field(
+        7 * DAY, ge=60, le=366 * DAY, description="How long the link of a confirmation works."
+    )
     default_locale: str = Field("en", description="Locale of templates without a variant for the recipient's locale.")
     default_timezone: str = Field("UTC", description="Time zone of recipients who named none (IANA name).")
+    phone_region: str | None = Field(
+        None, description="Country of phone numbers without a country's code, such as NL (ISO 3166-1); unset: refused."
+    )
     max_attachment_bytes: int = Field(10_000_000, gt=0, description="Largest sum of one notification's attachments.")
     batch_size: int = Field(500, ge=1, le=500, description="Messages a worker leases at once.")
     lease_seconds: float = Field(
@@ -153,7 +175,7 @@ class Settings(BaseSettings):
         None, description="For tests: where a process dies, hangs or fails. Refused in production."
     )
 
-    @field_validator("test_recipients", mode="before")
+    @field_validator("test_recipients", "old_secret_keys", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return [part for part in re.split(r"[,\s]+", value) if part] if isinstance(value, str) else value
@@ -166,8 +188,9 @@ class Settings(BaseSettings):
 
     _unset = field_validator(
         *("database_url", "redis_url", "broker_url", "beat_schedule", "flower_basic_auth", "sentry_dsn"),
-        *("email_reply_to", "email_domain", "unsubscribe_url", "failpoints", "worker_memory_mb"),
-        *("domain_rates", "recipient_rate", "tenant_rate"),
+        *("email_reply_to", "email_domain", "public_url", "unsubscribe_url", "legacy_unsubscribe_secret"),
+        *("failpoints", "worker_memory_mb"),
+        *("domain_rates", "recipient_rate", "tenant_rate", "phone_region"),
         mode="before",
     )(rules.unless_blank)
     _redis = field_validator("redis_url")(rules.redis_url)
@@ -176,9 +199,11 @@ class Settings(BaseSettings):
     _rates = field_validator("recipient_rate", "tenant_rate")(rules.one_rate)
     _by_domain = field_validator("domain_rates")(rules.rates_of_domains)
     _mailbox = field_validator("email_from", "email_reply_to")(rules.mailbox)
+    _public = field_validator("public_url")(rules.public_url)
     _one_click = field_validator("unsubscribe_url")(rules.one_click_url)
     _domain = field_validator("email_domain")(rules.domain)
     _addresses = field_validator("test_recipients")(rules.folded_addresses)
+    _region = field_validator("phone_region")(rules.phone_region)
     _zone = field_validator("default_timezone")(rules.time_zone)
     _login = field_validator("flower_basic_auth")(rules.user_and_password)
 
@@ -192,6 +217,13 @@ class Settings(BaseSettings):
                 "NOTIFY_SECRET_KEY: production needs a secret of its own of at least 32 characters; "
                 "make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
             )
+        if any(old.get_secret_value() in (DEVELOPMENT_SECRET, secret) for old in self.old_secret_keys):
+            raise ValueError(
+                "NOTIFY_OLD_SECRET_KEYS: name secrets that were in use before; neither the development key, which "
+                "anybody may know, nor the one in force"
+            )
+        if self.public_url is not None and not self.public_url.startswith("https:"):
+            raise ValueError("NOTIFY_PUBLIC_URL: production wants https, for its links open what is a person's own")
         if self.debug:
             raise ValueError("NOTIFY_DEBUG: debug is refused in production; unset it")
         if self.failpoints is not None:
@@ -234,6 +266,20 @@ class Settings(BaseSettings):
     def dry_run_dir(self) -> Path:
         """Where dry runs write .eml files, a folder per notification."""
         return self.data_dir.absolute() / "dry-run"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What signatures are verified with, the one that signs first."""
+        return tuple(key.get_secret_value() for key in (self.secret_key, *self.old_secret_keys))
+
+    @property
+    def unsubscribe_page(self) -> str | None:
+        """What List-Unsubscribe names, without a token: the operator's endpoint, or our own page."""
+        return self.unsubscribe_url or self.page("unsubscribe")
+
+    def page(self, name: str) -> str | None:
+        """The public address of a page of `notify web`; None without `public_url`."""
+        return None if self.public_url is None else f"{self.public_url}/{name}"
 
     @property
     def lease(self) -> timedelta:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from email_validator import EmailNotValidError, validate_email
+from phonenumbers import SUPPORTED_REGIONS
 from pydantic import SecretStr
 
 from notify.errors import did_you_mean
@@ -106,6 +107,24 @@ def one_click_url(value: str | None) -> str | None:
     return value
 
 
+def public_url(value: str | None) -> str | None:
+    """An https URL, or an http one of this machine, without query and fragment; a slash at its end is dropped."""
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        here = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+        usable = (parts.scheme == "https" or here) and bool(parts.hostname) and parts.port != 0 and not parts.username
+    except ValueError:
+        usable = False
+    if not usable or not _URL.fullmatch(value) or "?" in value:
+        raise ValueError(
+            f"write it like https://notify.example.org, without a query or fragment, not {value[:80]!r} "
+            "(http only for this machine itself)"
+        )
+    return value.rstrip("/")
+
+
 def domain(value: str | None) -> str | None:
     """A domain that can stand behind the @ of a Message-ID."""
     if value is not None and _normal(f"x@{value}", anywhere=True) is None:
@@ -127,6 +146,13 @@ def time_zone(value: str) -> str:
     if value not in time_zones():
         near = did_you_mean(value, time_zones()) or "."
         raise ValueError(f"{value!r} is not an IANA time zone{near} Write it like Europe/Amsterdam.")
+    return value
+
+
+def phone_region(value: str | None) -> str | None:
+    """A country's two letters (ISO 3166-1 alpha-2)."""
+    if value is not None and value not in SUPPORTED_REGIONS:
+        raise ValueError(f"{value!r} is no country{did_you_mean(value.upper(), SUPPORTED_REGIONS)}; write it like NL")
     return value
 
 

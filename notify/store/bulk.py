@@ -10,6 +10,7 @@ from uuid import UUID
 
 import psycopg
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 Column = Sequence[Any] | str | int | datetime | UUID | None
 """A list with a value for each row, or one value for all of them."""
@@ -17,10 +18,29 @@ Column = Sequence[Any] | str | int | datetime | UUID | None
 
 def insert(connection: sa.Connection, table: sa.Table, columns: Mapping[str, Column]) -> None:
     """Insert rows given as columns by name, at least one of them a list."""
-    given = [_as_bound(connection.dialect, table.c[name], value) for name, value in columns.items()]
-    rows = zip(*(value if isinstance(value, list) else repeat(value) for value in given), strict=False)
-    write = _each if connection.dialect.name == "sqlite" else _copy
-    write(connection, table, list(columns), rows)
+    rows = _rows(connection, table, columns)
+    if connection.dialect.name == "sqlite":
+        _each(connection, table, list(columns), rows)
+    else:
+        _copy(connection, table, list(columns), rows)
+
+
+def insert_new(connection: sa.Connection, table: sa.Table, columns: Mapping[str, Column]) -> int:
+    """The same, but a row that would stand against a unique key is left out. Returns how many were inserted."""
+    if connection.dialect.name == "sqlite":
+        return _each(connection, table, list(columns), _rows(connection, table, columns), "ON CONFLICT DO NOTHING")
+    many = [name for name, value in columns.items() if isinstance(value, list)]
+    values = ", ".join(f"given.{name}" if name in many else f":{name}" for name in columns)
+    lists = ", ".join(f":{name}" for name in many)
+    statement = sa.text(
+        f"INSERT INTO {table.name} ({', '.join(columns)}) "  # noqa: S608 - names of ours
+        f"SELECT {values} FROM unnest({lists}) AS given({', '.join(many)}) ON CONFLICT DO NOTHING"
+    ).bindparams(*(sa.bindparam(name, type_=_type(table.c[name], name in many)) for name in columns))
+    return connection.execute(statement, dict(columns)).rowcount
+
+
+def _type(column: sa.Column[Any], listed: bool) -> sa.types.TypeEngine[Any]:
+    return ARRAY(column.type) if listed else column.type
 
 
 def _copy(connection: sa.Connection, table: sa.Table, names: Sequence[str], rows: Iterable[Any]) -> None:
@@ -38,11 +58,18 @@ def _copy(connection: sa.Connection, table: sa.Table, names: Sequence[str], rows
         raise sa.exc.DBAPIError.instance(statement, None, error, psycopg.Error, dialect=dialect) from error
 
 
-def _each(connection: sa.Connection, table: sa.Table, names: Sequence[str], rows: Iterable[Any]) -> None:
-    """SQLite: one prepared statement, stepped through for each row."""
+def _each(
+    connection: sa.Connection, table: sa.Table, names: Sequence[str], rows: Iterable[Any], unless: str = ""
+) -> int:
+    """SQLite: one prepared statement, stepped through for each row. Returns how many were inserted."""
     marks = ", ".join("?" * len(names))
-    statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 - names of ours
-    connection.exec_driver_sql(statement, list(rows))
+    statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks}) {unless}"  # noqa: S608 - names of ours
+    return connection.exec_driver_sql(statement, list(rows)).rowcount
+
+
+def _rows(connection: sa.Connection, table: sa.Table, columns: Mapping[str, Column]) -> Iterable[Any]:
+    given = [_as_bound(connection.dialect, table.c[name], value) for name, value in columns.items()]
+    return zip(*(value if isinstance(value, list) else repeat(value) for value in given), strict=False)
 
 
 def _as_bound(dialect: sa.Dialect, column: sa.Column[Any], value: Column) -> Any:

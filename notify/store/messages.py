@@ -42,6 +42,7 @@ def insert(connection: sa.Connection, rows: Sequence[tuple[Message, Mapping[str,
                     "due_at": row.due_at,
                     "created_at": row.created_at,
                     "updated_at": row.created_at,
+                    "consent_id": row.consent_id,
                 }
                 for row, own in rows
             ],
@@ -161,4 +162,5 @@ def _message(row: Any) -> Message:
         reason=row.reason,
         rule=row.rule,
         sent_at=row.sent_at,
+        consent_id=row.consent_id,
     )

@@ -12,7 +12,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
-from notify.model import Address, Channel, Preferences, Recipient
+from notify.model import Address, Author, Channel, Preferences, Recipient, Source
+from notify.store import recipient_addresses, recipient_history
 from notify.store.engine import Upsert, any_bound, upsert_on
 from notify.store.tables import Json, addresses, recipients
 
@@ -27,6 +28,8 @@ class Change:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] | None = None
     addresses: Mapping[Channel, str] = field(default_factory=dict)
+    """The address to write to, by channel: it takes the place of the one before."""
+    active: bool | None = None
 
 
 _FIELDS = ("id", "key", "locale", "timezone", "attributes", "tags", "preferences", "deactivated_at")
@@ -101,36 +104,94 @@ class Written:
     people: Mapping[str, Recipient] = field(default_factory=dict, compare=False, repr=False)
 
 
-def apply(connection: sa.Connection, tenant_id: UUID, changes: Sequence[Change], now: datetime) -> Written:
-    """Make or change these recipients (distinct keys), in a number of statements that does not grow with theirs."""
+def apply(
+    connection: sa.Connection, tenant_id: UUID, changes: Sequence[Change], now: datetime, *, by: Author
+) -> Written:
+    """Make or change these recipients (distinct keys), in a number of statements that does not grow with theirs.
+
+    An import leaves fields that were set by hand, and activates nobody. Raises `AddressTaken` for an address that
+    another recipient has, unless that one moves away from it in the same call.
+    """
     people = by_keys(connection, tenant_id, [change.key for change in changes])
     # in one order everywhere: two callers who write the same recipients must not wait for each other in a circle
     ordered = sorted(changes, key=lambda change: change.key)
-    merged = {change.key: _merge(change, people.get(change.key)) for change in ordered}
-    news = [change for change in ordered if merged[change.key] != people.get(change.key)]
+    afterwards = {change.key: merged(change, people.get(change.key), by) for change in ordered}
+    news = [change for change in ordered if afterwards[change.key] != people.get(change.key)]
     if not news:
         return Written(0, 0, len(changes), people)  # and nothing is locked: nothing new keeps nobody waiting
     present = by_keys(connection, tenant_id, [change.key for change in news if change.key in people], lock=True)
-    known = [_merge(change, present[change.key]) for change in news if change.key in present]
-    unseen = [merged[change.key] for change in news if change.key not in present]
+    if by.source is Source.IMPORT:
+        overridden = overrides_of(connection, tenant_id, list(present))
+        news = [_without(change, overridden.get(change.key, frozenset())) for change in news]
+    again = [merged(change, present[change.key], by) for change in news if change.key in present]
+    known = [after for after in again if after != present[after.key]]
+    unseen = [afterwards[change.key] for change in news if change.key not in present]
     _write_known(connection, tenant_id, known, now)
     ids = _write_unseen(connection, tenant_id, unseen, now)
     made = [replace(one, id=ids[one.key]) for one in unseen]
-    _write_addresses(connection, tenant_id, sorted([*known, *made], key=lambda one: one.key), present, now)
-    people.update({one.key: one for one in (*known, *unseen)})
     shared = [one.key for one in unseen if ids[one.key] != one.id]  # another caller made them meanwhile, and said more
-    people.update(by_keys(connection, tenant_id, shared))
-    return Written(len(unseen), len(known), len(changes) - len(news), people)
+    before = {**present, **by_keys(connection, tenant_id, shared)}
+    written = sorted([*known, *made], key=lambda one: one.key)
+    promoted = recipient_addresses.replace(connection, tenant_id, written, before, now)
+    recipient_history.write(
+        connection, tenant_id, [(one.id, recipient_history.difference(present[one.key], one)) for one in known], now, by
+    )
+    people.update(present)
+    people.update({one.key: one for one in written})
+    people.update(by_keys(connection, tenant_id, [*shared, *promoted]))
+    return Written(len(unseen), len(known), len(changes) - len(unseen) - len(known), people)
 
 
-def _merge(change: Change, before: Recipient | None) -> Recipient:
+def rewrite(connection: sa.Connection, tenant_id: UUID, before: Recipient, after: Recipient, now: datetime) -> None:
+    """Write one recipient, who is locked, as `after` says: fields, attributes, tags, status, new primary addresses.
+
+    Writes no history. Raises `AddressTaken`.
+    """
+    _write_known(connection, tenant_id, [after], now)
+    recipient_addresses.replace(connection, tenant_id, [after], {before.key: before}, now)
+
+
+def overrides_of(connection: sa.Connection, tenant_id: UUID, keys: Sequence[str]) -> dict[str, frozenset[str]]:
+    """The fields that were set by hand, by key of the recipient; only of those who have any."""
+    if not keys:
+        return {}
+    found = connection.execute(_overridden(connection.dialect.name), {"tenant": tenant_id, "keys": list(keys)})
+    return {key: frozenset(fields) for key, fields in found}
+
+
+def override(connection: sa.Connection, recipient_id: UUID, fields: Collection[str]) -> None:
+    """Keep the names of the fields that imports are to leave."""
+    kept = sa.update(recipients).where(recipients.c.id == recipient_id)
+    connection.execute(kept.values(overrides=sorted(fields)))
+
+
+@cache
+def _overridden(dialect: str) -> sa.Select[Any]:
+    some = sa.cast(recipients.c.overrides, sa.Text) != "[]"
+    return sa.select(recipients.c.key, recipients.c.overrides).where(*_with_these_keys(dialect), some)
+
+
+def _without(change: Change, overridden: frozenset[str]) -> Change:
+    """What an import may still say of a recipient whose fields were in part set by hand."""
+    if not overridden:
+        return change
+    return replace(
+        change,
+        locale=None if "locale" in overridden else change.locale,
+        timezone=None if "timezone" in overridden else change.timezone,
+        attributes={k: v for k, v in change.attributes.items() if f"attributes.{k}" not in overridden},
+        tags=None if "tags" in overridden else change.tags,
+        addresses={channel: v for channel, v in change.addresses.items() if channel.value not in overridden},
+        active=None if "status" in overridden else change.active,
+    )
+
+
+def merged(change: Change, before: Recipient | None, by: Author) -> Recipient:
+    """What a recipient is after a change, or a new one."""
+    active = change.active
+    if before is not None and by.source is Source.IMPORT and active:
+        active = None  # an import brings nobody back
     before = before or Recipient(id=uuid7(), key=change.key)
-    reached = {
-        channel: before.addresses[channel]
-        if channel in before.addresses and before.addresses[channel].value == value
-        else Address(channel, value)
-        for channel, value in change.addresses.items()
-    }
     return Recipient(
         id=before.id,
         key=change.key,
@@ -138,9 +199,12 @@ def _merge(change: Change, before: Recipient | None) -> Recipient:
         timezone=change.timezone if change.timezone is not None else before.timezone,
         attributes={**before.attributes, **change.attributes},
         tags=change.tags if change.tags is not None else before.tags,
-        addresses={**before.addresses, **reached},
+        addresses={
+            **before.addresses,
+            **{channel: before.at(channel, value) for channel, value in change.addresses.items()},
+        },
         preferences=before.preferences,
-        active=before.active,
+        active=before.active if active is None else active,
     )
 
 
@@ -166,8 +230,11 @@ def _write_unseen(
 @cache
 def _changing(dialect: str) -> Upsert:
     insert = upsert_on(dialect, recipients)
-    kept = {name: insert.excluded[name] for name in ("locale", "timezone", "attributes", "tags", "updated_at")}
-    return insert.on_conflict_do_update(index_elements=["tenant_id", "key"], set_=kept)
+    said, known = insert.excluded, recipients.c
+    kept = {name: said[name] for name in ("locale", "timezone", "attributes", "tags", "updated_at")}
+    first = sa.func.coalesce(known.deactivated_at, said.deactivated_at)
+    since = sa.case((said.deactivated_at.is_(None), None), else_=first)
+    return insert.on_conflict_do_update(index_elements=["tenant_id", "key"], set_={**kept, "deactivated_at": since})
 
 
 @cache
@@ -183,6 +250,7 @@ def _making(dialect: str) -> Upsert:
         "attributes": known.attributes.op("||")(said.attributes),
         "tags": sa.case((sa.cast(said.tags, sa.Text) == "[]", known.tags), else_=said.tags),
         "updated_at": said.updated_at,
+        "deactivated_at": sa.func.coalesce(known.deactivated_at, said.deactivated_at),
     }
     return insert.on_conflict_do_update(index_elements=["tenant_id", "key"], set_=kept)
 
@@ -203,41 +271,8 @@ def _row(tenant_id: UUID, row: Recipient, now: datetime) -> dict[str, Any]:
         "tags": list(row.tags),
         "created_at": now,
         "updated_at": now,
+        "deactivated_at": None if row.active else now,
     }
-
-
-def _write_addresses(
-    connection: sa.Connection,
-    tenant_id: UUID,
-    rows: Sequence[Recipient],
-    before: Mapping[str, Recipient],
-    now: datetime,
-) -> None:
-    changed = [
-        {
-            "id": uuid7(),
-            "tenant_id": tenant_id,
-            "recipient_id": row.id,
-            "channel": address.channel,
-            "value": address.value,
-            "folded": address.folded,
-            "verified": address.verified,
-            "created_at": now,
-        }
-        for row in rows
-        for address in row.addresses.values()
-        if row.key not in before or before[row.key].addresses.get(address.channel) != address
-    ]
-    if changed:
-        connection.execute(_reaching(connection.dialect.name), changed)
-
-
-@cache
-def _reaching(dialect: str) -> Upsert:
-    insert = upsert_on(dialect, addresses)
-    kept = {name: insert.excluded[name] for name in ("value", "folded", "verified")}
-    only = sa.text("is_primary")
-    return insert.on_conflict_do_update(index_elements=["recipient_id", "channel"], index_where=only, set_=kept)
 
 
 def ids_by_key(connection: sa.Connection, tenant_id: UUID, keys: Sequence[str]) -> dict[str, UUID]:

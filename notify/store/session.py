@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +24,19 @@ def resolve(session: object) -> Session:
             "inside AsyncSession.run_sync() the function is given one"
         )
     return session
+
+
+@contextmanager
+def whole(connection: sa.Connection, session: Session | None) -> Iterator[None]:
+    """In the application's own transaction, what is refused halfway leaves nothing behind for its commit."""
+    if session is None:
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite" and not driver.in_transaction:
+        connection.exec_driver_sql("BEGIN")  # else the end of the savepoint would be a commit
+    with connection.begin_nested():
+        yield
 
 
 def after_commit(session: Session, then: Callable[[], object]) -> None:

@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 
 from notify.model import Channel, Suppression
 from notify.store.engine import any_bound, upsert
-from notify.store.tables import suppressions
+from notify.store.tables import addresses, suppressions
 
 
 def add(connection: sa.Connection, tenant_id: UUID, rows: Sequence[Suppression], now: datetime) -> int:
@@ -40,6 +40,20 @@ def add(connection: sa.Connection, tenant_id: UUID, rows: Sequence[Suppression],
         ],
     )
     return len(made.all())
+
+
+def lift(connection: sa.Connection, tenant_id: UUID, recipient_id: UUID, *, scope: str, reason: str) -> list[str]:
+    """Take away those of a recipient's addresses that have exactly this scope and reason; returns their channels."""
+    mine = sa.select(addresses.c.folded).where(
+        addresses.c.recipient_id == recipient_id, addresses.c.channel == suppressions.c.channel
+    )
+    gone = sa.delete(suppressions).where(
+        suppressions.c.tenant_id == tenant_id,
+        suppressions.c.scope == scope,
+        suppressions.c.reason == reason,
+        suppressions.c.address.in_(mine),
+    )
+    return list(connection.scalars(gone.returning(suppressions.c.channel)))
 
 
 def of_addresses(

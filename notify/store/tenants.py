@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from notify.errors import InvalidRecipient, did_you_mean
+from notify.model import Preferences
 from notify.store.engine import upsert
 from notify.store.tables import tenants
 from notify.store.text import line
@@ -16,6 +17,7 @@ from notify.store.text import line
 DEFAULT_KEY = "default"
 DEFAULT_ID = UUID("00000000-0000-7000-8000-000000000000")  # written by the first migration
 KNOWN, MADE = "notify.tenants.known", "notify.tenants.made"
+_PREFERENCES = sa.select(tenants.c.preferences).where(tenants.c.id == sa.bindparam("id"))
 _BY_KEY = sa.select(tenants.c.id).where(tenants.c.key == sa.bindparam("key"))
 
 
@@ -49,6 +51,22 @@ def add(connection: sa.Connection, key: str, now: datetime) -> bool:
 def lock(connection: sa.Connection, tenant_id: UUID) -> None:
     """Wait for, and keep out, others who lock this tenant, until the transaction ends. Sending goes on meanwhile."""
     connection.execute(sa.select(tenants.c.id).where(tenants.c.id == tenant_id).with_for_update(key_share=True))
+
+
+def preferences(connection: sa.Connection, tenant_id: UUID) -> Preferences:
+    """What counts for its recipients who chose nothing."""
+    return Preferences.of_json(connection.scalar(_PREFERENCES, {"id": tenant_id}) or {})
+
+
+def set_preferences(connection: sa.Connection, tenant_id: UUID, chosen: Preferences) -> None:
+    """Store what counts for its recipients who chose nothing."""
+    connection.execute(sa.update(tenants).where(tenants.c.id == tenant_id).values(preferences=chosen.as_json()))
+
+
+def key_of(connection: sa.Connection, tenant_id: UUID) -> str:
+    """The key of the tenant with this id."""
+    found: str = connection.execute(sa.select(tenants.c.key).where(tenants.c.id == tenant_id)).scalar_one()
+    return found
 
 
 def keys(connection: sa.Connection) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -16,7 +16,7 @@ from notify.model.recipient import Address
 from notify.store import batches, tables
 from notify.store.engine import any_of
 from notify.store.messages import move
-from notify.store.tables import attachments, messages, notifications, recipients
+from notify.store.tables import addresses, attachments, messages, notifications, recipients
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +187,27 @@ def _work(row: Any, channel: Channel, occasion: Occasion) -> Work:
     wishes, active = Preferences.of_json(preferences), deactivated_at is None
     person = Recipient(recipient_id, key, locale, timezone, attributes, tuple(tags), addresses, wishes, active)
     return Work(message_id, address, tries, forgiven, data, person, occasion)
+
+
+def with_verified(connection: sa.Connection, batch: Batch, taken: Sequence[Work]) -> list[Work]:
+    """The same, each address with what is known of whether it is the recipient's: one statement."""
+    folded = {address.folded for one in taken for address in one.recipient.addresses.values()}
+    mine = addresses.c.tenant_id == batch.tenant_id, addresses.c.channel == batch.channel, addresses.c.verified
+    rows = connection.execute(
+        sa.select(addresses.c.recipient_id, addresses.c.folded).where(
+            *mine, any_of(connection, addresses.c.folded, list(folded))
+        )
+    )
+    verified = {(row.recipient_id, row.folded) for row in rows}
+    return [one._replace(recipient=_verified(one.recipient, verified)) for one in taken]
+
+
+def _verified(recipient: Recipient, verified: Collection[tuple[UUID, str]]) -> Recipient:
+    reached = {
+        channel: replace(address, verified=(recipient.id, address.folded) in verified)
+        for channel, address in recipient.addresses.items()
+    }
+    return replace(recipient, addresses=reached)
 
 
 def needs_a_provider(connection: sa.Connection, batch: Batch) -> bool:

@@ -183,7 +183,7 @@ class Outbox(Sequence[Captured]):
             held = batches.claim(connection, batch.id, worker="capture", now=now, due_by=now, lease_until=now + LEASE)
             taken = work.take(connection, held, due_by=now, at=now) if held else []
         prepare = Preparation(app)
-        captured = [_captured(one, prepare(one), now) for one in taken]
+        captured = [_captured(one, prepare(one, now), now) for one in taken]
         if held:
             with app.store.begin() as connection:
                 ids = [one.id for one in captured]

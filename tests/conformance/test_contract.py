@@ -60,7 +60,7 @@ PLAIN = Envelope(
     MAIL.message_id,
     ADDRESS,
     "bounces@example.org",
-    compose(replace(MAIL, attachments=(), headers={}, html=None, subject="Plain", text="hello\n")),
+    compose(MAIL._replace(attachments=(), headers={}, html=None, subject="Plain", text="hello\n")),
 )
 
 

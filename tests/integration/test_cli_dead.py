@@ -101,6 +101,12 @@ def test_equal_deaths_are_one_line_and_each_can_be_listed(three_dead: str) -> No
     assert json_of("dead", "show", cause["example"])["notification"] == three_dead
 
 
+def test_a_time_may_be_so_long_ago(three_dead: str) -> None:
+    [cause] = json_of("dead", "list", "--since", "1h")
+    assert cause["count"] == 3
+    assert notify_cli("dead", "list", "--until", "1h").code == 1
+
+
 def test_a_listing_without_dead_letters_says_so() -> None:
     assert notify_cli("dead", "list") == Ran(0, "No such dead letters.\n", "")
     assert json_of("dead", "list") == []

@@ -264,7 +264,7 @@ def test_eml_files_and_what_smtp_carries_are_the_same_octets(app: App, mailbox: 
     notify.send("hello", to=ADA, data={"word": "žluťoučký"})
     lease = claim(app, only_batch(app).id, "test")
     assert lease is not None
-    envelope = Preparation(app)(lease.work[0]).envelope
+    envelope = Preparation(app)(lease.work[0], app.clock.now()).envelope
     for url in (f"eml://{tmp_path}/written", f"smtp://127.0.0.1:{mailbox.port}"):
         with sending(url) as send_one:
             send_one(envelope)
@@ -955,7 +955,8 @@ def test_what_waits_for_its_next_try_is_not_lost_when_its_batch_is_halved(
         lease = claim(app, only_batch(app).id, "doomed")
         assert lease is not None
         deferred = lease.work[2]
-        Ledger(app, lease).failed(deferred, Transient("recipient_deferred"), "smtp", Preparation(app)(deferred))
+        prepared = Preparation(app)(deferred, clock.now())
+        Ledger(app, lease).failed(deferred, Transient("recipient_deferred"), "smtp", prepared)
         clock.move(timedelta(seconds=31))
         for _ in range(3):
             crash_once(app, lease.batch.id, clock)

@@ -25,13 +25,14 @@ from notify.app import App, using
 from notify.delivery import status
 from notify.errors import IdempotencyConflict, InvalidRecipient
 from notify.intake import fan_out
-from notify.model import Batch, Channel, Suppression
+from notify.model import Author, Batch, Channel, Source, Suppression
 from notify.settings import Settings
 from notify.store import fan_outs, recipients, suppressions, tables
 from notify.store.tenants import DEFAULT_ID
 from notify.telemetry import subscribed
 from tests.kinds import make_kind
 
+BY = Author("test", Source.SEND)
 PEOPLE = 60
 
 
@@ -71,7 +72,7 @@ def roster(app: App) -> list[str]:
         Suppression(Channel.SMS, "user-06@example.org", "bounced", "feedback"),
     ]
     with app.store.begin() as connection:
-        recipients.apply(connection, DEFAULT_ID, changes, now)
+        recipients.apply(connection, DEFAULT_ID, changes, now, by=BY)
         suppressions.add(connection, DEFAULT_ID, forbidden, now)
     return [change.key for change in changes]
 
@@ -144,7 +145,7 @@ def test_nobody_of_another_tenant_is_planned(app: App, roster: list[str]) -> Non
         connection.execute(
             sa.insert(tables.tenants), {"id": UUID(int=7), "key": "acme", "created_at": datetime.now(UTC)}
         )
-        recipients.apply(connection, UUID(int=7), [recipients.Change("theirs")], datetime.now(UTC))
+        recipients.apply(connection, UUID(int=7), [recipients.Change("theirs")], datetime.now(UTC), by=BY)
     sent = notify.send_many("hello", notify.everyone(), tenant="acme")
     fan_out.run(app)
     assert list(fates(app, sent.id)) == ["theirs"]
@@ -158,7 +159,9 @@ def test_an_empty_roster_is_planned_at_once(app: App) -> None:
 
 def test_a_roster_that_fills_its_last_slice_is_planned_to_its_end(app: App) -> None:
     with app.store.begin() as connection:
-        recipients.apply(connection, DEFAULT_ID, [recipients.Change(f"u{n}") for n in range(14)], datetime.now(UTC))
+        recipients.apply(
+            connection, DEFAULT_ID, [recipients.Change(f"u{n}") for n in range(14)], datetime.now(UTC), by=BY
+        )
     sent = notify.send_many("hello", notify.everyone())
     assert fan_out.run(app) == 14
     assert (len(fates(app, sent.id)), under_way(app)) == (14, 0)

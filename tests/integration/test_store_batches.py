@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from notify.model import (
+    Author,
     Batch,
     BatchState,
     Channel,
@@ -22,6 +23,7 @@ from notify.model import (
     MessageState,
     Mode,
     Notification,
+    Source,
 )
 from notify.store import Store, batches, messages, notifications, open_store, presence, recipients
 from notify.store.recipients import Change
@@ -43,7 +45,7 @@ def plant(
     note = Notification(uuid7(), DEFAULT_ID, "hello", Mode.LIVE, now)
     notifications.insert(connection, note, request_hash="-", data={"word": "hi"}, at=None, correlation_id=None)
     keys = [f"user-{number}" for number in range(len(states))]
-    recipients.apply(connection, DEFAULT_ID, [Change(key) for key in keys], now)
+    recipients.apply(connection, DEFAULT_ID, [Change(key) for key in keys], now, by=Author("test", Source.SEND))
     ids = recipients.ids_by_key(connection, DEFAULT_ID, keys)
     batch = Batch(uuid7(), DEFAULT_ID, Channel.EMAIL, Lane.NORMAL, due_at, size=len(states))
     batches.insert(connection, [batch], now)

@@ -31,7 +31,7 @@ def prepared(app: App) -> bytes:
     assert row.message.batch_id is not None
     lease = claim(app, row.message.batch_id, "test")
     assert lease is not None
-    return Preparation(app)(lease.work[0]).envelope.content
+    return Preparation(app)(lease.work[0], app.clock.now()).envelope.content
 
 
 def test_a_mail_that_can_be_left_names_its_message_and_recipient(

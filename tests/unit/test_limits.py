@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from notify.app import App
-from notify.delivery.gates import AHEAD, Gate
+from notify.delivery.gate import AHEAD, Gate
 from notify.delivery.limits import OVERBOOKED, PROMISE_SECONDS, Delayed, Later, Limits
 from notify.model import Batch, Channel, Lane, Mode, Recipient
 from notify.rates import Rate, rate

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -21,13 +23,27 @@ from notify.model import (
     MessageState,
     Mode,
     OnDoubt,
+    Preferences,
+    Quiet,
     Recipient,
     Retry,
     Send,
     Skip,
     Suppression,
 )
-from notify.policy import RetryPolicy, Verdict, after_failure, decide, expired, next_round, next_try, past, put_off
+from notify.model.preferences import FOREVER
+from notify.policy import (
+    RetryPolicy,
+    Rules,
+    Verdict,
+    after_failure,
+    decide,
+    expired,
+    next_round,
+    next_try,
+    past,
+    put_off,
+)
 from notify.policy.retry import MISCONFIGURED_WAIT, costs_attempt
 from notify.settings import load
 
@@ -301,3 +317,134 @@ def test_a_deadline_has_passed_from_its_very_moment_on() -> None:
     assert not past(NOW + SECOND, NOW)
     assert past(NOW, NOW)
     assert expired(NOW).rule == "deadline 2026-03-29 00:30:00 UTC has passed"
+
+
+# wishes, verification and consent
+
+DAY = timedelta(days=1)
+CONSENT = UUID(int=7)
+
+
+def wished(
+    *,
+    chosen: bool | None = None,
+    default: bool | None = None,
+    paused_until: datetime | None = None,
+    active: bool = True,
+    verified: bool = True,
+    require_verified: bool = False,
+    **facts: Any,
+) -> str:
+    """The reason why ADA gets nothing, or `sent`."""
+
+    def said(choice: bool | None) -> dict[str, dict[Channel, bool]]:
+        return {} if choice is None else {"newsletter": {Channel.EMAIL: choice}}
+
+    ada = replace(
+        ADA,
+        addresses={Channel.EMAIL: Address(Channel.EMAIL, "ada@example.org", verified=verified)},
+        preferences=Preferences(choices=said(chosen), paused_until=paused_until),
+        active=active,
+    )
+    rules = Rules(Preferences(choices=said(default)), require_verified=require_verified)
+    decision = decide(replace(KIND, **facts), ada, Channel.EMAIL, (), NOW, rules=rules)
+    return decision.reason if isinstance(decision, Skip) else "sent"
+
+
+@pytest.mark.parametrize("default", [None, True, False])
+@pytest.mark.parametrize("chosen", [None, True, False])
+@pytest.mark.parametrize("required", [True, False])
+def test_the_recipients_choice_counts_then_the_default_then_yes(
+    chosen: bool | None, default: bool | None, required: bool
+) -> None:
+    wanted = chosen if chosen is not None else default is not False
+    expected = "sent" if required or wanted else "preference"
+    assert wished(chosen=chosen, default=default, required=required) == expected
+
+
+def test_a_rule_says_who_turned_it_off() -> None:
+    off = Preferences(choices={"newsletter": {Channel.EMAIL: False}})
+    by_ada = decide(KIND, replace(ADA, preferences=off), Channel.EMAIL, (), NOW)
+    by_default = decide(KIND, ADA, Channel.EMAIL, (), NOW, rules=Rules(off))
+    assert by_ada == Skip("preference", "newsletter is turned off for email by the recipient")
+    assert by_default == Skip("preference", "newsletter is turned off for email by default")
+
+
+def test_a_choice_about_another_category_or_channel_changes_nothing() -> None:
+    other = Preferences(choices={"jobs": {Channel.EMAIL: False}, "newsletter": {Channel.SMS: False}})
+    assert decide(KIND, replace(ADA, preferences=other), Channel.EMAIL, (), NOW) == Send()
+
+
+def test_a_pause_holds_back_all_but_what_is_required_until_it_ends() -> None:
+    assert wished(paused_until=NOW + SECOND) == "paused"
+    assert wished(paused_until=NOW + SECOND, required=True) == "sent"
+    assert wished(paused_until=NOW) == "sent"
+
+
+def test_a_pause_without_end_says_so() -> None:
+    ada = replace(ADA, preferences=Preferences(paused_until=FOREVER))
+    assert decide(KIND, ada, Channel.EMAIL, (), NOW) == Skip(
+        "paused", "everything is paused until the recipient resumes"
+    )
+
+
+def test_being_critical_is_no_way_around_a_pause() -> None:
+    assert wished(paused_until=NOW + DAY, critical=True) == "paused"
+
+
+def test_who_was_deactivated_gets_what_is_required_and_nothing_else() -> None:
+    assert wished(active=False) == "inactive"
+    assert wished(active=False, required=True) == "sent"
+
+
+@pytest.mark.parametrize("verified", [True, False])
+@pytest.mark.parametrize("require_verified", [True, False])
+@pytest.mark.parametrize("onboarding", [True, False])
+@pytest.mark.parametrize("required", [True, False])
+def test_an_unverified_address_gets_onboarding_and_required_kinds(
+    verified: bool, require_verified: bool, onboarding: bool, required: bool
+) -> None:
+    allowed = verified or not require_verified or onboarding or required
+    found = wished(verified=verified, require_verified=require_verified, onboarding=onboarding, required=required)
+    assert found == ("sent" if allowed else "unverified")
+
+
+def test_a_kind_that_asks_for_consent_goes_to_those_alone_who_agreed() -> None:
+    kind = replace(KIND, consent=True)
+    assert decide(kind, ADA, Channel.EMAIL, (), NOW, consent=CONSENT) == Send()
+    assert decide(kind, ADA, Channel.EMAIL, (), NOW) == Skip(
+        "no_consent", "the recipient never agreed to newsletter, or withdrew it"
+    )
+
+
+@pytest.mark.parametrize(("chosen", "expected"), [(None, "sent"), (True, "sent"), (False, "preference")])
+def test_who_agreed_gets_it_though_the_default_is_no_but_may_still_turn_it_off(
+    chosen: bool | None, expected: str
+) -> None:
+    kind = replace(KIND, consent=True)
+    choices = {} if chosen is None else {"newsletter": {Channel.EMAIL: chosen}}
+    ada = replace(ADA, preferences=Preferences(choices=choices))
+    off = Rules(Preferences(choices={"newsletter": {Channel.EMAIL: False}}))
+    decision = decide(kind, ada, Channel.EMAIL, (), NOW, rules=off, consent=CONSENT)
+    assert (decision.reason if isinstance(decision, Skip) else "sent") == expected
+
+
+def test_nothing_that_is_required_or_agreed_to_goes_past_a_suppression_for_all() -> None:
+    for kind in (replace(KIND, required=True), replace(KIND, consent=True)):
+        decision = decide(kind, ADA, Channel.EMAIL, [COMPLAINT], NOW, consent=CONSENT)
+        assert isinstance(decision, Skip)
+        assert decision.reason == "suppressed"
+
+
+def test_leaving_the_newsletter_does_not_block_a_password_reset() -> None:
+    left = replace(COMPLAINT, scope="newsletter", reason="unsubscribed")
+    reset = replace(KIND, name="password-reset", category="account", required=True)
+    assert isinstance(decided(left), Skip)
+    assert decide(reset, ADA, Channel.EMAIL, [left], NOW) == Send()
+
+
+def test_preferences_survive_the_form_in_which_they_are_kept() -> None:
+    chosen = Preferences({"jobs": {Channel.EMAIL: False}}, Quiet.parse("22:00-07:00"), FOREVER, NOW)
+    assert Preferences.of_json(json.loads(json.dumps(chosen.as_json()))) == chosen
+    assert Preferences().as_json() == {}
+    assert Preferences.of_json({}) == Preferences()

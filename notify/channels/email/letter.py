@@ -36,15 +36,14 @@ def envelope(
     attachments: Sequence[Attachment] = (),
     unsubscriber: UUID | None = None,
 ) -> Envelope:
-    """Compose a mail. With an `unsubscriber`, a recipient's id, it names `NOTIFY_UNSUBSCRIBE_URL`, if there is one.
+    """Compose a mail. With an `unsubscriber`, a recipient's id, it can be left with one click, if there is a page.
 
     The same arguments give the same octets. Raises `InvalidHeader` and `InvalidAddress`.
     """
     test = mode is Mode.TEST
     link = None
-    if unsubscriber is not None and settings.unsubscribe_url is not None:
-        secret = settings.secret_key.get_secret_value()
-        link = one_click_url(settings.unsubscribe_url, secret, message_id, unsubscriber)
+    if unsubscriber is not None and (page := settings.unsubscribe_page) is not None:
+        link = one_click_url(page, settings.secret_key.get_secret_value(), message_id, unsubscriber)
     mail = Mail(
         message_id=message_id,
         domain=settings.message_id_domain,

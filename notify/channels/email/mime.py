@@ -7,10 +7,11 @@ randomness: boundaries derive from the message id. Proven by reading the result 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
 from uuid import UUID
 
 from notify.channels.email.address import ascii_form
@@ -32,8 +33,7 @@ _FIXED = b"Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"  # RFC 3834 
 _ONE_CLICK = b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"  # RFC 8058 §3.1
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(NamedTuple):
     """What one recipient is to read.
 
     `sender` and `reply_to` are `Name <address>` or an address; `domain` is the right side of the Message-ID;
@@ -52,7 +52,7 @@ class Mail:
     text: str | Passage | None = None
     html: str | Passage | None = None
     unsubscribe_url: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     attachments: Sequence[Attachment] = ()
 
 

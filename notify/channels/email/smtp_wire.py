@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from notify.channels.email.address import ascii_form, needs_smtputf8
 from notify.channels.provider import Envelope
@@ -33,8 +34,12 @@ class Offers:
 
 def commands(envelope: Envelope, offers: Offers) -> tuple[bytes, bytes]:
     """MAIL and RCPT for this message. Raises `Rejected` when it cannot be announced to a server that offers this."""
-    sender = _mailbox(envelope.sender, Rejected("sender_invalid"))
-    recipient = _mailbox(envelope.recipient, Rejected("recipient_invalid", scope="address"))
+    sender = _sender(envelope.sender)
+    if sender is None:
+        raise Rejected("sender_invalid")
+    recipient = _mailbox(envelope.recipient)
+    if recipient is None:
+        raise Rejected("recipient_invalid", scope="address")
     parameters = _parameters(envelope, offers)
     return f"MAIL FROM:<{sender}>{parameters}\r\n".encode(), f"RCPT TO:<{recipient}>\r\n".encode()
 
@@ -82,15 +87,16 @@ class Replies:
         return UNREADABLE, b"a reply of more than %d octets" % LONGEST_REPLY
 
 
-def _mailbox(address: str, otherwise: Rejected) -> str:
-    """The address as it stands between angle brackets; empty is the null return path."""
+def _mailbox(address: str) -> str | None:
+    """The address as it stands between angle brackets; empty is the null return path. None when it cannot."""
     try:
         address = ascii_form(address)
     except InvalidAddress:
-        raise otherwise from None
-    if _UNSAFE.search(address):
-        raise otherwise
-    return address
+        return None
+    return None if _UNSAFE.search(address) else address
+
+
+_sender = lru_cache(maxsize=64)(_mailbox)  # the same for message after message
 
 
 def _parameters(envelope: Envelope, offers: Offers) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -38,8 +37,7 @@ def envelope(content: bytes, recipient: str = MAIL.recipient_address) -> Envelop
 def test_whatever_was_composed_is_found_again(subject: str, name: str, text: str, html: str, file_name: str) -> None:
     file = f"{text}\0\xff{html}".encode("utf-16")
     file_name = f"f{file_name}.bin".strip()
-    mail = replace(
-        MAIL,
+    mail = MAIL._replace(
         subject=subject,
         recipient_name=name,
         text=f"{text}\n",
@@ -58,7 +56,7 @@ def test_whatever_was_composed_is_found_again(subject: str, name: str, text: str
 
 @pytest.mark.parametrize("address", ["ada@bücher.example", "zoë@example.test", "o'neil+tag@example.test"])
 def test_an_address_beyond_ascii_is_found_as_it_is_written_on_the_wire(address: str) -> None:
-    mail = replace(MAIL, recipient_address=address, recipient_name="Zoë")
+    mail = MAIL._replace(recipient_address=address, recipient_name="Zoë")
     parts = take_apart(envelope(compose(mail), address))
     assert parts.recipient == Mailbox("Zoë", address.replace("bücher", "xn--bcher-kva"))
 

@@ -1,0 +1,304 @@
+"""What recipients agreed to, when, and what shows it: every entry seals the one before it, and none is ever changed.
+
+A confirmation by link (double opt-in) makes an entry that was `asked` one that is `granted`; its wording is the same.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from notify.app import App
+from notify.audience import preferences as choices
+from notify.audience import verification
+from notify.audience.person import Who, person
+from notify.errors import InvalidChoice, did_you_mean
+from notify.model import Author, Channel, Consent, ConsentAction, Sealed, Source
+from notify.model.consent import GENESIS
+from notify.store import Connection, audit, consents, preferences, recipient_history, suppressions, tenants
+from notify.store.preferences import Holder
+from notify.store.text import line, storable
+from notify.telemetry import emit
+
+LONGEST_WORDING = 10_000  # characters
+LONGEST_PROOF = 1_000  # characters of each of its values
+CONFIRMATION = "confirmation link"
+"""The source of what was granted by a link."""
+
+Proof = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What the page of a confirmation shows. `granted` says that it was confirmed already."""
+
+    category: str
+    wording: str
+    locale: str | None
+    granted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What a check of a tenant's log found. `faults` name entries by their number.
+
+    `head` is the digest of the last entry: whoever notes it down can tell later that the end was not cut off.
+    """
+
+    entries: int
+    head: str
+    faults: tuple[tuple[int, str], ...]
+
+
+def asked(
+    app: App,
+    connection: Connection,
+    holder: Holder,
+    category: str,
+    *,
+    wording: str,
+    source: str,
+    by: Author,
+    address: UUID,
+) -> Consent:
+    """Note that a confirmation was asked for, at the address of this digest. In the caller's transaction."""
+    proof = {"address": str(address)}
+    _known(app, category)
+    return _append(
+        app, connection, holder, category, ConsentAction.ASKED, wording=wording, source=source, by=by, proof=proof
+    )
+
+
+def grant(
+    app: App,
+    who: Who,
+    category: str,
+    *,
+    wording: str,
+    source: str,
+    by: Author,
+    proof: Proof | None = None,
+    tenant: str | None = None,
+) -> Consent:
+    """Note that a recipient agreed to a category, in these words, as can be shown by `proof` (texts by name).
+
+    Raises `InvalidChoice`, `NotFound`.
+    """
+    _known(app, category)
+    with app.store.begin() as connection:
+        holder = person(connection, who, tenant, lock=True)
+        made = _append(
+            app, connection, holder, category, ConsentAction.GRANTED, wording=wording, source=source, by=by, proof=proof
+        )
+    tell(made)
+    return made
+
+
+def withdraw(
+    app: App,
+    who: Who,
+    category: str,
+    *,
+    source: str,
+    by: Author,
+    proof: Proof | None = None,
+    tenant: str | None = None,
+) -> Consent | None:
+    """Note that a recipient agrees no more; None, and no entry, when there was nothing to withdraw."""
+    _known(app, category)
+    with app.store.begin() as connection:
+        holder = person(connection, who, tenant, lock=True)
+        made = withdrawn(app, connection, holder, category, source=source, by=by, proof=proof)
+    for entry in made:
+        tell(entry)
+    return made[0] if made else None
+
+
+def withdrawn(
+    app: App,
+    connection: Connection,
+    holder: Holder,
+    category: str | None,
+    *,
+    source: str,
+    by: Author,
+    proof: Proof | None = None,
+) -> list[Consent]:
+    """Withdraw a category, or (None) every one, of a locked recipient, in the caller's transaction.
+
+    What was only asked for is withdrawn, too: its link confirms nothing any more.
+    """
+    return [
+        _append(app, connection, holder, name, ConsentAction.WITHDRAWN, wording="", source=source, by=by, proof=proof)
+        for name, entry in consents.standing(connection, holder.id).items()
+        if category in (None, name) and entry.action is not ConsentAction.WITHDRAWN
+    ]
+
+
+def state(app: App, who: Who, *, tenant: str | None = None) -> dict[str, Consent]:
+    """By category, what holds for a recipient: the entry that granted or withdrew it, else the one that asked."""
+    with app.store.read() as connection:
+        return consents.standing(connection, person(connection, who, tenant).id)
+
+
+def log(
+    app: App, who: Who | None = None, *, after: int = 0, limit: int = 100, tenant: str | None = None
+) -> list[Sealed]:
+    """The entries of a recipient, or of the whole tenant, after the one of this number, oldest first."""
+    with app.store.read() as connection:
+        if who is not None:
+            mine = consents.log(connection, recipient_id=person(connection, who, tenant).id, after=after, limit=limit)
+        else:
+            tenant_id = tenants.tenant_id(connection, tenant)
+            mine = consents.log(connection, tenant_id=tenant_id, after=after, limit=limit)
+        return list(mine)
+
+
+def verify_chain(app: App, *, tenant: str | None = None) -> Chain:
+    """Go through the whole log of a tenant, in bounded memory, and say what was changed, if anything was."""
+    number, previous, faults = 0, GENESIS, list[tuple[int, str]]()
+    with app.store.read() as connection:
+        for sealed in consents.log(connection, tenant_id=tenants.tenant_id(connection, tenant)):
+            if fault := sealed.fault(number + 1, previous):
+                faults.append((sealed.number, fault))
+            number, previous = sealed.number, sealed.digest
+    return Chain(number, previous, tuple(faults))
+
+
+def pending(app: App, asked_id: UUID) -> Pending | None:
+    """What a link asks to confirm; None when it can confirm nothing any more."""
+    with app.store.read() as connection:
+        found = consents.find(connection, asked_id)
+        if found is None or found.entry.action is not ConsentAction.ASKED:
+            return None
+        holder = preferences.by_id(connection, found.entry.recipient_id)
+        last = consents.standing(connection, found.entry.recipient_id)[found.entry.category]
+    if holder is None or holder.erased or last.action is ConsentAction.WITHDRAWN:
+        return None
+    granted = last.action is ConsentAction.GRANTED
+    return Pending(found.entry.category, found.entry.wording, holder.locale, granted)
+
+
+def confirm(app: App, asked_id: UUID, proof: Proof) -> Consent | None:
+    """The recipient followed the link and said yes. None when that was withdrawn since, or the person is gone.
+
+    A second time changes nothing. Whoever says yes takes back an earlier no to this category, be it a choice or an
+    unsubscribe; what was suppressed for another reason, or for all, stays so. Where the link went to the address that
+    the recipient still has, it is verified.
+    """
+    now = app.clock.now()
+    with app.store.begin() as connection:
+        found = consents.find(connection, asked_id)
+        if found is None or found.entry.action is not ConsentAction.ASKED:
+            return None
+        holder = preferences.by_id(connection, found.entry.recipient_id, lock=True)
+        if holder is None or holder.erased:
+            return None
+        category = found.entry.category
+        last = consents.standing(connection, holder.id)[category]
+        if last.action is not ConsentAction.ASKED:
+            return last if last.action is ConsentAction.GRANTED else None
+        by = Author(f"recipient:{holder.id}", Source.PAGE, "confirmed by link")
+        made = _append(
+            app,
+            connection,
+            holder,
+            category,
+            ConsentAction.GRANTED,
+            wording=found.entry.wording,
+            source=CONFIRMATION,
+            by=by,
+            proof={**proof, "asked": str(asked_id)},
+        )
+        _take_back(connection, holder, category, by=by, now=now)
+        address = (found.entry.proof or {}).get("address")
+        if address is not None:
+            verification.mark(connection, holder, Channel.EMAIL, UUID(address), by=by, now=now)
+    tell(made)
+    return made
+
+
+def _take_back(connection: Connection, holder: Holder, category: str, *, by: Author, now: datetime) -> None:
+    """An earlier no to exactly this category, by the person who says yes now."""
+    chosen = choices.without(holder.preferences, category)
+    changes = choices.differences(holder.preferences, chosen)
+    if changes:
+        preferences.write(connection, holder, chosen, now)
+    lifted = suppressions.lift(connection, holder.tenant_id, holder.id, scope=category, reason="unsubscribed")
+    changes |= {f"suppressed.{channel}.{category}": ("unsubscribed", None) for channel in lifted}
+    recipient_history.write(connection, holder.tenant_id, [(holder.id, changes)], now, by)
+
+
+def _append(
+    app: App,
+    connection: Connection,
+    holder: Holder,
+    category: str,
+    action: ConsentAction,
+    *,
+    wording: str,
+    source: str,
+    by: Author,
+    proof: Proof | None,
+) -> Consent:
+    now, before = app.clock.now(), consents.standing(connection, holder.id).get(category)
+    entry = Consent(
+        uuid7(),
+        holder.id,
+        category,
+        action,
+        line("the source of a consent", source, InvalidChoice),
+        now,
+        "" if action is ConsentAction.WITHDRAWN else _wording(wording),
+        _proof(proof),
+    )
+    sealed = consents.append(connection, holder.tenant_id, entry)
+    changes = {f"consent.{category}": (before.action.value if before else None, action.value)}
+    recipient_history.write(connection, holder.tenant_id, [(holder.id, changes)], now, by)
+    audit.write(
+        connection,
+        holder.tenant_id,
+        actor=by.actor,
+        action=f"consent.{action}",
+        subject=str(holder.id),
+        detail={"category": category, "number": sealed.number},
+        at=now,
+    )
+    return entry
+
+
+def tell(entry: Consent) -> None:
+    """Announce an entry that is committed."""
+    emit("consent.changed", recipient=entry.recipient_id, category=entry.category, action=entry.action)
+
+
+def _known(app: App, category: str) -> None:
+    known = app.kinds.categories()
+    if category not in known:
+        near = did_you_mean(category, known) or f"; there are {', '.join(known)}"
+        raise InvalidChoice(f"no kind belongs to the category {category!r:.60}{near}")
+
+
+def _wording(text: str) -> str:
+    if not isinstance(text, str) or not text.strip() or len(text) > LONGEST_WORDING:
+        raise InvalidChoice(
+            f"the wording of a consent is what the recipient read and agreed to: a text of 1 to {LONGEST_WORDING:,} "
+            f"characters, not {text!r:.40}"
+        )
+    return storable(text)
+
+
+def _proof(given: Proof | None) -> dict[str, str] | None:
+    """Texts alone, for JSON has more than one form of a number; and a random one, so that a digest tells nothing."""
+    if given is None:
+        return None
+    for name, value in given.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise InvalidChoice(f"a proof holds texts by name, unlike {name!r:.40}: {value!r:.40}")
+    shown = {storable(name): storable(value[:LONGEST_PROOF]) for name, value in given.items()}
+    return {**shown, "nonce": secrets.token_hex(16)}
