@@ -31,8 +31,9 @@ value came from, `notify config --check` whether it can be used.
 COMMANDS = """\
 # Commands
 
-Every listing has `--json`: one JSON document on standard output and nothing else. Errors go to standard error, with the
-next step. Tracebacks are shown with `NOTIFY_DEBUG=1` only. Every command has `--help`.
+Every listing has `--json`: one JSON document on standard output and nothing else; of recipients, a line for each.
+Errors go to standard error, with the next step. Tracebacks are shown with `NOTIFY_DEBUG=1` only. Every command has
+`--help`.
 
 """
 TYPES: dict[object, str] = {

@@ -28,12 +28,10 @@ class Addresses:
     key: str
 
     def change(self, edit: Edit, further: Sequence[Reached], now: datetime) -> None:
-        """Take away, add, and choose the primary ones, in this order.
+        """Add, choose the primary ones, and take away, in this order.
 
         The first of a channel is the primary one. Raises `InvalidRecipient`, `InvalidAddress`, `AddressTaken`.
         """
-        for channel, value in edit.removed:
-            self._remove(channel, value)
         for channel, value in (*further, *edit.added):
             self._add(channel, value, now)
         for channel, value in edit.primary:
@@ -41,6 +39,8 @@ class Addresses:
             chosen = self._own(person, channel, value)
             if not chosen.primary:
                 store.promote(self.connection, Wanted(person.id, self.key, Address(channel, chosen.value)))
+        for channel, value in edit.removed:
+            self._remove(channel, value)
 
     def _remove(self, channel: Channel, value: str) -> None:
         person = self._person()

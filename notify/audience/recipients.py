@@ -168,7 +168,9 @@ def make_primary(app: App, key: str, channel: Channel, value: str, *, by: Author
 def _found(connection: Connection, tenant_id: UUID, key: str) -> Profile:
     found = profiles.one(connection, tenant_id, line("a recipient's key", key, NotFound))
     if found is None:
-        raise NotFound(f"no recipient {key!r} in this tenant; find one: notify recipients list --search …")
+        raise NotFound(
+            f"no recipient {key!r} in this tenant; find one: notify recipients list --search … or --address …"
+        )
     return found
 
 

@@ -73,7 +73,7 @@ cli = LazyGroup(
       2  unhealthy: a service, the schema or a process needs an operator
       3  usage: a wrong option, setting or provider URL
     """,
-    epilog=example('notify send welcome --to \'{"key": "user-43", "email": "ada@example.org"}\''),
+    epilog=example('notify send welcome --to \'{"key": "user-43", "email": "grace@example.org"}\''),
 )
 cli = click.version_option(package_name="notify-celery", prog_name="notify")(cli)
 

@@ -43,7 +43,7 @@ def _fields(command: Command) -> Command:
 
 @click.command(
     epilog=example(
-        "notify recipients add user-43 --email ada@example.org --name Ada --locale nl --attribute floor:=3",
+        "notify recipients add user-43 --email grace@example.org --name Grace --locale nl --attribute floor:=3",
     )
 )
 @click.argument("key", type=text)

@@ -111,7 +111,8 @@ def _facts(one: Profile, latest: list[Changed]) -> Iterator[tuple[str, Any]]:
     yield "changed", one.updated_at
     if latest:
         last = latest[0]
-        yield "history", f"{one.changes:,} changes, the last {screen.plain(last.at)} by {last.actor} ({last.source})"
+        many = f"{one.changes:,} changes, the last" if one.changes > 1 else "changed"
+        yield "history", f"{many} {screen.plain(last.at)} by {last.actor} ({last.source})"
     yield "id", one.id
 
 
@@ -168,7 +169,7 @@ def history(key: str, limit: int, tenant: str | None, as_json: bool) -> None:
         return
     for one in found:
         head = screen.cell(one.at, "bold")
-        out.print(head.append(f"  {screen.plain(one.actor)}, by {one.source}", "dim"))
+        out.print(head.append(f"  {screen.plain(one.actor)} ({one.source})", "dim"))
         out.print(screen.facts([("why", one.reason), *_fields(one.changes)]))
 
 

@@ -25,7 +25,7 @@ MODES = [mode.value for mode in Mode]
 @click.command(
     epilog=example(
         "notify send welcome --to user-42",
-        'notify send welcome --to \'{"key": "user-43", "email": "ada@example.org", "locale": "nl"}\'',
+        'notify send welcome --to \'{"key": "user-43", "email": "grace@example.org", "locale": "nl"}\'',
         "notify send welcome --everyone --tag beta",
         "notify send welcome --to user-42 --at 2031-05-01T09:00+02:00 --expires 2h",
         "notify send job-completed --to-file people.jsonl --data @job.json --attach results.csv --key job-7",

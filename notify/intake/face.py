@@ -41,7 +41,7 @@ def send(
     """Notify one recipient. When this returns, the notification is stored and will reach a final state.
 
     `kind` names a folder of templates; `to` is the key of a known recipient, or a mapping that describes one
-    (`{"key": "user-43", "email": "ada@example.org", "locale": "nl"}`); `data` fills the templates.
+    (`{"key": "user-43", "email": "grace@example.org", "locale": "nl"}`); `data` fills the templates.
 
     `key` is an idempotency key, unique per tenant for ever: the same key with the same request returns the same
     Notification and sends nothing again; with another request it raises `IdempotencyConflict`. Only mode `live` uses

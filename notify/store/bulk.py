@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from itertools import repeat
 from typing import Any
 from uuid import UUID
@@ -29,18 +30,23 @@ def insert_new(connection: sa.Connection, table: sa.Table, columns: Mapping[str,
     """The same, but a row that would stand against a unique key is left out. Returns how many were inserted."""
     if connection.dialect.name == "sqlite":
         return _each(connection, table, list(columns), _rows(connection, table, columns), "ON CONFLICT DO NOTHING")
-    many = [name for name, value in columns.items() if isinstance(value, list)]
-    values = ", ".join(f"given.{name}" if name in many else f":{name}" for name in columns)
-    lists = ", ".join(f":{name}" for name in many)
-    statement = sa.text(
-        f"INSERT INTO {table.name} ({', '.join(columns)}) "  # noqa: S608 - names of ours
-        f"SELECT {values} FROM unnest({lists}) AS given({', '.join(many)}) ON CONFLICT DO NOTHING"
-    ).bindparams(*(sa.bindparam(name, type_=_type(table.c[name], name in many)) for name in columns))
-    return connection.execute(statement, dict(columns)).rowcount
+    listed = tuple(name for name, value in columns.items() if isinstance(value, list))
+    return connection.execute(_unnesting(table, tuple(columns), listed), dict(columns)).rowcount
 
 
-def _type(column: sa.Column[Any], listed: bool) -> sa.types.TypeEngine[Any]:
-    return ARRAY(column.type) if listed else column.type
+@cache
+def _unnesting(table: sa.Table, names: Sequence[str], listed: Sequence[str]) -> sa.TextClause:
+    """PostgreSQL: one statement, with an array for each of the columns `listed`."""
+    values = ", ".join(f"given.{name}" if name in listed else f":{name}" for name in names)
+    arrays = ", ".join(f":{name}" for name in listed)
+    statement = (
+        f"INSERT INTO {table.name} ({', '.join(names)}) "  # noqa: S608 - names of ours
+        f"SELECT {values} FROM unnest({arrays}) AS given({', '.join(listed)}) ON CONFLICT DO NOTHING"
+    )
+    types = {name: table.c[name].type for name in names}
+    return sa.text(statement).bindparams(
+        *(sa.bindparam(name, type_=ARRAY(types[name]) if name in listed else types[name]) for name in names)
+    )
 
 
 def _copy(connection: sa.Connection, table: sa.Table, names: Sequence[str], rows: Iterable[Any]) -> None:

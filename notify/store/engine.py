@@ -174,6 +174,17 @@ def any_bound(dialect: str, column: sa.ColumnElement[Any], name: str) -> sa.Colu
     return _any(dialect, column, sa.bindparam(name, type_=_list_type(dialect, column)))
 
 
+def each_bound(dialect: str, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[Any]:
+    """A row for each of the values bound to `name`: to ask about them one by one, by an index, however many."""
+    values = sa.bindparam(name, type_=_list_type(dialect, column))
+    if dialect == "sqlite":
+        each = sa.func.json_each(values).table_valued("value")
+    else:
+        each = sa.func.unnest(values).table_valued("value").render_derived(name="given")
+    found: sa.ColumnElement[Any] = each.c.value
+    return found
+
+
 class _JsonArray(sa.types.TypeDecorator[list[Any]]):
     """A list as SQLite's json_each reads it, with ids as the tables hold them."""
 

@@ -19,8 +19,8 @@ from uuid_utils.compat import uuid7
 from notify.errors import AddressTaken
 from notify.model import Address, Channel, Recipient
 from notify.store import bulk
-from notify.store.engine import any_bound, any_of
-from notify.store.tables import addresses, recipients
+from notify.store.engine import any_of, each_bound
+from notify.store.tables import Json, addresses, recipients
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,9 @@ def replace(
 
 
 def clashes(connection: sa.Connection, tenant_id: UUID, wanted: Sequence[Wanted]) -> list[AddressTaken]:
-    """For each of these that belongs to another recipient, or is wanted twice, the error that says so; one statement.
+    """For each of these that belongs to another recipient, or is wanted twice, an error that says so.
 
-    What a recipient of this list leaves is free for another.
+    What a recipient of this list leaves is free for another. One statement for each channel.
     """
     return _sift(connection, tenant_id, wanted)[1]
 
@@ -110,17 +110,17 @@ def _sift(
     """Which of them are the recipient's own already, and which belong to somebody else."""
     if not wanted:
         return [], []
-    folded = [one.address.folded for one in wanted]
-    held = {
-        (channel, address, key)
-        for channel, address, key in connection.execute(
-            _holding(connection.dialect.name),
-            {"tenant": tenant_id, "channels": list({one.address.channel for one in wanted}), "folded": folded},
-        )
-    }
+    folded: dict[Channel, list[str]] = defaultdict(list)
+    for one in wanted:
+        folded[one.address.channel].append(one.address.folded)
     holders: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for channel, address, key in held:
-        holders[channel, address].add(key)
+    for (
+        channel,
+        places,
+    ) in folded.items():  # one by one: for all channels together PostgreSQL would read the whole table
+        given = {"tenant": tenant_id, "channel": channel, "folded": places}
+        for address, keys in connection.execute(_holding(connection.dialect.name), given):
+            holders[channel, address].update(keys or ())
     own = [one for one in wanted if one.key in holders[_place(one)]]
     kept = {one.key for one in own}
     for one in wanted:
@@ -142,15 +142,19 @@ def _place(one: Wanted) -> tuple[str, str]:
 
 @cache
 def _holding(dialect: str) -> sa.Select[Any]:
-    return (
-        sa.select(addresses.c.channel, addresses.c.folded, recipients.c.key)
-        .join(recipients, recipients.c.id == addresses.c.recipient_id)
+    # one by one: for a join, or for any of a list, PostgreSQL would read both tables as a whole
+    given = each_bound(dialect, addresses.c.folded, "folded")
+    agg = sa.func.json_group_array if dialect == "sqlite" else sa.func.jsonb_agg
+    theirs = (
+        sa.select(agg(recipients.c.key, type_=Json))
+        .select_from(addresses.join(recipients, recipients.c.id == addresses.c.recipient_id))
         .where(
             addresses.c.tenant_id == sa.bindparam("tenant"),
-            any_bound(dialect, addresses.c.channel, "channels"),
-            any_bound(dialect, addresses.c.folded, "folded"),
+            addresses.c.channel == sa.bindparam("channel"),
+            addresses.c.folded == given,
         )
     )
+    return sa.select(given, theirs.correlate(given.table).scalar_subquery())
 
 
 def _promote(connection: sa.Connection, own: Sequence[Wanted]) -> None:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from notify.model import (
+    Author,
     Batch,
     Channel,
     Death,
@@ -28,6 +29,7 @@ from notify.model import (
     Notification,
     Replay,
     ReplayState,
+    Source,
 )
 from notify.store import (
     Store,
@@ -40,6 +42,8 @@ from notify.store import (
     messages,
     notifications,
     open_store,
+    profiles,
+    recipient_history,
     recipients,
     replays,
     schema,
@@ -51,6 +55,8 @@ from notify.store import (
 )
 from notify.store.fan_out_slices import Terms
 from notify.store.fan_outs import Slice
+from notify.store.profiles import Wanted
+from notify.store.recipients import Change
 from notify.store.tenants import DEFAULT_ID
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -283,6 +289,10 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 KEYS = [f"user-{number}" for number in range(0, COUNT, COUNT // 500)][:500]
 ADDRESSES = [f"{key}@example.org" for key in KEYS]
 
+MOVING = [Change(key, addresses={Channel.EMAIL: f"{key}@example.net"}) for key in KEYS]
+BY = Author("test", Source.SEND)
+BY_ADDRESS = Wanted(address="USER-77@example.org")
+
 SLICE = Slice("user-205", 500, last=False)
 TERMS = Terms(Channel.EMAIL, Lane.BULK, 500, NOW, None, NOW)
 
@@ -321,6 +331,13 @@ HOT: dict[str, Callable[[Filled, sa.Connection], object]] = {
     "fan_out_slices.everyone": lambda on, c: fan_out_slices.everyone(c, on.fan_out, SLICE, Channel.EMAIL),
     "recipients.by_keys": lambda on, c: recipients.by_keys(c, DEFAULT_ID, KEYS),
     "recipients.ids_by_key": lambda on, c: recipients.ids_by_key(c, DEFAULT_ID, KEYS),
+    "recipients.overrides_of": lambda on, c: recipients.overrides_of(c, DEFAULT_ID, KEYS),
+    "recipients.apply": lambda on, c: recipients.apply(c, DEFAULT_ID, MOVING, NOW, by=BY),
+    "profiles.one": lambda on, c: profiles.one(c, DEFAULT_ID, "user-77"),
+    "profiles.page": lambda on, c: profiles.page(c, DEFAULT_ID, Wanted(), after="user-77", limit=100),
+    "profiles.page by address": lambda on, c: profiles.page(c, DEFAULT_ID, BY_ADDRESS, after=None, limit=100),
+    "profiles.count by address": lambda on, c: profiles.count(c, DEFAULT_ID, BY_ADDRESS),
+    "recipient_history.read": lambda on, c: recipient_history.read(c, on.message, limit=100),
     "suppressions.of_addresses": lambda on, c: suppressions.of_addresses(c, DEFAULT_ID, Channel.EMAIL, ADDRESSES),
 }
 

@@ -57,11 +57,12 @@ def rows(store: Store) -> list[tuple[Any, ...]]:
 
 def add_row(store: Store, key: str, address: str, **values: Any) -> UUID:
     """An address that is not the primary one, unless `values` say so."""
-    row = {"id": uuid7(), "tenant_id": DEFAULT_ID, "recipient_id": person(store, key).id, "channel": "email"}
+    id_ = uuid7()
+    row = {"id": id_, "tenant_id": DEFAULT_ID, "recipient_id": person(store, key).id, "channel": "email"}
     row |= {"value": address, "folded": fold(address), "verified": False, "created_at": NOW, "is_primary": False}
     with store.begin() as connection:
         connection.execute(sa.insert(tables.addresses), row | values)
-    return row["id"]
+    return id_
 
 
 def test_another_recipients_address_is_refused_by_the_others_name(store: Store) -> None:

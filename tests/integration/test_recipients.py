@@ -301,12 +301,13 @@ def test_the_primary_address_goes_last(app: App) -> None:
 def test_nobody_gets_anothers_address_by_hand(app: App) -> None:
     notify.recipients.add({**ADA, "email": ["ada@example.org", "ada@work.example"]})
     notify.recipients.add({"key": "bob"})
-    for act in (
+    acts: tuple[Callable[[], object], ...] = (
         lambda: notify.recipients.set("bob", email="ADA@work.example"),
         lambda: notify.recipients.add_address("bob", "email", "ada@work.example"),
         lambda: notify.recipients.add({"key": "eve", "email": "ada@work.example"}),
         lambda: notify.recipients.add({"key": "eve", "email": ["eve@example.org", "ada@example.org"]}),
-    ):
+    )
+    for act in acts:
         with pytest.raises(AddressTaken, match="recipient 'ada' already"):
             act()
     assert addresses("bob") == []

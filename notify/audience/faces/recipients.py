@@ -52,7 +52,7 @@ def list(
 def add(
     to: Mapping[str, Any], *, reason: str | None = None, actor: str = APPLICATION, tenant: str | None = None
 ) -> Profile:
-    """Add a recipient, described as for `send()`: `{"key": "user-43", "email": "ada@example.org", "locale": "nl"}`.
+    """Add a recipient, described as for `send()`: `{"key": "user-43", "email": "grace@example.org", "locale": "nl"}`.
 
     `email` and `phone` may be lists, of which the first is written to. Raises `InvalidRecipient` for a key that is
     there already, `InvalidAddress`, and `AddressTaken` for an address that another recipient has.
