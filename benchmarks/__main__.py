@@ -18,7 +18,7 @@ from typing import Any
 import click
 from rich.console import Console, RenderableType
 
-from benchmarks import bulk, compose, distance, latency, page, planning, profile, report, scale
+from benchmarks import bulk, compose, distance, latency, page, planning, profile, report, scale, scheduled
 from benchmarks.services import exit_on_sigterm
 from benchmarks.targets import targets
 from notify.model import Lane
@@ -35,6 +35,10 @@ def _bulk() -> Runs:
 
 def _planning() -> Runs:
     return [planning.measure(1_000_000)]
+
+
+def _scheduled() -> Runs:
+    return [scheduled.measure(100_000), scheduled.measure(20_000, batch_size=1)]
 
 
 def _latency() -> Runs:
@@ -58,6 +62,7 @@ BENCHMARKS: dict[str, tuple[Callable[[], Runs], Callable[[Runs], RenderableType]
     "compose": (compose.measure, report.compose),
     "bulk": (_bulk, report.bulk),
     "planning": (_planning, report.planning),
+    "scheduled": (_scheduled, report.scheduled),
     "latency": (_latency, report.latency),
     "scale": (_scale, report.scale),
     "distance": (_distance, report.distance),

@@ -108,6 +108,23 @@ def _planning(runs: Sequence[Kept]) -> str:
     return _table(("database", "recipients", "recipients/s", "planner's CPU each", "grown by"), rows)
 
 
+def _scheduled(runs: Sequence[Kept]) -> str:
+    rows = [
+        (
+            NAMES[run["database"]],
+            f"{run['messages']:,}",
+            run["batch_size"],
+            f"{run['tick_ms']:.1f} ms",
+            f"{run['idle_tick_ms']:.1f} ms",
+            f"{run['first_s']:.1f} s",
+            f"{run['thousandth_s']:.1f} s",
+        )
+        for run in runs
+    ]
+    head = ("database", "scheduled", "in batches of", "tick", "tick with none", "first after", "thousandth after")
+    return _table(head, rows)
+
+
 def _latency(runs: Sequence[Kept]) -> str:
     rows = []
     for run in runs:
@@ -151,6 +168,7 @@ PARTS: Mapping[str, Callable[[Any], str]] = {
     "bulk": _bulk,
     "scale": _scale,
     "planning": _planning,
+    "scheduled": _scheduled,
     "latency": _latency,
     "distance": _distance,
     "compose": _compose,

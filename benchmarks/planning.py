@@ -41,10 +41,7 @@ def measure(recipients: int, *, database: str = "postgresql") -> dict[str, Any]:
         url = stack.enter_context(postgresql()) if database == "postgresql" else f"sqlite:///{folder / 'notify.db'}"
         with product.installed(url, socket, folder, Lane.BULK) as app:
             began = time.perf_counter()
-            if database == "postgresql":
-                _copy(url, recipients)
-            else:
-                _insert(app, recipients)
+            fill(app, url, recipients)
             imported = time.perf_counter() - began
             planned, cpu, grown = _plan(app, recipients)
             facts["database"] = product.database_version(app)
@@ -57,6 +54,14 @@ def measure(recipients: int, *, database: str = "postgresql") -> dict[str, Any]:
         "database": database,
         "machine": facts,
     }
+
+
+def fill(app: App, url: str, recipients: int) -> None:
+    """Put so many recipients into the empty roster of the App, whose database is at this URL."""
+    if app.store.engine.dialect.name == "postgresql":
+        _copy(url, recipients)
+    else:
+        _insert(app, recipients)
 
 
 def _plan(app: App, count: int) -> tuple[float, float, float | None]:

@@ -119,7 +119,7 @@ def plan(app: App, count: int, lane: Lane) -> Planned:
     for number, part in enumerate(_slices(keys)):
         notify.send_many(kind, part, newsletter.DATA, key=f"newsletter-{number}")
     planned = time.perf_counter() - began
-    _rest(app)
+    rest(app)
     return Planned(round(count / imported, 1), round(count / planned, 1))
 
 
@@ -191,7 +191,8 @@ def _slices(keys: Sequence[str]) -> Iterator[Sequence[str]]:
         yield keys[start : start + SLICE]
 
 
-def _rest(app: App) -> None:
+def rest(app: App) -> None:
+    """Let the database rest before anything is measured, as autovacuum would have done."""
     if app.store.engine.dialect.name == "postgresql":
         with psycopg.connect(app.settings.database, autocommit=True) as database:
             rested(database)

@@ -115,6 +115,23 @@ def planning(runs: Iterable[Figures]) -> Table:
     return table
 
 
+def scheduled(runs: Iterable[Figures]) -> Table:
+    """A row per run of `benchmarks.scheduled`."""
+    names = ("scheduled", "in batches of", "tick ms", "tick ms, idle", "first s", "thousandth s")
+    table = _table("Scheduled for one second", "database", *names)
+    for run in runs:
+        table.add_row(
+            run["database"],
+            f"{run['messages']:,}",
+            f"{run['batch_size']:,}",
+            f"{run['tick_ms']:.2f}",
+            f"{run['idle_tick_ms']:.2f}",
+            f"{run['first_s']:.2f}",
+            f"{run['thousandth_s']:.2f}",
+        )
+    return table
+
+
 def targets(found: Iterable[Target]) -> Table:
     """A row per target."""
     table = _table("Targets", "", "asked", "found", "")

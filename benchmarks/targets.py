@@ -40,6 +40,7 @@ def _targets(kept: Kept) -> Iterator[Target]:
     yield _least("bulk under limits that never bind, of bulk without", 0.95, postgresql, "limited_to_product")
     yield _least("bulk on SQLite, of the batch yardstick", 0.4, embedded, "product_to_batch")
     yield _least("planning, recipients/s", 50_000, kept.get("planning", ()), "planned")
+    yield _most("scheduled for one second, first accepted after s", 5, kept.get("scheduled", ()), "first_s")
     yield _least("a long mailout's rate, of a short one's", 0.95, scale, "ratio")
     yield _most("a worker's memory in a long mailout, MB", 200, scale, "worker_rss_mb")
     yield _most("send() to accepted at 100/s, p50 in ms", 20, alone, "p50_ms")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from notify.intake.face import cancel, configure, explain, preview, send, send_many
     from notify.intake.faces import consent, verification
     from notify.intake.previews import Preview
+    from notify.intake.when import local
     from notify.model import Attachment, Notification
 
 _HOMES = {
@@ -29,6 +30,7 @@ _HOMES = {
     "configure": "notify.intake.face",
     "everyone": "notify.audience.selection",
     "explain": "notify.intake.face",
+    "local": "notify.intake.when",
     "preview": "notify.intake.face",
     "send": "notify.intake.face",
     "send_many": "notify.intake.face",
@@ -45,6 +47,7 @@ __all__ = [
     "errors",
     "everyone",
     "explain",
+    "local",
     "preferences",
     "preview",
     "recipients",

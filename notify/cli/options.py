@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from notify.model import Local
 from notify.settings import duration
 from notify.store import text as texts
 
@@ -52,6 +53,22 @@ def moment(text: str) -> datetime:
     if found.tzinfo is None:
         raise click.BadParameter(f"{text!r} has no offset from UTC; write it like 2031-05-01T09:00+02:00")
     return found
+
+
+def local(text: str) -> Local:
+    """A time by each recipient's own clock; BadParameter when it is none."""
+    try:
+        return Local.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; write it like 09:00 or 2031-05-01T09:00") from None
+
+
+def span(text: str) -> timedelta:
+    """A duration such as 2h; BadParameter when it is none."""
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def deadline(text: str) -> timedelta | datetime:

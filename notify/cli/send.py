@@ -15,7 +15,7 @@ from notify.cli import options, screen
 from notify.cli.groups import example
 from notify.cli.options import To, as_json, tenant
 from notify.cli.wiring import opened_app
-from notify.model import Attachment, Channel, Mode, Notification
+from notify.model import Attachment, Channel, Local, Mode, Notification
 
 ANY_FILE = "application/octet-stream"
 CHANNELS = [channel.value for channel in Channel]
@@ -28,6 +28,8 @@ MODES = [mode.value for mode in Mode]
         'notify send welcome --to \'{"key": "user-43", "email": "grace@example.org", "locale": "nl"}\'',
         "notify send welcome --everyone --tag beta",
         "notify send welcome --to user-42 --at 2031-05-01T09:00+02:00 --expires 2h",
+        "notify send welcome --everyone --at-local 09:00",
+        "notify send welcome --to user-42 --delay 2h --cancellation-key order-17",
         "notify send job-completed --to-file people.jsonl --data @job.json --attach results.csv --key job-7",
     ),
 )
@@ -51,7 +53,15 @@ MODES = [mode.value for mode in Mode]
 )
 @click.option("--data", type=options.data, metavar="JSON|@FILE", help="What the templates are filled with.")
 @click.option("--key", type=options.text, help="Idempotency key: the same request with the same key is sent once.")
+@click.option("--cancellation-key", type=options.text, help="Notifications that share it can be cancelled together.")
 @click.option("--at", type=options.moment, metavar="ISO", help="Send it then, such as 2031-05-01T09:00+02:00.")
+@click.option(
+    "--at-local",
+    type=options.local,
+    metavar="09:00|ISO",
+    help="Send it when each recipient's clock shows this, such as 09:00 (the next) or 2031-05-01T09:00.",
+)
+@click.option("--delay", type=options.span, metavar="2h", help="Send it so long after now.")
 @click.option(
     "--expires",
     type=options.deadline,
@@ -85,7 +95,10 @@ def send(
     tags: tuple[str, ...],
     data: dict[str, Any] | None,
     key: str | None,
+    cancellation_key: str | None,
     at: datetime | None,
+    at_local: Local | None,
+    delay: timedelta | None,
     expires: timedelta | datetime | None,
     channels: tuple[str, ...],
     attach: tuple[Path, ...],
@@ -105,6 +118,8 @@ def send(
         raise click.UsageError("--everyone stands alone: leave out --to and --to-file")
     if tags and not everyone:
         raise click.UsageError("--tag goes with --everyone")
+    if sum(moment is not None for moment in (at, at_local, delay)) > 1:
+        raise click.UsageError("--at, --at-local and --delay each say when; give one of them")
     with opened_app() as app:
         request = intake.Request.checked(
             app,
@@ -113,7 +128,9 @@ def send(
             data,
             channels=channels or None,
             key=key,
-            at=at,
+            at=at or at_local,
+            delay=delay,
+            cancellation_key=cancellation_key,
             tenant=tenant,
             attachments=[_attachment(path) for path in attach],
             mode=mode,
@@ -123,7 +140,7 @@ def send(
         if as_json:
             screen.print_json(_json(sent))
         else:
-            _show(app, sent, at, everyone)
+            _show(app, sent, request.at, everyone)
 
 
 def _attachment(path: Path) -> Attachment:
@@ -143,7 +160,7 @@ def _json(sent: Notification) -> dict[str, Any]:
     }
 
 
-def _show(app: App, sent: Notification, at: datetime | None, everyone: bool) -> None:
+def _show(app: App, sent: Notification, at: datetime | Local | None, everyone: bool) -> None:
     out = screen.console()
     out.print(screen.cell(f"notification {sent.id}", "bold"))
     tally = screen.counts(sent.messages) if sent.messages else "none"
@@ -151,7 +168,7 @@ def _show(app: App, sent: Notification, at: datetime | None, everyone: bool) -> 
         ("kind", sent.kind),
         ("mode", sent.mode),
         ("key", sent.key),
-        ("at", at),
+        ("at", f"{at} by each recipient's clock" if isinstance(at, Local) else at),
         ("deadline", sent.expires_at),
         ("messages", tally),
     ]

@@ -8,7 +8,7 @@ from datetime import timedelta
 from notify.channels import Configured
 from notify.delivery.breaker import Open, Probe
 from notify.delivery.gate import Gate
-from notify.delivery.limits import Later, Limits
+from notify.delivery.limits import Delayed, Later, Limits
 from notify.delivery.route import Look, Wait
 from notify.model import Batch
 from notify.store.batches import RATE_LIMITED as REASON
@@ -72,6 +72,10 @@ class Gates:
     def recipients(self, works: Sequence[Work]) -> list[tuple[list[Work], Wait]]:
         """Those whose recipients had their share of the kind, and until when."""
         return [(one.works, Wait(one.until, REASON, one.rule)) for one in self._limits.recipients(works)]
+
+    def categories(self, works: Sequence[Work]) -> list[Delayed]:
+        """Those whose recipients had their share of the category, and whether they wait for another or are skipped."""
+        return self._limits.categories(works)
 
     def close(self) -> None:
         """Give back what was claimed and not used."""

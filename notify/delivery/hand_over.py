@@ -29,8 +29,9 @@ from notify.delivery.recheck import Recheck
 from notify.delivery.route import Story, Wait, passes_on
 from notify.delivery.turn import Turn
 from notify.errors import DeliveryError, Unreachable
-from notify.model import Mode
+from notify.model import Mode, Skip
 from notify.policy import next_round, past
+from notify.store.messages import THROTTLED
 from notify.store.work import Work
 from notify.telemetry import emit
 
@@ -86,6 +87,7 @@ class _HandOver:
                 live += group
             else:
                 self._write_files(notification_id, list(group))
+        live = self._within_category(live)
         live = self._wait(live, self._gates.recipients(live))
         while live and not self._ended():
             live = self._round(live)
@@ -113,6 +115,15 @@ class _HandOver:
             self._ledger.put_off_each(waits)
             self._known.update(id(work) for held, _ in waits for work in held)
         return [work for work in works if id(work) not in self._known]
+
+    def _within_category(self, works: list[Work]) -> list[Work]:
+        """Skip or put off those whose recipients had their share of the category; returns the others."""
+        over = self._gates.categories(works)
+        for one in over:
+            for work in one.works if one.skip else ():
+                self._ledger.decided(work, Skip(THROTTLED, one.rule))
+                self._known.add(id(work))
+        return self._wait(works, [(one.works, Wait(one.until, THROTTLED, one.rule)) for one in over if not one.skip])
 
     def _write_files(self, notification_id: UUID, group: list[Work]) -> None:
         """A dry run: its provider is a folder of .eml files, and there is no other."""

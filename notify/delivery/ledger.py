@@ -27,7 +27,7 @@ from notify.delivery.patience import retry_policy
 from notify.delivery.prepare import Prepared
 from notify.delivery.route import Wait
 from notify.errors import DeliveryError, NotifyError, Rejected, Uncertain
-from notify.model import Attempt, Batch, MessageState, Mode, Outcome, Skip
+from notify.model import Attempt, Batch, Defer, MessageState, Mode, Outcome, Skip
 from notify.policy import Verdict, after_failure, expired, put_off
 from notify.policy.retry import costs_attempt
 from notify.store import Connection, attempts, batches, kept_mails, messages
@@ -68,8 +68,15 @@ class Ledger:
         if heard("message.sent"):
             emit("message.sent", **ids(work), provider=provider, dry_run=dry)
 
-    def skipped(self, work: Work, decision: Skip) -> None:
-        """Policy said no after all; written when the batch is settled."""
+    def decided(self, work: Work, decision: Skip | Defer) -> None:
+        """Policy says no, or not yet, after all; written when the batch is settled. It costs no attempt.
+
+        What would wait until its deadline is dead at once.
+        """
+        if isinstance(decision, Defer):
+            wait = put_off(decision.until, decision.reason, decision.rule)
+            self._note([Failure(work, wait, None)], told=True)
+            return
         self._left -= 1
         self._skipped[decision.reason, decision.rule].append(work.id)
         emit("message.skipped", **ids(work), reason=decision.reason)

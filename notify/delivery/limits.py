@@ -1,7 +1,8 @@
-"""Limits that all workers share: per provider, tenant and receiving domain, and per recipient and kind.
+"""Limits that all workers share: per provider, tenant and receiving domain, and per recipient and kind or category.
 
 What a limit holds back is put off, untried and at no cost, to a time that is promised from a queue of its own for each
-tenant and lane; it is never dropped, and never sent early. A thread only waits for an opening that is near.
+tenant and lane; it is never sent early, and never dropped, but where its category says so (`over = "skip"`). A thread
+only waits for an opening that is near.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from notify.channels.email.address import ascii_form
 from notify.delivery.pacing import Openings, promised
 from notify.delivery.quotas import Quotas
 from notify.errors import InvalidAddress, RequestError
-from notify.model import Batch, Mode
+from notify.kinds.categories import Over
+from notify.model import Batch, Kind, Mode
 from notify.rates import Rate, domain_rates, rate
 from notify.store.work import Work
 from notify.telemetry import emit
@@ -46,7 +48,7 @@ return string.format('%.6f', until_)
 RECIPIENTS = """
 local now, times = tonumber(ARGV[1]), {}
 for i = 1, #KEYS do
-  local id, most, span = ARGV[3 * i - 1], tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1])
+  local id, most, span = ARGV[4 * i - 2], tonumber(ARGV[4 * i - 1]), tonumber(ARGV[4 * i])
   local known = redis.call('ZSCORE', KEYS[i], id)
   local at = tonumber(known or 0)
   if not known and redis.call('EXISTS', KEYS[i]) == 0 then
@@ -63,7 +65,9 @@ for i = 1, #KEYS do
       local before = redis.call('ZRANGE', KEYS[i], rank, rank, 'WITHSCORES')
       if before[2] then at = math.max(now, tonumber(before[2]) + span) end
     end
-    redis.call('ZADD', KEYS[i], string.format('%.6f', at), id)
+    if at <= now or ARGV[4 * i + 1] == '1' then
+      redis.call('ZADD', KEYS[i], string.format('%.6f', at), id)
+    end
     local last = redis.call('ZRANGE', KEYS[i], -1, -1, 'WITHSCORES')
     redis.call('EXPIRE', KEYS[i], math.ceil(tonumber(last[2]) - now + span))
   end
@@ -74,8 +78,8 @@ return times
 """Which messages have to wait, and until when: the span that ends then holds fewer than the rate without it.
 
 A message that comes again is counted once, at the last time; who comes when it was promised to does not wait for the
-promises of those behind it. KEYS are the recipients', ARGV now, and for each message
-its id, the most, and the span in seconds.
+promises of those behind it. KEYS are the recipients', ARGV now, and for each message its id, the most, the span in
+seconds, and 1 when a later time is promised to it.
 """
 
 
@@ -94,11 +98,26 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Delayed:
-    """Messages that wait until `until`, and the rule that says so."""
+    """Messages that wait until `until`, or go no further if it is to `skip` them, and the rule that says so."""
 
     works: list[Work]
     until: datetime
     rule: str
+    skip: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """The most of a kind, or of a category, to one recipient."""
+
+    name: str
+    rate: Rate
+    what: str
+    skip: bool = False
+
+    @property
+    def rule(self) -> str:
+        return f"{self.what}: no more than {self.rate} to one recipient"
 
 
 class Limits:
@@ -177,34 +196,61 @@ class Limits:
 
         The others are counted as handed over, each message once, however often it is tried.
         """
-        rates = {kind: self._of_kind(kind) for kind in {work.occasion.kind for work in works}}
+        return self._over(works, self._of_kind)
+
+    def categories(self, works: Sequence[Work]) -> list[Delayed]:
+        """The same of their kinds' categories: those over are delayed or skipped, as the category says."""
+        return self._over(works, self._of_category)
+
+    def _over(self, works: Sequence[Work], share_of: Callable[[str], _Share | None]) -> list[Delayed]:
+        shares = {kind: share_of(kind) for kind in {work.occasion.kind for work in works}}
         limited = [
-            (work, each)
+            (work, share)
             for work in works
-            if work.occasion.mode is not Mode.DRY_RUN and (each := rates[work.occasion.kind]) is not None
+            if work.occasion.mode is not Mode.DRY_RUN and (share := shares[work.occasion.kind]) is not None
         ]
         if not limited:
             return []
         now = self.app.clock.now().timestamp()
-        keys = [f"notify:limit:recipient:{work.occasion.kind}:{work.recipient.id.hex}" for work, _ in limited]
-        told = [item for work, each in limited for item in (work.id.bytes, *_most(each))]
+        keys = [f"notify:limit:recipient:{share.name}:{work.recipient.id.hex}" for work, share in limited]
+        told = [item for work, share in limited for item in (work.id.bytes, *_most(share.rate), int(not share.skip))]
         try:
             times = self._recipients(keys, [f"{now:.6f}", *told])
         except (RedisError, OSError) as error:
             emit("limits.local", limit="recipient", rate="not kept", error=str(error))
             return []
-        waiting: dict[tuple[float, str], list[Work]] = defaultdict(list)
+        waiting: dict[tuple[float, _Share], list[Work]] = defaultdict(list)
         for number, text in times:  # from 1
-            work, each = limited[number - 1]
-            waiting[float(text), f"{work.occasion.kind}: no more than {each} to one recipient"].append(work)
-        return [Delayed(held, datetime.fromtimestamp(at, UTC), rule) for (at, rule), held in waiting.items()]
+            work, share = limited[number - 1]
+            waiting[float(text), share].append(work)
+        return [
+            Delayed(held, datetime.fromtimestamp(at, UTC), share.rule, share.skip)
+            for (at, share), held in waiting.items()
+        ]
 
-    def _of_kind(self, name: str) -> Rate | None:
+    def _of_kind(self, name: str) -> _Share | None:
+        facts = self._facts(name)
+        if facts is None:
+            return None
+        each = facts.recipient_rate or (None if facts.critical else self._recipient)
+        return None if each is None else _Share(name, each, name)
+
+    def _of_category(self, name: str) -> _Share | None:
+        """What is critical is under none, and what is required is delayed at most."""
+        facts = self._facts(name)
+        if facts is None or facts.critical:
+            return None
+        category = self.app.kinds.described.get(facts.category)
+        if category is None or category.throttle is None:
+            return None
+        skip = category.over is Over.SKIP and not facts.required
+        return _Share(f"category:{category.name}", category.throttle, category.name, skip)
+
+    def _facts(self, name: str) -> Kind | None:
         try:
-            facts = self.app.kinds.get(name).facts
+            return self.app.kinds.get(name).facts
         except RequestError:  # it has gone, or is broken: its messages die of that
             return None
-        return facts.recipient_rate or (None if facts.critical else self._recipient)
 
 
 def member(batch: Batch) -> str:

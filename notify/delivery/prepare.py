@@ -13,6 +13,7 @@ from notify.channels.provider import Envelope
 from notify.errors import NotFound
 from notify.kinds import CompiledKind
 from notify.model import Attachment
+from notify.policy import wall_clock
 from notify.store import kept_mails, notifications
 from notify.store.work import Occasion, Work
 
@@ -66,12 +67,18 @@ class Preparation:
             subject=rendered.subject,
             html=rendered.html_part,
             text=rendered.text_part,
-            date=work.occasion.scheduled_at,
+            date=self._meant_for(work),
             mode=work.occasion.mode,
             attachments=shared.attachments,
             unsubscriber=person.id if shared.kind.facts.unsubscribe else None,
         )
         return Prepared(envelope, rendered.subject, shared.kind.facts.version, now)
+
+    def _meant_for(self, work: Work) -> datetime:
+        at, zone = work.occasion.at_local, work.recipient.timezone
+        if at is None:
+            return work.occasion.scheduled_at
+        return wall_clock.moment(at, wall_clock.zone(zone, self._app.settings.default_timezone))
 
     def _kept(self, work: Work) -> Prepared:
         assert work.address is not None, "policy lets no message without an address pass"

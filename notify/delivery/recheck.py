@@ -11,7 +11,7 @@ from notify.delivery.lease import Lease
 from notify.delivery.ledger import Ledger
 from notify.delivery.prepare import Preparation, Prepared
 from notify.errors import OperatorError
-from notify.model import Kind, Skip
+from notify.model import Decision, Kind, Send
 from notify.policy import decide, past
 from notify.store.work import Work
 
@@ -31,23 +31,26 @@ class Recheck:
             self._ledger.expired(work)
             return None
         try:
-            no = self._forbids(work, now)
-            if no is None:
+            decision = self._decide(work, now)
+            if isinstance(decision, Send):
                 failpoints.reach("render", work.recipient.key)
                 return self._prepare(work, now)
-            self._ledger.skipped(work, no)
+            self._ledger.decided(work, decision)
         except OperatorError:
             raise
         except Exception as error:  # a template may raise anything: it must not take the batch along
             self._ledger.unrenderable(work, error)
         return None
 
-    def _forbids(self, work: Work, now: datetime) -> Skip | None:
-        """Since the planning an address may have been suppressed, or the recipient have thought better of it."""
+    def _decide(self, work: Work, now: datetime) -> Decision:
+        """Since the planning an address may have been suppressed, or the recipient have thought better of it.
+
+        Or it is a retry that comes in quiet hours.
+        """
         channel = work.occasion.channel
         address = work.recipient.addresses.get(channel)
         kind = self._app.kinds.get(work.occasion.kind).facts
-        decision = decide(
+        return decide(
             kind,
             work.recipient,
             channel,
@@ -58,7 +61,6 @@ class Recheck:
             rules=self._lease.rules,
             consent=self._consent(work, kind),
         )
-        return decision if isinstance(decision, Skip) else None
 
     def _consent(self, work: Work, kind: Kind) -> UUID | None:
         return self._lease.agreed.get((work.recipient.id, kind.category)) if kind.consent else None

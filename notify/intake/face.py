@@ -12,11 +12,11 @@ from notify.app import App
 from notify.audience import Everyone
 from notify.audience.description import To
 from notify.errors import NotFound
-from notify.intake import explanation, planning, previews
+from notify.intake import cancelling, explanation, planning, previews
 from notify.intake.explanation import Explanation
 from notify.intake.previews import Preview
 from notify.intake.request import Request
-from notify.model import Attachment, Notification
+from notify.model import Attachment, Local, Notification
 from notify.settings import Settings, load
 from notify.store.text import line
 
@@ -31,12 +31,14 @@ def send(
     *,
     channels: Sequence[str] | None = None,
     key: str | None = None,
-    at: datetime | None = None,
+    at: datetime | Local | None = None,
+    delay: timedelta | str | None = None,
     expires: timedelta | datetime | None = None,
     tenant: str | None = None,
     attachments: Sequence[Attachment] = (),
     session: Session | None = None,
     mode: str = "live",
+    cancellation_key: str | None = None,
 ) -> Notification:
     """Notify one recipient. When this returns, the notification is stored and will reach a final state.
 
@@ -45,9 +47,11 @@ def send(
 
     `key` is an idempotency key, unique per tenant for ever: the same key with the same request returns the same
     Notification and sends nothing again; with another request it raises `IdempotencyConflict`. Only mode `live` uses
-    up a key: a rehearsal neither takes it nor finds it taken. `at` is an aware datetime. `expires` is the deadline, a
-    timedelta counted from `at` (or now) or an aware datetime: what has not gone out by then dies as expired. Without it
-    the kind's own `expires` counts. With `session`, a SQLAlchemy Session on the same database, everything joins its
+    up a key: a rehearsal neither takes it nor finds it taken. `at` is an aware datetime, or a time by the recipient's
+    own clock: `at=notify.local("09:00")`; `delay` is a span from now instead, a timedelta or a text such as "2h".
+    `expires` is the deadline, a timedelta counted from `at` (or now) or an aware datetime: what has not gone out by
+    then dies as expired. Without it the kind's own `expires` counts. Notifications that share a `cancellation_key` can
+    be cancelled together. With `session`, a SQLAlchemy Session on the same database, everything joins its
     transaction: no message for work that was rolled back. `mode` is `live`, `test` (marked, only to
     NOTIFY_TEST_RECIPIENTS) or `dry_run` (written as .eml, not sent).
 
@@ -61,11 +65,13 @@ def send(
         channels=channels,
         key=key,
         at=at,
+        delay=delay,
         expires=expires,
         tenant=tenant,
         attachments=attachments,
         session=session,
         mode=mode,
+        cancellation_key=cancellation_key,
     )
 
 
@@ -76,12 +82,14 @@ def send_many(
     *,
     channels: Sequence[str] | None = None,
     key: str | None = None,
-    at: datetime | None = None,
+    at: datetime | Local | None = None,
+    delay: timedelta | str | None = None,
     expires: timedelta | datetime | None = None,
     tenant: str | None = None,
     attachments: Sequence[Attachment] = (),
     session: Session | None = None,
     mode: str = "live",
+    cancellation_key: str | None = None,
 ) -> Notification:
     """Notify many recipients of the same event, in a handful of statements. Arguments and errors as for `send()`.
 
@@ -106,6 +114,8 @@ def send_many(
         attachments=attachments,
         mode=mode,
         expires=expires,
+        delay=delay,
+        cancellation_key=cancellation_key,
     )
     return planning.plan(app, request, session)
 
@@ -129,13 +139,23 @@ def explain(message_id: UUID | str) -> Explanation:
     return explanation.explain(apps.current(), message_id)
 
 
-def cancel(id_or_key: UUID | str, *, tenant: str | None = None) -> int:
+def cancel(
+    id_or_key: UUID | str | None = None, *, cancellation_key: str | None = None, tenant: str | None = None
+) -> int:
     """Cancel what no worker has taken yet of a notification, named by id or key; returns how many messages.
 
-    Raises `NotFound`.
+    `cancellation_key="order-17"` instead names all notifications that were sent with it: any number, none too. A
+    message that a worker is just taking either goes out or is cancelled. Raises `NotFound` for an id or key that nobody
+    has.
     """
+    app = apps.current()
+    if (id_or_key is None) == (cancellation_key is None):
+        raise TypeError("cancel() takes an id or a key, or cancellation_key=…")
+    if cancellation_key is not None:
+        shared = line("cancellation_key", cancellation_key, NotFound)
+        return cancelling.cancel_all(app, shared, actor="application", tenant=tenant)
     named = id_or_key if isinstance(id_or_key, UUID) else line("a notification's id or key", id_or_key, NotFound)
-    return planning.cancel(apps.current(), named, actor="application", tenant=tenant)
+    return cancelling.cancel(app, named, actor="application", tenant=tenant)
 
 
 def configure(settings: Settings | None = None, **overrides: Any) -> App:

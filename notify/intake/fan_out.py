@@ -15,21 +15,20 @@ from uuid import UUID
 
 from notify import failpoints
 from notify.app import App, ring
-from notify.audience import Described
+from notify.audience import Described, ruling
 from notify.errors import InvalidKind, OperatorError, UnknownKind
 from notify.intake import planning
 from notify.intake.request import Request, named_kind
 from notify.kinds import CompiledKind
-from notify.model import Address, Batch, Channel, Defer, FanOut, FanOutState, Recipient, Skip
-from notify.policy import decide
+from notify.model import Address, Batch, Channel, Decision, Defer, FanOut, FanOutState, Local, Recipient, Skip
+from notify.policy import Rules, decide, due_at
 from notify.store import Connection, batches, fan_out_slices, fan_outs, messages
-from notify.store.fan_out_slices import Terms, Written
+from notify.store.fan_out_slices import Share, Terms, Written
 from notify.store.fan_outs import Slice
 from notify.telemetry import emit
 
 SLICE = {"postgresql": 10_000, "sqlite": 2_000}  # recipients; SQLite has one writer at a time, and others wait for it
 GIVE_WAY = 0.25  # so much of a slice's time SQLite is left to the others after it
-SOMEBODY = Recipient(UUID(int=0), "somebody")
 
 
 def run(app: App, seconds: float | None = None) -> int:
@@ -88,9 +87,10 @@ def _slice(app: App, connection: Connection, fan_out: FanOut, kind: CompiledKind
     """Plan the next slice."""
     now = app.clock.now()
     part = fan_outs.cut(connection, fan_out, SLICE[connection.dialect.name])
+    rules = ruling.rules(app, connection, fan_out.notification.tenant_id)
     planned, count = list[Batch](), 0
     for channel in fan_out.channels if part.size else ():
-        written = _unremarkable(app, connection, fan_out, part, _Question(kind, channel, now))
+        written = _unremarkable(app, connection, fan_out, part, _Question(kind, channel, now, rules))
         asked = _request(fan_out, kind, channel, written.special)
         rows, further = planning.part(app, connection, asked, replace(fan_out.notification, created_at=now))
         messages.insert(connection, rows)
@@ -118,30 +118,48 @@ class _Question:
     kind: CompiledKind
     channel: Channel
     now: datetime
+    rules: Rules
 
 
 def _unremarkable(app: App, connection: Connection, fan_out: FanOut, part: Slice, asked: _Question) -> Written:
-    """Let the database plan all those who share one fate, asked for once. They have an address that nobody suppressed.
+    """Let the database plan all those who share one fate, asked for once, or once for each time zone if that matters.
 
-    Where policy says no to the one who stands for them, nothing is taken as shared: each is asked about.
+    They have an address that nobody suppressed, chose nothing and were not deactivated. Where policy says no to the
+    one who stands for them, nothing is taken as shared: each is asked about.
     """
-    channel, now = asked.channel, asked.now
-    fate = decide(
+    rules, local = asked.rules, isinstance(fan_out.at, Local) or asked.rules.defaults.quiet is not None
+    places: Sequence[str | None] = fan_out_slices.zones(connection, fan_out, part) if local else [None]
+    shares: dict[Share, list[str]] = {}
+    for place in places:
+        somebody = Recipient(
+            *(UUID(int=0), "somebody", None, place or None),
+            addresses={asked.channel: Address(asked.channel, "somebody", verified=True)},
+        )
+        fate = _fate(app, fan_out, somebody, asked)
+        if not isinstance(fate, Skip):
+            due = due_at(fate, fan_out.at, asked.now, fan_out.notification.expires_at)
+            why = (fate.reason, fate.rule) if isinstance(fate, Defer) else ()
+            shares.setdefault(Share(due, *why), []).append(place or "")
+    if not shares:
+        return fan_out_slices.everyone(connection, fan_out, part, asked.channel)
+    zoned = [replace(share, zones=tuple(zones) if local else None) for share, zones in shares.items()]
+    kind, size = asked.kind.facts, app.settings.batch_size
+    terms = Terms(asked.channel, kind.lane, size, zoned, asked.now, verified=rules.require_verified)
+    return fan_out_slices.write(connection, fan_out, part, terms)
+
+
+def _fate(app: App, fan_out: FanOut, somebody: Recipient, asked: _Question) -> Decision:
+    return decide(
         asked.kind.facts,
-        replace(SOMEBODY, addresses={channel: Address(channel, SOMEBODY.key)}),
-        channel,
+        somebody,
+        asked.channel,
         (),
-        now,
+        asked.now,
         mode=fan_out.notification.mode,
         test_recipients=app.settings.test_recipients,
         at=fan_out.at,
+        rules=asked.rules,
     )
-    if isinstance(fate, Skip):
-        return fan_out_slices.everyone(connection, fan_out, part, channel)
-    due_at, reason = (fate.until, messages.SCHEDULED) if isinstance(fate, Defer) else (now, None)
-    lane, size = asked.kind.facts.lane, app.settings.batch_size
-    terms = Terms(channel, lane, size, due_at, reason, now)
-    return fan_out_slices.write(connection, fan_out, part, terms)
 
 
 def _request(fan_out: FanOut, kind: CompiledKind, channel: Channel, keys: Sequence[str]) -> Request:

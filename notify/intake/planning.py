@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from structlog.contextvars import get_contextvars
@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 from notify import failpoints
 from notify.app import App, ring
 from notify.audience import ruling
-from notify.errors import IdempotencyConflict, InvalidDeadline, InvalidRecipient, NotFound, did_you_mean
+from notify.errors import IdempotencyConflict, InvalidDeadline, InvalidRecipient, did_you_mean
 from notify.intake.request import Request
 from notify.model import (
     Author,
@@ -26,14 +26,14 @@ from notify.model import (
     Mode,
     Notification,
     Recipient,
+    Send,
     Skip,
     Source,
     Suppression,
 )
-from notify.policy import NO_RULES, decide, past
+from notify.policy import NO_RULES, decide, due_at, past
 from notify.store import (
     Connection,
-    audit,
     batches,
     consents,
     fan_outs,
@@ -86,6 +86,7 @@ def plan(app: App, request: Request, session: Session | None = None) -> Notifica
             request_hash=request.digest if notification.key is not None else "",
             data=request.data,
             at=request.at,
+            cancellation_key=request.cancellation_key,
             correlation_id=get_contextvars().get("correlation"),
         ):
             return _repeated(connection, notification, request)
@@ -118,37 +119,6 @@ def part(
     known = _known(connection, notification.tenant_id, request)
     planned = _Planned.of(app, connection, request, notification, known)
     return planned.rows, planned.batches
-
-
-def cancel(app: App, id_or_key: UUID | str, *, actor: str, tenant: str | None = None) -> int:
-    """Cancel what no worker has taken yet of a notification, named by id or key; returns how many messages."""
-    with app.store.begin() as connection:
-        tenant_id = tenants.tenant_id(connection, tenant)
-        notification = notifications.find(connection, tenant_id, _as_id(id_or_key))
-        if notification is None:
-            raise NotFound(f"no notification {str(id_or_key)!r} in this tenant")
-        fan_outs.cancel(connection, notification.id, app.clock.now())  # first: then no slice comes after
-        cancelled = messages.cancel(connection, notification.id, app.clock.now())
-        audit.write(
-            connection,
-            tenant_id,
-            actor=actor,
-            action="notification.cancel",
-            subject=str(notification.id),
-            detail={"messages": cancelled},
-            at=app.clock.now(),
-        )
-    emit("notification.cancelled", notification=notification.id, messages=cancelled)
-    return cancelled
-
-
-def _as_id(id_or_key: UUID | str) -> UUID | str:
-    if isinstance(id_or_key, UUID):
-        return id_or_key
-    try:
-        return UUID(id_or_key)
-    except ValueError:
-        return id_or_key
 
 
 def _known(connection: Connection, tenant_id: UUID, request: Request) -> dict[str, Recipient]:
@@ -227,12 +197,13 @@ class _Planned:
             planned._agreed = consents.granted(connection, ids, [kind.category])
         for channel in request.channels:
             forbidden = suppressions.of_addresses(connection, tenant_id, channel, _folded(people.values(), channel))
-            due: dict[datetime, list[tuple[Recipient, Mapping[str, Any] | None]]] = {}
+            due: dict[datetime, list[_Waiting]] = {}
             for one in request.recipients:
                 person = people[one.key]
-                until = planned._decide(person, channel, forbidden, app.settings.test_recipients, one.data)
-                if until is not None:
-                    due.setdefault(until, []).append((person, one.data))
+                fate = planned._decide(person, channel, forbidden, app.settings.test_recipients, one.data)
+                if fate is not None:
+                    moment = due_at(fate, request.at, now, notification.expires_at)
+                    due.setdefault(moment, []).append(_Waiting(person, one.data, fate))
             for moment, waiting in due.items():
                 planned._batch(channel, moment, waiting)
         return planned
@@ -250,7 +221,7 @@ class _Planned:
         forbidden: Mapping[str, Sequence[Suppression]],
         test_recipients: Collection[str],
         data: Mapping[str, Any] | None,
-    ) -> datetime | None:
+    ) -> Send | Defer | None:
         address, now = person.addresses.get(channel), self._notification.created_at
         decision = decide(
             self._request.kind.facts,
@@ -265,36 +236,30 @@ class _Planned:
             consent=self._consent(person),
         )
         if isinstance(decision, Skip):
-            skipped = self._message(
-                person, channel, now, state=MessageState.SKIPPED, reason=decision.reason, rule=decision.rule
-            )
+            skipped = self._message(person, channel, now, decision, state=MessageState.SKIPPED)
             self.rows.append((skipped, data))
             return None
-        return decision.until if isinstance(decision, Defer) else now
+        return decision
 
-    def _batch(
-        self, channel: Channel, due_at: datetime, waiting: Sequence[tuple[Recipient, Mapping[str, Any] | None]]
-    ) -> None:
-        deferred = due_at > self._notification.created_at
+    def _batch(self, channel: Channel, due_at: datetime, waiting: Sequence[_Waiting]) -> None:
         for start in range(0, len(waiting), self._size):
             part = waiting[start : start + self._size]
             lane = self._request.kind.facts.lane
             note, size = self._notification, len(part)
             batch = Batch(uuid7(), note.tenant_id, channel, lane, due_at, size=size, expires_at=note.expires_at)
             self.batches.append(batch)
-            for person, data in part:
-                reason = messages.SCHEDULED if deferred else None
-                self.rows.append((self._message(person, channel, due_at, reason=reason, batch=batch), data))
+            for person, data, fate in part:
+                why = fate if isinstance(fate, Defer) else None
+                self.rows.append((self._message(person, channel, due_at, why, batch=batch), data))
 
     def _message(
         self,
         person: Recipient,
         channel: Channel,
         due_at: datetime,
+        why: Skip | Defer | None,
         *,
         state: MessageState = MessageState.QUEUED,
-        reason: str | None = None,
-        rule: str | None = None,
         batch: Batch | None = None,
     ) -> Message:
         address = person.addresses.get(channel)
@@ -311,14 +276,22 @@ class _Planned:
             created_at=self._notification.created_at,
             updated_at=self._notification.created_at,
             batch_id=batch.id if batch else None,
-            reason=reason,
-            rule=rule,
+            reason=why.reason if why else None,
+            rule=why.rule if why else None,
             consent_id=self._consent(person),
         )
 
     def _consent(self, person: Recipient) -> UUID | None:
         """The entry of the log that covers it, where the kind asks for one."""
         return self._agreed.get((person.id, self._request.kind.facts.category)) if self._agreed else None
+
+
+class _Waiting(NamedTuple):
+    """Who gets a message, their own part of the data, and whether it has to wait."""
+
+    person: Recipient
+    data: Mapping[str, Any] | None
+    fate: Send | Defer
 
 
 def _folded(people: Collection[Recipient], channel: Channel) -> list[str]:

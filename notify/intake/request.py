@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from notify.app import App
@@ -19,12 +19,13 @@ from notify.errors import (
     InvalidData,
     InvalidDeadline,
     InvalidRecipient,
-    RequestError,
     UnknownKind,
     did_you_mean,
 )
+from notify.intake import when
 from notify.kinds import CompiledKind
-from notify.model import Attachment, Channel, Mode
+from notify.model import Attachment, Channel, Local, Mode
+from notify.policy import wall_clock
 from notify.settings import Environment
 from notify.store.text import line
 
@@ -33,7 +34,7 @@ _PATH_SIGNS = re.compile(r'[/\\"]')
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A checked call: who, what, when. `data` is in the kind's JSON form.
+    """A checked call: who, what, when. `data` is in the kind's JSON form; `delay` is what `at` was made of, if it was.
 
     With a `selection` the recipients are not named here, and are planned later, by `fan_out`.
     """
@@ -44,11 +45,13 @@ class Request:
     channels: tuple[Channel, ...]
     mode: Mode
     key: str | None
-    at: datetime | None
+    at: when.At | None
     tenant: str | None
     attachments: tuple[Attachment, ...]
     selection: Everyone | None = None
     expires: timedelta | datetime | None = None
+    delay: timedelta | None = None
+    cancellation_key: str | None = None
 
     @classmethod
     def checked(
@@ -60,11 +63,13 @@ class Request:
         *,
         channels: Iterable[str] | None,
         key: str | None,
-        at: datetime | None,
+        at: when.At | None,
         tenant: str | None,
         attachments: Iterable[Attachment],
         mode: str,
         expires: timedelta | datetime | None = None,
+        delay: timedelta | str | None = None,
+        cancellation_key: str | None = None,
     ) -> Request:
         """Check everything that needs no database; raises a `RequestError` that names what is wrong."""
         compiled = named_kind(app, kind)
@@ -75,19 +80,21 @@ class Request:
         shared = _shared(compiled, data)
         recipients = tuple(_with_valid_data(compiled, one, shared) for one in described)
         everyone_brings_data = bool(recipients) and all(one.data is not None for one in recipients)
-        moment = _moment("at", at, InvalidData)
+        moment, span = when.planned(at, delay, app.clock.now())
         return cls(
             kind=compiled,
             recipients=recipients,
             data={} if everyone_brings_data else compiled.validate(shared),
             channels=_channels(compiled, channels),
             mode=_mode(mode),
-            key=_key(key),
+            key=_key("key", key),
             at=moment,
             tenant=tenant,
             attachments=_attachments(attachments, app.settings.max_attachment_bytes),
             selection=selection,
-            expires=_expires(expires, moment),
+            expires=when.expires(expires, moment),
+            delay=span,
+            cancellation_key=_key("cancellation_key", cancellation_key),
         )
 
     @property
@@ -100,7 +107,7 @@ class Request:
             "kind": self.kind.facts.name,
             "data": self.data,
             "channels": sorted(self.channels),
-            "at": self.at,
+            "at": f"in {self.delay}" if self.delay is not None else self.at,
             "mode": self.mode,
             "recipients": [[one.key, one.data, _said(one)] for one in sorted(self.recipients, key=_by_key)],
             "attachments": [
@@ -112,18 +119,22 @@ class Request:
             said["everyone"] = list(self.selection.tags)
         if self.expires is not None:
             said["expires"] = self.expires
+        if self.cancellation_key is not None:
+            said["cancellation_key"] = self.cancellation_key
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
     def deadline(self, now: datetime) -> datetime | None:
         """When its messages are worth nothing any more: as was said, or as the kind says.
 
-        A span counts from the time that they should go out. Raises `InvalidDeadline` for one that no calendar holds.
+        A span counts from the time that they should go out; by recipients' own clocks, from when that is over
+        everywhere. Raises `InvalidDeadline` for one that no calendar holds.
         """
         said = self.kind.facts.expires if self.expires is None else self.expires
         if not isinstance(said, timedelta):
             return said
         try:
-            return max(self.at or now, now) + said
+            at = wall_clock.latest(self.at) if isinstance(self.at, Local) else self.at
+            return max(at or now, now) + said
         except OverflowError:
             raise InvalidDeadline(f"{said} after {self.at} is beyond the year 9999") from None
 
@@ -196,32 +207,8 @@ def _mode(mode: str) -> Mode:
         raise InvalidData(f"unknown mode {mode!r:.60}{near} It is one of {', '.join(Mode)}.") from None
 
 
-def _key(key: str | None) -> str | None:
-    return None if key is None else line("key", key, InvalidData)
-
-
-def _moment(name: str, given: datetime | None, error: type[RequestError]) -> datetime | None:
-    if given is None:
-        return None
-    if not isinstance(given, datetime) or given.utcoffset() is None:
-        raise error(f"{name} must be a datetime with a time zone, such as datetime.now(UTC), not {given!r:.60}")
-    try:
-        return given.astimezone(UTC)
-    except OverflowError:
-        raise error(f"{name} must lie within the years 1 to 9999 in UTC, which {given} does not") from None
-
-
-def _expires(given: timedelta | datetime | None, at: datetime | None) -> timedelta | datetime | None:
-    if isinstance(given, timedelta):
-        if given <= timedelta():
-            raise InvalidDeadline(f"expires must be longer than nothing, not {given}")
-        return given
-    if given is not None and not isinstance(given, datetime):
-        raise InvalidDeadline(f"expires is a timedelta or a datetime with a time zone, not {given!r:.60}")
-    deadline = _moment("expires", given, InvalidDeadline)
-    if deadline is not None and at is not None and deadline <= at:
-        raise InvalidDeadline(f"expires ({deadline}) must lie after at ({at})")
-    return deadline
+def _key(what: str, key: str | None) -> str | None:
+    return None if key is None else line(what, key, InvalidData)
 
 
 def _attachments(given: Iterable[Attachment], limit: int) -> tuple[Attachment, ...]:

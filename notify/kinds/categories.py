@@ -105,6 +105,8 @@ def _category(toml: Toml, name: str, entry: Any) -> Category:
         raise Fault(place, f"{name!r} is no name for a category")
     toml.refuse_unknown(entry, _KEYS, name)
     over = entry.get("over", Over.DELAY.value)
+    if over in ("collect", "digest"):
+        raise toml.fault("over", name, "over: this version has no digests to collect it in; use one of delay, skip")
     if over not in list(Over):
         near = did_you_mean(str(over), list(Over)) or f"; use one of {', '.join(Over)}"
         raise toml.fault("over", name, f"over cannot be {over!r}{near}")

@@ -24,6 +24,9 @@ ANY_LOCALE = ""
 RESERVED = ("recipient", "locale", "timezone", "direction", "subject", "preheader")
 """Names that every template may use; [data] may not declare them."""
 
+NOT_YET = {"digest": "digests", "downgrade": "in-app channel", "in_app": "in-app channel"}
+"""What else may become of a message in quiet hours, once there is something to put it in."""
+
 _FUNCTIONS = ("_", "gettext", "ngettext")
 _TOP = (
     *("title", "category", "channels", "lane", "on_doubt", "critical", "unsubscribe"),
@@ -101,7 +104,7 @@ class _Reader:
             transactional=toml.optional("transactional", bool, False),
             consent=toml.optional("consent", bool, False),
             onboarding=toml.optional("onboarding", bool, False),
-            quiet=self._word(OnQuiet, "quiet", OnQuiet.HOLD),
+            quiet=self._quiet(),
             data=self._data(toml.optional("data", dict, {})),
             headers=self._headers(toml.required("email", dict)),
         )
@@ -194,6 +197,12 @@ class _Reader:
             near = did_you_mean(str(given), known) or f"; use one of {', '.join(known)}"
             raise self._fault(key, "", f"{key} cannot be {given!r}{near}")
         return words(given)
+
+    def _quiet(self) -> OnQuiet:
+        if missing := NOT_YET.get(str(self._toml.table.get("quiet"))):
+            known = ", ".join(word.value for word in OnQuiet)
+            raise self._fault("quiet", "", f"quiet: this version has no {missing} to put it in; use one of {known}")
+        return self._word(OnQuiet, "quiet", OnQuiet.HOLD)
 
     def _fault(self, key: str, section: str, text: str) -> Fault:
         return self._toml.fault(key, section, text)

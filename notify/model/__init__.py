@@ -8,6 +8,7 @@ from notify.model.event import BounceClass, EventType
 from notify.model.failure import DeadLetter, Death, ErrorClass, Filter, KeptMail, Pause, Replay, ReplayState
 from notify.model.fan_out import FanOut, FanOutState
 from notify.model.kind import Channel, Kind, Lane, OnDoubt, OnQuiet, Retry
+from notify.model.local import Local
 from notify.model.message import TRANSITIONS, Attempt, Message, MessageState, Outcome
 from notify.model.notification import Attachment, Mode, Notification
 from notify.model.people import Author, Changed, OwnAddress, Profile, Source, Status
@@ -41,6 +42,7 @@ __all__ = [
     "KeptMail",
     "Kind",
     "Lane",
+    "Local",
     "Message",
     "MessageState",
     "Mode",

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from notify.model.kind import Channel
+from notify.model.local import Local
 from notify.model.notification import Notification
 
 
@@ -28,7 +29,7 @@ class FanOut:
     notification: Notification
     channels: tuple[Channel, ...]
     tags: tuple[str, ...]
-    at: datetime | None
+    at: datetime | Local | None
     cursor: str
     recipients: int
     messages: int

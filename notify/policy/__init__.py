@@ -1,6 +1,6 @@
 """Pure decisions: may we, when, and when again. Everything they need comes in as an argument."""
 
-from notify.policy.fate import decide
+from notify.policy.fate import decide, due_at
 from notify.policy.retry import MISCONFIGURED_WAIT, UNREACHED_WAIT, RetryPolicy, next_round, next_try
 from notify.policy.rules import NO_RULES, Rules
 from notify.policy.verdict import EXPIRED, Verdict, after_failure, expired, past, put_off
@@ -15,6 +15,7 @@ __all__ = [
     "Verdict",
     "after_failure",
     "decide",
+    "due_at",
     "expired",
     "next_round",
     "next_try",

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from uuid import UUID
 
-from notify.model import Channel, Decision, Defer, Kind, Mode, Recipient, Send, Skip, Suppression
-from notify.policy import quiet, wishes
+from notify.model import Channel, Decision, Defer, Kind, Local, Mode, Recipient, Send, Skip, Suppression
+from notify.policy import quiet, wall_clock, wishes
 from notify.policy.rules import NO_RULES, Rules
+from notify.policy.verdict import past
 
 
 def decide(
@@ -20,7 +21,7 @@ def decide(
     *,
     mode: Mode = Mode.LIVE,
     test_recipients: Collection[str] = frozenset(),
-    at: datetime | None = None,
+    at: datetime | Local | None = None,
     rules: Rules = NO_RULES,
     consent: UUID | None = None,
 ) -> Decision:
@@ -29,19 +30,37 @@ def decide(
     `suppressions` are those of the recipient's address; `test_recipients` are folded addresses; `rules` are the
     tenant's. `consent` is the entry of the log by which the recipient agrees to the kind's category, if there is one;
     it is only asked for where the kind is. A dry run is decided as if it were live, so that it shows what would happen.
+    With `at` the answer is what holds then, but that quiet hours drop something is only said when it is due.
     """
     address = recipient.addresses.get(channel)
     if address is None:
         return Skip("no_address", f"recipient has no address for {channel}")
+    due, rule = _due(at, recipient, rules, now)
     for suppression in suppressions:
-        if suppression.channel is channel and suppression.covers(kind.category, now):
+        if suppression.channel is channel and suppression.covers(kind.category, due):
             return Skip(
                 "suppressed", f"suppressed for {suppression.scope}: {suppression.reason} ({suppression.source})"
             )
-    if no := wishes.against(kind, recipient, address, rules, now, agreed=consent is not None):
+    if no := wishes.against(kind, recipient, address, rules, due, agreed=consent is not None):
         return no
     if mode is Mode.TEST and address.folded not in test_recipients:
         return Skip("not_a_test_recipient", "mode test writes only to NOTIFY_TEST_RECIPIENTS")
-    if at is not None and at > now:
-        return Defer(at, "scheduled", "send(at=…)")
-    return quiet.at(kind, recipient, rules, now) or Send()
+    held = quiet.at(kind, recipient, rules, due)
+    if due > now and not isinstance(held, Defer):
+        return Defer(due, "scheduled", rule)
+    return held or Send()
+
+
+def due_at(fate: Send | Defer, at: datetime | Local | None, now: datetime, deadline: datetime | None) -> datetime:
+    """When a worker should have it. What quiet hours would hold past its deadline is due now: so it dies at once."""
+    if isinstance(fate, Send) or (at is None and past(deadline, fate.until)):
+        return now
+    return fate.until
+
+
+def _due(at: datetime | Local | None, recipient: Recipient, rules: Rules, now: datetime) -> tuple[datetime, str]:
+    """When it should go out, and the rule that says so; never in the past."""
+    if at is None or isinstance(at, datetime):
+        return max(at or now, now), "send(at=…)"
+    zone = wall_clock.zone(recipient.timezone, rules.timezone)
+    return max(wall_clock.moment(at, zone), now), f"send(at=local {at}) in {zone.key}"

@@ -5,6 +5,7 @@ Only for recipients about whom there is nothing to decide one by one. All others
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -24,8 +25,8 @@ from notify.store.tables import UtcDateTime, messages
 # Addresses and suppressions are looked up one by one, by their unique indices: for a join the planner would read both
 # tables as a whole, for every slice again.
 PART = """
-    SELECT r.id, r.key, a.value,
-           a.value IS NULL OR (
+    SELECT r.id, r.key, a.value, {turn} AS turn,
+           a.value IS NULL OR r.preferences <> {nothing} OR r.deactivated_at IS NOT NULL {doubtful} OR (
                SELECT 1 FROM suppressions s
                WHERE s.tenant_id = :tenant AND s.channel = :channel AND s.address = a.folded LIMIT 1
            ) IS NOT NULL AS special
@@ -34,18 +35,24 @@ PART = """
     ORDER BY r.key
 """
 KEYS = "SELECT key FROM ({part}) AS part"
+ZONES = """
+    SELECT DISTINCT coalesce(r.timezone, '') FROM recipients r
+    WHERE r.tenant_id = :tenant AND r.key > :after AND r.key <= :until {tagged}
+"""
 
 # One statement, and so one picture of the roster: nobody slips through between who is planned and who is named.
 # Somebody who came into the slice since it was cut may find no id left, and is named.
 POSTGRESQL_WRITE = """
     WITH part AS MATERIALIZED ({part}),
-    plain AS MATERIALIZED (SELECT id, key, value, row_number() OVER (ORDER BY key) AS n FROM part WHERE NOT special),
+    plain AS MATERIALIZED (
+        SELECT id, key, value, turn, row_number() OVER (ORDER BY key) AS n {placed} FROM part WHERE NOT special
+    ),
     made AS (
         INSERT INTO messages (id, tenant_id, notification_id, recipient_id, batch_id, channel, address, state, reason,
-                              attempts, due_at, created_at, updated_at)
+                              rule, attempts, due_at, created_at, updated_at)
         SELECT CAST(encode(substring(:ids FROM CAST(16 * n - 15 AS integer) FOR 16), 'hex') AS uuid), :tenant,
-               :notification, id, (:batches)[1 + (n - 1) / :size], :channel, value, 'queued', :reason, 0, :due_at,
-               :now, :now
+               :notification, id, (:batches)[1 + {which} * :each + ({place} - 1) / :size], :channel, value, 'queued',
+               (:reasons)[1 + {which}], (:rules)[1 + {which}], 0, (:dues)[1 + {which}], :now, :now
         FROM plain WHERE n <= :count
         ON CONFLICT (notification_id, recipient_id, channel) DO NOTHING
         RETURNING batch_id
@@ -57,41 +64,68 @@ POSTGRESQL_WRITE = """
 POSTGRESQL = {
     "{address}": """
         LEFT JOIN LATERAL (
-            SELECT value, folded FROM addresses WHERE recipient_id = r.id AND channel = :channel LIMIT 1
+            SELECT value, folded, verified FROM addresses
+            WHERE recipient_id = r.id AND channel = :channel AND is_primary LIMIT 1
         ) a ON true
     """,
     "{tagged}": "AND r.tags ?| :tags",
+    "{nothing}": "CAST('{}' AS jsonb)",
+    "{zoned}": "(:turns)[array_position(:zones, coalesce(r.timezone, ''))]",
 }
 
 # SQLite has one writer at a time: two statements see the same roster.
 SQLITE_WRITE = """
     INSERT INTO messages (id, tenant_id, notification_id, recipient_id, batch_id, channel, address, state, reason,
-                          attempts, due_at, created_at, updated_at)
-    SELECT notify_uuid7(), :tenant, :notification, id, json_extract(:batches, '$[' || ((n - 1) / :size) || ']'),
-           :channel, value, 'queued', :reason, 0, :due_at, :now, :now
-    FROM (SELECT id, value, row_number() OVER (ORDER BY key) AS n FROM ({part}) WHERE NOT special)
+                          rule, attempts, due_at, created_at, updated_at)
+    SELECT notify_uuid7(), :tenant, :notification, id,
+           json_extract(:batches, '$[' || (turn * :each + ({place} - 1) / :size) || ']'),
+           :channel, value, 'queued', json_extract(:reasons, '$[' || turn || ']'),
+           json_extract(:rules, '$[' || turn || ']'), 0, json_extract(:dues, '$[' || turn || ']'), :now, :now
+    FROM (SELECT id, value, turn, row_number() OVER (ORDER BY key) AS n {placed} FROM ({part}) WHERE NOT special)
     WHERE true
     ON CONFLICT (notification_id, recipient_id, channel) DO NOTHING
 """
 SQLITE_SPECIAL = "SELECT key FROM ({part}) WHERE special"
 SQLITE = {
-    "{address}": "LEFT JOIN addresses a ON a.recipient_id = r.id AND a.channel = :channel",
+    "{address}": "LEFT JOIN addresses a ON a.recipient_id = r.id AND a.channel = :channel AND a.is_primary",
     "{tagged}": """
         AND EXISTS (SELECT 1 FROM json_each(r.tags) has JOIN json_each(:tags) wanted ON wanted.value = has.value)
     """,
+    "{nothing}": "'{}'",
+    "{zoned}": "notify_turn(coalesce(r.timezone, ''))",
+}
+
+
+ANYWHERE = {"{turn}": "0", "{which}": "0", "{place}": "n", "{placed}": "", "{doubtful}": "{unverified}"}
+BY_ZONE = {
+    "{turn}": "{zoned}",
+    "{which}": "turn",
+    "{place}": "place",
+    "{placed}": ", row_number() OVER (PARTITION BY turn ORDER BY key) AS place",
+    "{doubtful}": "OR {zoned} IS NULL {unverified}",
 }
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """One fate of many: when their messages are due, and why not at once. Of those in `zones`; None: of everyone."""
+
+    due_at: datetime
+    reason: str | None = None
+    rule: str | None = None
+    zones: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
-    """What all messages of a statement have in common."""
+    """What all messages of a statement have in common. Who has no share, or no address `verified`, is named."""
 
     channel: Channel
     lane: Lane
     batch_size: int
-    due_at: datetime
-    reason: str | None
+    shares: Sequence[Share]
     now: datetime
+    verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,32 +137,48 @@ class Written:
 
 
 def write(connection: sa.Connection, fan_out: FanOut, part: Slice, terms: Terms) -> Written:
-    """Queue a message for each of the slice who has an address on the channel that no suppression names.
+    """Queue a message for each of the slice about whom nothing is to be decided one by one.
 
-    Batches are filled in the order of keys.
+    They have an address on the channel that no suppression names, chose nothing, and were not deactivated. Batches are
+    filled in the order of keys.
     """
-    ids = [uuid7() for _ in range(0, part.size, terms.batch_size)]
+    shares, each = terms.shares, -(-part.size // terms.batch_size)
+    ids = [uuid7() for _ in range(each * len(shares))]
     given = {
         **_range(fan_out, part, terms.channel),
         "notification": fan_out.notification.id,
         "batches": ids,
+        "each": each,
         "size": terms.batch_size,
-        "reason": terms.reason,
-        "due_at": terms.due_at,
+        "dues": [share.due_at for share in shares],
+        "reasons": [share.reason for share in shares],
+        "rules": [share.rule for share in shares],
         "now": terms.now,
     }
-    on = _on_sqlite if connection.dialect.name == "sqlite" else _on_postgresql
-    sizes, special = on(connection, given, part.size, bool(fan_out.tags))
+    turns = {zone: turn for turn, share in enumerate(shares) for zone in share.zones or ()}
+    form = _Form(connection.dialect.name, bool(fan_out.tags), bool(turns), terms.verified)
+    on = _on_sqlite if form.dialect == "sqlite" else _on_postgresql
+    sizes, special = on(connection, given, turns, part.size, form)
     note = fan_out.notification
-    common = (note.tenant_id, terms.channel, terms.lane, terms.due_at)
-    filled = [Batch(one, *common, size=sizes[one], expires_at=note.expires_at) for one in ids if one in sizes]
+    common = (note.tenant_id, terms.channel, terms.lane)
+    filled = [
+        Batch(one, *common, shares[place // each].due_at, size=sizes[one], expires_at=note.expires_at)
+        for place, one in enumerate(ids)
+        if one in sizes
+    ]
     return Written(filled, special)
 
 
 def everyone(connection: sa.Connection, fan_out: FanOut, part: Slice, channel: Channel) -> Written:
     """Write nothing: all of the slice are special."""
-    statement = _bound(KEYS, connection.dialect.name, bool(fan_out.tags))
+    statement = _bound(KEYS, _Form(connection.dialect.name, bool(fan_out.tags)))
     return Written([], list(connection.scalars(statement, _range(fan_out, part, channel))))
+
+
+def zones(connection: sa.Connection, fan_out: FanOut, part: Slice) -> list[str]:
+    """The time zones of the slice; that of who has none is empty."""
+    given = _range(fan_out, part)
+    return list(connection.scalars(_bound(ZONES, _Form(connection.dialect.name, bool(fan_out.tags))), given))
 
 
 Given = dict[str, Any]
@@ -136,49 +186,72 @@ Found = tuple[dict[UUID, int], list[str]]
 """How many messages each batch got, and the keys of who got none."""
 
 
-def _on_postgresql(connection: sa.Connection, given: Given, count: int, tagged: bool) -> Found:
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """Which of its forms a statement has."""
+
+    dialect: str
+    tagged: bool
+    zoned: bool = False
+    verified: bool = False
+
+
+def _on_postgresql(connection: sa.Connection, given: Given, turns: dict[str, int], count: int, form: _Form) -> Found:
     # PostgreSQL itself makes such ids only since version 18; octets in a row cost a tenth of an array of them
     ids = b"".join([uuid_utils.uuid7().bytes for _ in range(count)])
-    rows = connection.execute(
-        _bound(POSTGRESQL_WRITE, "postgresql", tagged), {**given, "ids": ids, "count": count}
-    ).all()
+    zoned = {"zones": list(turns), "turns": list(turns.values())} if turns else {}
+    rows = connection.execute(_bound(POSTGRESQL_WRITE, form), {**given, **zoned, "ids": ids, "count": count}).all()
     return {row.batch_id: row.size for row in rows if row.batch_id}, [row.key for row in rows if row.key]
 
 
-def _on_sqlite(connection: sa.Connection, given: Given, _count: int, tagged: bool) -> Found:
+def _on_sqlite(connection: sa.Connection, given: Given, turns: dict[str, int], _count: int, form: _Form) -> Found:
     batches = given["batches"]
     driver: Any = connection.connection.driver_connection
     driver.create_function("notify_uuid7", 0, lambda: uuid7().hex)
-    connection.execute(_bound(SQLITE_WRITE, "sqlite", tagged), {**given, "batches": [one.hex for one in batches]})
+    driver.create_function("notify_turn", 1, turns.get)
+    stored = UtcDateTime().dialect_impl(connection.dialect).bind_processor(connection.dialect)
+    assert stored is not None
+    told = {"batches": [one.hex for one in batches], "dues": [stored(due) for due in given["dues"]]}
+    connection.execute(_bound(SQLITE_WRITE, form), {**given, **told})
     counted = (
         sa.select(messages.c.batch_id, sa.func.count())
         .where(any_of(connection, messages.c.batch_id, batches))
         .group_by(messages.c.batch_id)
     )
     sizes = {row[0]: row[1] for row in connection.execute(counted)}
-    return sizes, list(connection.scalars(_bound(SQLITE_SPECIAL, "sqlite", tagged), given))
+    return sizes, list(connection.scalars(_bound(SQLITE_SPECIAL, form), given))
 
 
-def _range(fan_out: FanOut, part: Slice, channel: Channel) -> dict[str, Any]:
+def _range(fan_out: FanOut, part: Slice, channel: Channel | None = None) -> dict[str, Any]:
     place = {"tenant": fan_out.notification.tenant_id, "after": fan_out.cursor, "until": part.until}
-    return {**place, "channel": channel, **({"tags": list(fan_out.tags)} if fan_out.tags else {})}
+    tags = {"tags": list(fan_out.tags)} if fan_out.tags else {}
+    return {**place, **tags, **({"channel": channel} if channel else {})}
 
 
 @cache
-def _bound(sql: str, dialect: str, tagged: bool) -> sa.TextClause:
+def _bound(sql: str, form: _Form) -> sa.TextClause:
     """The statement with the types of its parameters. A list is an array, or JSON on SQLite."""
-    sqlite = dialect == "sqlite"
-    pieces = {"{part}": PART, **(SQLITE if sqlite else POSTGRESQL)}
+    sqlite = form.dialect == "sqlite"
+    pieces = {"{part}": PART, **(BY_ZONE if form.zoned else ANYWHERE), **(SQLITE if sqlite else POSTGRESQL)}
+    pieces["{unverified}"] = "OR NOT a.verified" if form.verified else ""
+    pieces["{tagged}"] = pieces["{tagged}"] if form.tagged else ""
     for name, piece in pieces.items():
-        sql = sql.replace(name, piece if tagged or name != "{tagged}" else "")
+        sql = sql.replace(name, piece)
+
+    def many(of: type[sa.types.TypeEngine[Any]]) -> Any:
+        return sa.JSON if sqlite else ARRAY(of)
+
     types: dict[str, Any] = {
         "tenant": sa.Uuid,
         "notification": sa.Uuid,
-        "reason": sa.Text,
-        "due_at": UtcDateTime,
         "now": UtcDateTime,
         "ids": sa.LargeBinary,
-        "batches": sa.JSON if sqlite else ARRAY(sa.Uuid),
-        "tags": sa.JSON if sqlite else ARRAY(sa.Text),
+        "batches": many(sa.Uuid),
+        "dues": many(UtcDateTime),
+        "reasons": many(sa.Text),
+        "rules": many(sa.Text),
+        "tags": many(sa.Text),
+        "zones": many(sa.Text),
+        "turns": many(sa.Integer),
     }
     return sa.text(sql).bindparams(*(sa.bindparam(name, type_=types[name]) for name in types if f":{name}" in sql))

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from notify.model import Channel, FanOut, FanOutState, Mode, Notification
+from notify.model import Channel, FanOut, FanOutState, Local, Mode, Notification
 from notify.store.engine import any_of
 from notify.store.tables import fan_outs, notifications, recipients
 
@@ -24,6 +24,7 @@ _FIELDS = (
     notifications.c.mode,
     notifications.c.created_at,
     notifications.c.at,
+    notifications.c.at_local,
     notifications.c.expires_at,
     fan_outs.c.channels,
     fan_outs.c.tags,
@@ -117,7 +118,7 @@ def _fan_out(row: Any) -> FanOut:
         ),
         channels=tuple(Channel(channel) for channel in row.channels),
         tags=tuple(row.tags),
-        at=row.at,
+        at=Local.parse(row.at_local, since=row.created_at) if row.at_local else row.at,
         cursor=row.cursor,
         recipients=row.recipients,
         messages=row.messages,

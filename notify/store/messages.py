@@ -12,10 +12,14 @@ import sqlalchemy as sa
 
 from notify.model import TRANSITIONS, Channel, Message, MessageState, Mode
 from notify.store.engine import any_of
-from notify.store.tables import kept_mails, messages, notifications, recipients
+from notify.store.tables import batches, kept_mails, messages, notifications, recipients
 
 SCHEDULED = "scheduled"
 """The reason of a message that waits for the time it was planned for."""
+QUIET = "quiet"
+"""The reason of a message that waits for the end of its recipient's quiet hours."""
+THROTTLED = "throttled"
+"""The reason of a message whose recipient had their share of its category."""
 REPLAYED = "replayed"
 """The reason of a message that was dead, or in doubt, and waits to be sent after all."""
 
@@ -79,10 +83,17 @@ def move(
 
 
 def cancel(connection: sa.Connection, notification_id: UUID, at: datetime) -> int:
-    """Cancel what no worker has taken yet; returns how many."""
+    """Cancel what no worker has taken yet; returns how many.
+
+    Its batches are locked first, as by whoever claims or settles them: so neither waits for a message that the other
+    has, and each message is either taken or cancelled.
+    """
+    waiting = (messages.c.notification_id == notification_id, messages.c.state == MessageState.QUEUED)
+    held = sa.select(batches.c.id).where(batches.c.id.in_(sa.select(messages.c.batch_id).where(*waiting)))
+    connection.execute(held.order_by(batches.c.id).with_for_update())
     cancelled = connection.execute(
         sa.update(messages)
-        .where(messages.c.notification_id == notification_id, messages.c.state == MessageState.QUEUED)
+        .where(*waiting)
         .values(
             state=MessageState.CANCELLED,
             reason="cancelled",

@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
-from notify.model import Attachment, Mode, Notification
+from notify.model import Attachment, Local, Mode, Notification
 from notify.store.engine import Upsert, upsert_on
 from notify.store.tables import attachments, messages, notifications
 
@@ -22,8 +22,9 @@ def insert(
     *,
     request_hash: str,
     data: Mapping[str, Any],
-    at: datetime | None,
+    at: datetime | Local | None,
     correlation_id: str | None,
+    cancellation_key: str | None = None,
 ) -> bool:
     """Store it; False when its idempotency key is taken. Waits for a transaction that is just taking the key.
 
@@ -40,9 +41,11 @@ def insert(
             "request_hash": request_hash,
             "data": dict(data),
             "correlation_id": correlation_id,
-            "at": at,
+            "at": None if isinstance(at, Local) else at,
             "created_at": notification.created_at,
             "expires_at": notification.expires_at,
+            "cancellation_key": cancellation_key,
+            "at_local": str(at) if isinstance(at, Local) else None,
         },
     )
     return inserted.first() is not None
@@ -70,6 +73,12 @@ def find(connection: sa.Connection, tenant_id: UUID, id_or_key: UUID | str) -> N
         sa.select(notifications).where(notifications.c.tenant_id == tenant_id, by == id_or_key)
     ).one_or_none()
     return None if row is None else _notification(connection, row)
+
+
+def with_cancellation_key(connection: sa.Connection, tenant_id: UUID, key: str) -> list[UUID]:
+    """All that were sent with this cancellation key, the oldest first."""
+    wanted = (notifications.c.tenant_id == tenant_id, notifications.c.cancellation_key == key)
+    return list(connection.scalars(sa.select(notifications.c.id).where(*wanted).order_by(notifications.c.id)))
 
 
 def counts(connection: sa.Connection, notification_id: UUID) -> dict[str, int]:

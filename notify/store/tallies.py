@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from notify.model import BatchState, MessageState, Outcome
 from notify.store.batches import RATE_LIMITED
 from notify.store.engine import any_of
-from notify.store.messages import REPLAYED, SCHEDULED
+from notify.store.messages import QUIET, REPLAYED, SCHEDULED, THROTTLED
 from notify.store.tables import attempts, batches, messages
 
 
@@ -68,7 +68,7 @@ def put_off(connection: sa.Connection) -> list[tuple[str, int, datetime]]:
             messages.c.state == MessageState.QUEUED,
             messages.c.attempts == 0,
             reason.is_not(None),
-            reason.not_in((SCHEDULED, REPLAYED, RATE_LIMITED)),
+            reason.not_in((SCHEDULED, QUIET, REPLAYED, RATE_LIMITED, THROTTLED)),
         )
         .group_by(reason)
     )

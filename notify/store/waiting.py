@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from notify.model import Batch, BatchState, Channel, Filter, Lane, MessageState, Outcome
 from notify.store import batches as batch_rows
 from notify.store.engine import any_of
-from notify.store.messages import REPLAYED, SCHEDULED
+from notify.store.messages import QUIET, REPLAYED, SCHEDULED
 from notify.store.tables import attempts, batches, messages, notifications, recipients
 from notify.store.work import Part, note_deadlines
 
@@ -124,7 +124,7 @@ _OPEN = sa.union_all(  # asked apart, for each state has an index of its own
         for one in (BatchState.READY, BatchState.LEASED)
     )
 ).subquery("batch")
-_OTHERS = (SCHEDULED, REPLAYED)
+_OTHERS = (SCHEDULED, QUIET, REPLAYED)
 _FIELDS = (
     *(messages.c[name] for name in ("id", "notification_id", "address", "channel", "attempts")),
     messages.c.updated_at.label("since"),

@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
-from notify.model import Batch, Channel, MessageState, Mode, Preferences, Recipient
+from notify.model import Batch, Channel, Local, MessageState, Mode, Preferences, Recipient
 from notify.model.recipient import Address
 from notify.store import batches, tables
 from notify.store.engine import any_of
@@ -34,9 +34,11 @@ class Occasion:
     as_was: bool
     """Whether the mails that were kept are sent, and nothing is rendered."""
     scheduled_at: datetime
-    """When it was meant to go out: the mail's Date, the same on every try."""
+    """When it was meant to go out: the mail's Date, the same on every try. But for what `at_local` says of each."""
     expires_at: datetime | None = None
     """Its deadline: nothing is handed over from then on."""
+    at_local: Local | None = None
+    """The time by the clock of each recipient at which it was meant to go out."""
 
 
 class Work(NamedTuple):
@@ -113,6 +115,7 @@ _OCCASIONS = sa.select(
     *(notifications.c[name] for name in ("id", "tenant_id", "kind", "mode", "data", "correlation_id")),
     sa.func.coalesce(notifications.c.at, notifications.c.created_at).label("scheduled_at"),
     notifications.c.expires_at,
+    notifications.c.at_local,
     # of the first, by its unique index: for EXISTS of any, PostgreSQL may read the whole table
     sa.select(sa.true())
     .where(attachments.c.notification_id == notifications.c.id, attachments.c.position == 0)
@@ -171,6 +174,7 @@ def take(connection: sa.Connection, batch: Batch, *, due_by: datetime, at: datet
             as_was=batch.as_was,
             scheduled_at=row.scheduled_at,
             expires_at=row.expires_at,
+            at_local=Local.parse(row.at_local, since=row.scheduled_at) if row.at_local else None,
         )
         for row in connection.execute(_OCCASIONS, {"batch": batch.id})
     }

@@ -240,6 +240,28 @@ def test_a_message_that_is_not_there_is_refused(wanted: str) -> None:
         assert "notify messages list" in ran.err
 
 
+def test_a_time_by_the_recipients_clock_is_told_and_kept(mailbox: Mailbox) -> None:
+    ran = notify_cli("send", "hello", "--to", ADA, "--at-local", "2099-05-01T09:00")
+    assert "2099-05-01T09:00 by each recipient's clock" in ran.out
+    [message] = message_ids("--state", "queued")
+    assert notify_cli("messages", "show", message, "--json").json["rule"] == "send(at=local 2099-05-01T09:00) in UTC"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--at-local", "9 o'clock"], "write it like 09:00"),
+        (["--at-local", "09:00+02:00"], "each recipient has their own"),
+        (["--delay", "soon"], "such as 30s or 5m"),
+        (["--delay", "2h", "--at-local", "09:00"], "give one of them"),
+    ],
+)
+def test_a_time_that_makes_no_sense_is_refused_with_the_remedy(options: list[str], words: str) -> None:
+    ran = notify_cli("send", "hello", "--to", ADA, *options)
+    assert ran.code == 3
+    assert words in ran.err
+
+
 def test_what_waits_can_be_cancelled_by_id_and_by_key(mailbox: Mailbox) -> None:
     by_id = send("--to", ADA, "--at", "2099-01-01T09:00Z")
     send("--to", ADA, "--at", "2099-01-01T09:00Z", "--key", "later")
@@ -247,6 +269,11 @@ def test_what_waits_can_be_cancelled_by_id_and_by_key(mailbox: Mailbox) -> None:
     assert notify_cli("cancel", "later", "--json").json == {"cancelled": 1}
     assert "Nothing was left to cancel" in notify_cli("cancel", "later").out
     assert len(message_ids("--state", "cancelled")) == 2
+    shared = [send("--to", ADA, "--delay", "2h", "--cancellation-key", "order-17") for _ in range(2)]
+    assert len({one["notification"] for one in shared}) == 2
+    assert notify_cli("cancel", "--cancellation-key", "order-17").out == "Cancelled 2 messages.\n"
+    assert notify_cli("cancel", "later", "--cancellation-key", "order-17").code == 3
+    assert notify_cli("cancel").code == 3
     unknown: Ran = notify_cli("cancel", "never")
     assert unknown.code == 1
     assert "no notification 'never'" in unknown.err

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -53,7 +53,7 @@ from notify.store import (
     waiting,
     work,
 )
-from notify.store.fan_out_slices import Terms
+from notify.store.fan_out_slices import Share, Terms
 from notify.store.fan_outs import Slice
 from notify.store.profiles import Wanted
 from notify.store.recipients import Change
@@ -294,7 +294,8 @@ BY = Author("test", Source.SEND)
 BY_ADDRESS = Wanted(address="USER-77@example.org")
 
 SLICE = Slice("user-205", 500, last=False)
-TERMS = Terms(Channel.EMAIL, Lane.BULK, 500, NOW, None, NOW)
+TERMS = Terms(Channel.EMAIL, Lane.BULK, 500, [Share(NOW)], NOW)
+BY_ZONE = replace(TERMS, shares=[Share(NOW, zones=("",)), Share(FUTURE, "quiet", "by rule", ("Asia/Tokyo",))])
 
 HOT: dict[str, Callable[[Filled, sa.Connection], object]] = {
     "batches.claim": lambda on, c: batches.claim(c, on.batch.id, worker="w", now=NOW, due_by=NOW, lease_until=FUTURE),
@@ -328,6 +329,9 @@ HOT: dict[str, Callable[[Filled, sa.Connection], object]] = {
     "kept_mails.forget_settled": lambda on, c: kept_mails.forget_settled(c, on.batch.id),
     "fan_outs.cut": lambda on, c: fan_outs.cut(c, on.fan_out, 500),
     "fan_out_slices.write": lambda on, c: fan_out_slices.write(c, on.fan_out, SLICE, TERMS),
+    "fan_out_slices.write by zone": lambda on, c: fan_out_slices.write(c, on.fan_out, SLICE, BY_ZONE),
+    "fan_out_slices.zones": lambda on, c: fan_out_slices.zones(c, on.fan_out, SLICE),
+    "notifications.with_cancellation_key": lambda on, c: notifications.with_cancellation_key(c, DEFAULT_ID, "key-7"),
     "fan_out_slices.everyone": lambda on, c: fan_out_slices.everyone(c, on.fan_out, SLICE, Channel.EMAIL),
     "recipients.by_keys": lambda on, c: recipients.by_keys(c, DEFAULT_ID, KEYS),
     "recipients.ids_by_key": lambda on, c: recipients.ids_by_key(c, DEFAULT_ID, KEYS),
