@@ -18,7 +18,7 @@ from typing import Any
 import click
 from rich.console import Console, RenderableType
 
-from benchmarks import bulk, compose, distance, latency, page, planning, profile, report, scale, scheduled
+from benchmarks import bulk, compose, distance, latency, page, planning, profile, report, rosters, scale, scheduled
 from benchmarks.services import exit_on_sigterm
 from benchmarks.targets import targets
 from notify.model import Lane
@@ -39,6 +39,10 @@ def _planning() -> Runs:
 
 def _scheduled() -> Runs:
     return [scheduled.measure(100_000), scheduled.measure(20_000, batch_size=1)]
+
+
+def _rosters() -> Runs:
+    return [rosters.measure(200_000, database=database) for database in DATABASES]
 
 
 def _latency() -> Runs:
@@ -63,6 +67,7 @@ BENCHMARKS: dict[str, tuple[Callable[[], Runs], Callable[[Runs], RenderableType]
     "bulk": (_bulk, report.bulk),
     "planning": (_planning, report.planning),
     "scheduled": (_scheduled, report.scheduled),
+    "rosters": (_rosters, report.rosters),
     "latency": (_latency, report.latency),
     "scale": (_scale, report.scale),
     "distance": (_distance, report.distance),

@@ -125,6 +125,30 @@ def _scheduled(runs: Sequence[Kept]) -> str:
     return _table(head, rows)
 
 
+def _rosters(runs: Sequence[Kept]) -> str:
+    rows = [
+        (
+            NAMES[run["database"]],
+            f"{run['rows']:,}",
+            *(_whole(run[name]) for name in ("inserts", "again", "changes", "exported")),
+            f"{run['cpu_us']:.0f} µs",
+            f"{run['rss_mb']:.0f} MB",
+        )
+        for run in runs
+    ]
+    head = (
+        "database",
+        "rows",
+        "all new",
+        "the same again",
+        "a tenth changed",
+        "exported",
+        "CPU for a new row",
+        "memory",
+    )
+    return _table(head, rows)
+
+
 def _latency(runs: Sequence[Kept]) -> str:
     rows = []
     for run in runs:
@@ -169,6 +193,7 @@ PARTS: Mapping[str, Callable[[Any], str]] = {
     "scale": _scale,
     "planning": _planning,
     "scheduled": _scheduled,
+    "rosters": _rosters,
     "latency": _latency,
     "distance": _distance,
     "compose": _compose,

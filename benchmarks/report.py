@@ -132,6 +132,16 @@ def scheduled(runs: Iterable[Figures]) -> Table:
     return table
 
 
+def rosters(runs: Iterable[Figures]) -> Table:
+    """A row per run of `benchmarks.rosters`."""
+    names = ("database", "rows", "new/s", "again/s", "a tenth changed/s", "exported/s", "CPU µs", "peak MB")
+    table = _table("Importing and exporting a roster", *names)
+    for run in runs:
+        rates = (f"{run[name]:,.0f}" for name in ("rows", "inserts", "again", "changes", "exported"))
+        table.add_row(run["database"], *rates, f"{run['cpu_us']:.0f}", f"{run['rss_mb']:.0f}")
+    return table
+
+
 def targets(found: Iterable[Target]) -> Table:
     """A row per target."""
     table = _table("Targets", "", "asked", "found", "")

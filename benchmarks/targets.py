@@ -30,6 +30,7 @@ def _targets(kept: Kept) -> Iterator[Target]:
     postgresql = [run for run in kept.get("bulk", ()) if run["database"] == "postgresql"]
     embedded = [run for run in kept.get("bulk", ()) if run["database"] == "sqlite"]
     scale, distance = kept.get("scale", ()), kept.get("distance", ())
+    brought = [run for run in kept.get("rosters", ()) if run["database"] == "postgresql"]
     single = [run for run in kept.get("latency", ()) if run["rate"] >= 100]
     alone = [run for run in single if not run.get("mailout")]
     beside = [run for run in single if run.get("mailout") and run["lane"] == "critical"]
@@ -41,6 +42,7 @@ def _targets(kept: Kept) -> Iterator[Target]:
     yield _least("bulk on SQLite, of the batch yardstick", 0.4, embedded, "product_to_batch")
     yield _least("planning, recipients/s", 50_000, kept.get("planning", ()), "planned")
     yield _most("scheduled for one second, first accepted after s", 5, kept.get("scheduled", ()), "first_s")
+    yield _least("importing a roster on PostgreSQL, rows/s", 20_000, brought, "inserts")
     yield _least("a long mailout's rate, of a short one's", 0.95, scale, "ratio")
     yield _most("a worker's memory in a long mailout, MB", 200, scale, "worker_rss_mb")
     yield _most("send() to accepted at 100/s, p50 in ms", 20, alone, "p50_ms")

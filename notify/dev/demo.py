@@ -15,7 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from notify.app import App, shipped
-from notify.audience.roster import Imported, import_roster
+from notify.audience.roster.account import Imported
+from notify.audience.roster.importing import import_roster
 from notify.dev.stack import Stack
 from notify.intake.face import send, send_many
 from notify.model import MessageState

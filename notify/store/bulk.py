@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from itertools import repeat
@@ -13,17 +14,19 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from notify.store.tables.columns import UtcDateTime, aware
+
 Column = Sequence[Any] | str | int | datetime | UUID | None
 """A list with a value for each row, or one value for all of them."""
 
 
 def insert(connection: sa.Connection, table: sa.Table, columns: Mapping[str, Column]) -> None:
     """Insert rows given as columns by name, at least one of them a list."""
-    rows = _rows(connection, table, columns)
     if connection.dialect.name == "sqlite":
-        _each(connection, table, list(columns), rows)
+        _each(connection, table, list(columns), _rows(connection, table, columns))
     else:
-        _copy(connection, table, list(columns), rows)
+        texts = (_as_text(table.c[name], value) for name, value in columns.items())
+        _copy(connection, table, list(columns), _across(texts))
 
 
 def insert_new(connection: sa.Connection, table: sa.Table, columns: Mapping[str, Column]) -> int:
@@ -74,8 +77,29 @@ def _each(
 
 
 def _rows(connection: sa.Connection, table: sa.Table, columns: Mapping[str, Column]) -> Iterable[Any]:
-    given = [_as_bound(connection.dialect, table.c[name], value) for name, value in columns.items()]
-    return zip(*(value if isinstance(value, list) else repeat(value) for value in given), strict=False)
+    return _across(_as_bound(connection.dialect, table.c[name], value) for name, value in columns.items())
+
+
+def _across(columns: Iterable[Any]) -> Iterable[Any]:
+    return zip(*(value if isinstance(value, list) else repeat(value) for value in columns), strict=False)
+
+
+def _as_text(column: sa.Column[Any], value: Column) -> Any:
+    """The value or values as COPY reads them: the driver takes text as it is, and for others asks Python each time."""
+    written = _writer(column)
+    if not isinstance(value, list):
+        return value if written is None else written(value)
+    return value if written is None else [written(each) for each in value]
+
+
+def _writer(column: sa.Column[Any]) -> Callable[[Any], str | None] | None:
+    if isinstance(column.type, sa.Uuid):
+        return lambda one: None if one is None else one.hex
+    if isinstance(column.type, UtcDateTime):
+        return lambda one: None if one is None else aware(one).isoformat()
+    if isinstance(column.type, sa.JSON):
+        return json.dumps
+    return None
 
 
 def _as_bound(dialect: sa.Dialect, column: sa.Column[Any], value: Column) -> Any:

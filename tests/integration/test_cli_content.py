@@ -7,7 +7,6 @@ import email.policy
 import json
 import webbrowser
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -209,8 +208,11 @@ def test_an_import_as_json_lists_every_refused_row() -> None:
 
 
 def test_a_dry_run_imports_nothing(roster: str) -> None:
-    rehearsed: dict[str, Any] = notify_cli("recipients", "import", roster, "--dry-run", "--json").json
+    *rows, rehearsed = map(
+        json.loads, notify_cli("recipients", "import", roster, "--dry-run", "--json").out.splitlines()
+    )
     assert (rehearsed["dry_run"], rehearsed["inserted"]) == (True, 2)
+    assert [row["inserted"] for row in rows] == [True, True]
     assert "Nothing was changed" in notify_cli("recipients", "import", roster, "--dry-run").out
     assert notify_cli("recipients", "import", roster, "--json").json["inserted"] == 2
 

@@ -21,9 +21,7 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         """To the database."""
         if value is None:
             return None
-        if value.tzinfo is None:
-            raise ValueError(f"naive datetime {value!r}: times in the store are aware")
-        value = value.astimezone(UTC)
+        value = aware(value)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
@@ -31,6 +29,13 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def aware(value: datetime) -> datetime:
+    """The moment in UTC; `ValueError` for a naive one."""
+    if value.tzinfo is None:
+        raise ValueError(f"naive datetime {value!r}: times in the store are aware")
+    return value.astimezone(UTC)
 
 
 Json = sa.JSON().with_variant(JSONB(), "postgresql")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
+from hypothesis import given
+from hypothesis import strategies as st
 
 from notify.channels.email.address import ascii_form, needs_smtputf8, parse
 from notify.errors import InvalidAddress
@@ -71,3 +74,21 @@ def test_a_domain_becomes_a_labels_and_the_rest_stays() -> None:
     assert ascii_form("") == ""
     with pytest.raises(InvalidAddress):
         ascii_form("ada@\u2603\u200d.org")
+
+
+@given(
+    st.text(alphabet="aZ09_+-.!'\" é", max_size=70),
+    st.sampled_from(
+        ["example.org", "EXAMPLE.org", "xn--exmple-cua.org", "a.test", "localhost", "-a.org", "a..b", "x" * 64]
+    ),
+    st.booleans(),
+)
+def test_a_domain_that_is_known_makes_no_difference(local: str, domain: str, allow_test: bool) -> None:
+    address = f"{local}@{domain}"
+    try:
+        expected = validate_email(address, check_deliverability=False, test_environment=allow_test).normalized
+    except EmailNotValidError:
+        with pytest.raises(InvalidAddress):
+            parse(address, allow_test=allow_test)
+    else:
+        assert parse(address, allow_test=allow_test) == expected
