@@ -1,4 +1,4 @@
-"""Writes reference/settings.md and reference/commands.md from the code; `--check` only tells which is out of date."""
+"""Writes settings.md, commands.md and segments.md of the reference; `--check` only tells what is stale."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import click
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from notify.audience.segments.fields import FIELDS
 from notify.cli import cli
 from notify.cli.env_file import variable, written
 from notify.settings import Settings
@@ -34,6 +35,12 @@ COMMANDS = """\
 Every listing has `--json`: one JSON document on standard output and nothing else; of recipients, a line for each.
 Errors go to standard error, with the next step. Tracebacks are shown with `NOTIFY_DEBUG=1` only. Every command has
 `--help`.
+
+"""
+SEGMENTS = """\
+# Fields of segments
+
+What a condition of a [segment](../segments.md) can ask about. `is set` can be asked of every field.
 
 """
 TYPES: dict[object, str] = {
@@ -61,6 +68,17 @@ def commands() -> str:
     """A section for each command: how it is called, what it does, its arguments and options, an example."""
     root = click.Context(cli, info_name="notify", **cli.context_settings)
     return GENERATED + COMMANDS + "\n".join(_section(context) for context in walk(root))
+
+
+def segments() -> str:
+    """A row for each field of the language of segments and each type that it can be compared with."""
+    rows = [("Field", "Compared with a", "By", "Meaning"), ("---",) * 4]
+    rows += [
+        (f"`{name}`", given, " ".join(f"`{one}`" for one in operators), field.meaning if first else "")
+        for name, field in FIELDS.items()
+        for first, (given, operators) in zip((True, *(False,) * 9), field.operators.items(), strict=False)
+    ]
+    return GENERATED + SEGMENTS + "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def walk(context: click.Context) -> Iterator[click.Context]:
@@ -120,7 +138,7 @@ def _prose(text: str) -> Iterator[str]:
         yield f"{title.strip()}\n\n```{language}\n{lines}```\n"
 
 
-PAGES = {"settings.md": settings, "commands.md": commands}
+PAGES = {"settings.md": settings, "commands.md": commands, "segments.md": segments}
 
 
 @click.command(help=__doc__)

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from notify import errors, testing
-    from notify.audience.faces import preferences, recipients
-    from notify.audience.selection import everyone
+    from notify.audience.faces import preferences, recipients, segments
+    from notify.audience.selection import everyone, segment
     from notify.intake.explanation import Explanation
     from notify.intake.face import cancel, configure, explain, preview, send, send_many
     from notify.intake.faces import consent, verification
+    from notify.intake.forecasting import Forecast
     from notify.intake.previews import Preview
     from notify.intake.when import local
     from notify.model import Attachment, Notification
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Attachment": "notify.model",
     "Explanation": "notify.intake.explanation",
+    "Forecast": "notify.intake.forecasting",
     "Notification": "notify.model",
     "Preview": "notify.intake.previews",
     "cancel": "notify.intake.face",
@@ -32,6 +34,7 @@ _HOMES = {
     "explain": "notify.intake.face",
     "local": "notify.intake.when",
     "preview": "notify.intake.face",
+    "segment": "notify.audience.selection",
     "send": "notify.intake.face",
     "send_many": "notify.intake.face",
 }
@@ -39,6 +42,7 @@ _HOMES = {
 __all__ = [
     "Attachment",
     "Explanation",
+    "Forecast",
     "Notification",
     "Preview",
     "cancel",
@@ -51,6 +55,8 @@ __all__ = [
     "preferences",
     "preview",
     "recipients",
+    "segment",
+    "segments",
     "send",
     "send_many",
     "testing",
@@ -63,6 +69,7 @@ _ROOMS = {
     "errors": "notify.errors",
     "preferences": "notify.audience.faces.preferences",
     "recipients": "notify.audience.faces.recipients",
+    "segments": "notify.audience.faces.segments",
     "testing": "notify.testing",
     "verification": "notify.intake.faces.verification",
 }

@@ -9,6 +9,7 @@ NotifyError
 │   ├── InvalidRecipient         `to` is not a key or a recipient description
 │   │   └── AddressTaken         another recipient has this address
 │   ├── InvalidAddress           an address that cannot be written to
+│   ├── InvalidSegment           an expression that cannot be read, or a name that none can have
 │   ├── InvalidAttachment        an attachment without a name, or too large
 │   ├── InvalidDeadline          expires= leaves no time to send
 │   ├── InvalidChoice            a preference or a consent that there is none of, or that cannot be refused
@@ -79,6 +80,10 @@ class AddressTaken(InvalidRecipient):
 
 class InvalidAddress(RequestError):
     """An address that cannot be written to."""
+
+
+class InvalidSegment(RequestError):
+    """What was given as a segment is no expression of its language, or no name for one; the text shows where."""
 
 
 class InvalidAttachment(RequestError):

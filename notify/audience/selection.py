@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from notify.audience.segments.grammar import parse
+from notify.audience.segments.names import saved_name
 from notify.errors import InvalidRecipient
 from notify.store.text import line
 
@@ -31,3 +33,21 @@ def everyone(*, tags: Iterable[str] | None = None) -> Everyone:
     if not wanted:
         raise InvalidRecipient("tags is empty; leave it out to reach everyone of the roster")
     return Everyone(wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Those of the tenant's roster who are in a segment. `wanted` is the name of a saved one, or an expression."""
+
+    wanted: str
+
+
+def segment(wanted: str) -> Segment:
+    """Those in a segment, for `send_many(kind, to=notify.segment("pilots"))`, saved or as an expression.
+
+    `notify.segment('tags has "pilot" and not opened within 30d')`. Raises `InvalidSegment` for an expression that
+    cannot be read; a name is looked up when it is sent to.
+    """
+    if saved_name(wanted) is None:
+        parse(wanted)
+    return Segment(wanted)

@@ -21,7 +21,7 @@ COMMANDS = {
         "send": Entry("notify.cli.send:send", "Notify one or many recipients."),
         "cancel": Entry("notify.cli.cancel:cancel", "Cancel what no worker has taken yet of a notification."),
         "messages": Entry("notify.cli.messages:messages", "List messages, and show what became of one."),
-        "explain": Entry("notify.cli.messages:explain", "Tell the whole story of one message."),
+        "explain": Entry("notify.cli.explain:explain", "Tell what became of a message, or what would become of one."),
     },
     "When something failed": {
         "dead": Entry("notify.cli.dead:dead", "List, replay and discard what was given up."),
@@ -37,6 +37,10 @@ COMMANDS = {
         ),
         "preferences": Entry("notify.cli.preferences:preferences", "Show and set what recipients want, and when."),
         "consent": Entry("notify.cli.consents:consent", "Show, log and check what recipients agreed to."),
+        "segments": Entry(
+            "notify.cli.segments:segments",
+            "Save conditions about recipients by name; count, show and explain who fulfils them.",
+        ),
         "tenants": Entry("notify.cli.tenants:tenants", "Add and list tenants."),
     },
     "Installation": {

@@ -1,4 +1,4 @@
-"""`notify messages` and `notify explain`: which messages there are, and the whole story of one."""
+"""`notify messages`: which messages there are, and the whole story of one."""
 
 from __future__ import annotations
 
@@ -109,7 +109,8 @@ def _json(line: Listed) -> dict[str, Any]:
     }
 
 
-def _tell(message_id: str, as_json: bool) -> None:
+def tell(message_id: str, as_json: bool) -> None:
+    """Print the story of a message."""
     with opened_app() as app:
         story = intake.explain(app, message_id)
     if as_json:
@@ -123,18 +124,7 @@ def _tell(message_id: str, as_json: bool) -> None:
 @as_json
 def show(message_id: str, as_json: bool) -> None:
     """Tell the whole story of one message: what was decided, tried and answered."""
-    _tell(message_id, as_json)
-
-
-@click.command(epilog=example(f"notify explain {ID}"))
-@click.argument("message_id", metavar="ID")
-@as_json
-def explain(message_id: str, as_json: bool) -> None:
-    """Tell the whole story of one message.
-
-    What was decided and by which rule, each attempt and what was answered. The same as `notify messages show`.
-    """
-    _tell(message_id, as_json)
+    tell(message_id, as_json)
 
 
 def _show(story: Explanation) -> None:
@@ -153,6 +143,7 @@ def _show(story: Explanation) -> None:
         ("due", message.due_at if message.state is MessageState.QUEUED else None),
         ("deadline", notification.expires_at),
         ("sent", message.sent_at),
+        *(("suppression", f"{one.scope}: {one.reason} ({one.source})") for one in story.suppressions),
     ]
     out.print(screen.facts(pairs))
     out.print(screen.cell("\ntimeline", "bold"))

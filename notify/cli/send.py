@@ -11,6 +11,7 @@ import click
 
 from notify import audience, intake
 from notify.app import App
+from notify.audience import Everyone, Segment
 from notify.cli import options, screen
 from notify.cli.groups import example
 from notify.cli.options import To, as_json, tenant
@@ -27,6 +28,7 @@ MODES = [mode.value for mode in Mode]
         "notify send welcome --to user-42",
         'notify send welcome --to \'{"key": "user-43", "email": "grace@example.org", "locale": "nl"}\'',
         "notify send welcome --everyone --tag beta",
+        'notify send welcome --segment \'attr.country in ("NL", "BE") and not opened within 30d\'',
         "notify send welcome --to user-42 --at 2031-05-01T09:00+02:00 --expires 2h",
         "notify send welcome --everyone --at-local 09:00",
         "notify send welcome --to user-42 --delay 2h --cancellation-key order-17",
@@ -51,6 +53,7 @@ MODES = [mode.value for mode in Mode]
 @click.option(
     "--tag", "tags", multiple=True, metavar="TAG", help="With --everyone: only those with this tag, or these."
 )
+@click.option("--segment", metavar="NAME|EXPRESSION", help="Those of the roster in this segment.")
 @click.option("--data", type=options.data, metavar="JSON|@FILE", help="What the templates are filled with.")
 @click.option("--key", type=options.text, help="Idempotency key: the same request with the same key is sent once.")
 @click.option("--cancellation-key", type=options.text, help="Notifications that share it can be cancelled together.")
@@ -93,6 +96,7 @@ def send(
     to_file: TextIO | None,
     everyone: bool,
     tags: tuple[str, ...],
+    segment: str | None,
     data: dict[str, Any] | None,
     key: str | None,
     cancellation_key: str | None,
@@ -111,11 +115,12 @@ def send(
     KIND names a folder of templates (`notify kinds list`). When this returns, the notification is stored and will reach
     a final state. A recipient who is described is kept under that key for the next time.
     """
-    named = [*to, *(options.recipients_in(to_file, to_file.name) if to_file else ())]
-    if not to and to_file is None and not everyone:
-        raise click.UsageError("nobody to notify; give --to, --to-file or --everyone")
-    if everyone and (named or to_file):
-        raise click.UsageError("--everyone stands alone: leave out --to and --to-file")
+    named: list[To] = [*to, *(options.recipients_in(to_file, to_file.name) if to_file else ())]
+    selected = "--everyone" if everyone else "--segment"
+    if not to and to_file is None and not everyone and segment is None:
+        raise click.UsageError("nobody to notify; give --to, --to-file, --everyone or --segment")
+    if (everyone or segment is not None) and (to or to_file or (everyone and segment is not None)):
+        raise click.UsageError(f"{selected} stands alone: nobody can be named beside it")
     if tags and not everyone:
         raise click.UsageError("--tag goes with --everyone")
     if sum(moment is not None for moment in (at, at_local, delay)) > 1:
@@ -124,7 +129,7 @@ def send(
         request = intake.Request.checked(
             app,
             kind,
-            audience.everyone(tags=tags or None) if everyone else named,
+            _selection(tags, segment) if everyone or segment is not None else named,
             data,
             channels=channels or None,
             key=key,
@@ -140,7 +145,11 @@ def send(
         if as_json:
             screen.print_json(_json(sent))
         else:
-            _show(app, sent, request.at, everyone)
+            _show(app, sent, request.at, selected=everyone or segment is not None)
+
+
+def _selection(tags: tuple[str, ...], segment: str | None) -> Everyone | Segment:
+    return audience.everyone(tags=tags or None) if segment is None else audience.segment(segment)
 
 
 def _attachment(path: Path) -> Attachment:
@@ -160,7 +169,7 @@ def _json(sent: Notification) -> dict[str, Any]:
     }
 
 
-def _show(app: App, sent: Notification, at: datetime | Local | None, everyone: bool) -> None:
+def _show(app: App, sent: Notification, at: datetime | Local | None, *, selected: bool) -> None:
     out = screen.console()
     out.print(screen.cell(f"notification {sent.id}", "bold"))
     tally = screen.counts(sent.messages) if sent.messages else "none"
@@ -173,7 +182,7 @@ def _show(app: App, sent: Notification, at: datetime | Local | None, everyone: b
         ("messages", tally),
     ]
     out.print(screen.facts(pairs))
-    if everyone and not sent.repeated:
+    if selected and not sent.repeated:
         out.print("Workers plan its messages now: notify status tells how far they are.")
     if sent.repeated:
         out.print("The same request came with this key before: nothing was sent again; so its messages stand now.")

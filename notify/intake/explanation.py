@@ -9,8 +9,9 @@ from uuid import UUID
 
 from notify.app import App
 from notify.errors import NotFound
-from notify.model import Attempt, Message, MessageState, Notification
-from notify.store import attempts, batches, messages, notifications
+from notify.model import Address, Attempt, Consent, Message, MessageState, Notification, Suppression
+from notify.store import Connection, attempts, batches, consents, events, messages, notifications, suppressions
+from notify.store.events import Happened
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,19 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A message, its notification, its attempts, and the same as a timeline."""
+    """A message, its notification, its attempts, what came back of it, and the same as a timeline.
+
+    `consent` is the entry of the log that covered it, `suppressions` are those of the address of what was skipped for
+    one, as they stand now.
+    """
 
     message: Message
     notification: Notification
     attempts: tuple[Attempt, ...]
     timeline: tuple[Moment, ...]
+    events: tuple[Happened, ...] = ()
+    consent: Consent | None = None
+    suppressions: tuple[Suppression, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"message {self.message.id}: {self.message.state}{_because(self.message)}"]
@@ -63,6 +71,22 @@ class Explanation:
                 }
                 for attempt in self.attempts
             ],
+            "events": [
+                {
+                    "type": event.type,
+                    "at": event.at.isoformat(),
+                    "provider": event.provider,
+                    "bounce": event.bounce,
+                    "status": event.status,
+                    "diagnostic": event.diagnostic,
+                    "bot": event.bot,
+                }
+                for event in self.events
+            ],
+            "consent": _consent(self.consent),
+            "suppressions": [
+                {"scope": one.scope, "reason": one.reason, "source": one.source} for one in self.suppressions
+            ],
             "timeline": [
                 {"at": moment.at.isoformat(), "what": moment.what, "detail": moment.detail} for moment in self.timeline
             ],
@@ -83,8 +107,21 @@ def explain(app: App, message_id: UUID | str) -> Explanation:
         tried = tuple(attempts.of_message(connection, message.id))
         if message.state is MessageState.QUEUED and message.batch_id is not None:
             message = _with_its_batch(message, batches.waiting(connection, message.batch_id))
+        happened = tuple(events.of_message(connection, message.id))
+        sealed = consents.find(connection, message.consent_id) if message.consent_id is not None else None
+        forbidden = _forbidden(connection, message)
     assert notification is not None
-    return Explanation(message, notification, tried, _timeline(message, notification, tried))
+    consent = sealed.entry if sealed else None
+    timeline = _timeline(message, notification, tried, happened, consent)
+    return Explanation(message, notification, tried, timeline, happened, consent, forbidden)
+
+
+def _forbidden(connection: Connection, message: Message) -> tuple[Suppression, ...]:
+    """The suppressions of the address, where one of them was the reason."""
+    if message.reason != "suppressed" or message.address is None:
+        return ()
+    folded = Address(message.channel, message.address).folded
+    return tuple(suppressions.of_addresses(connection, message.tenant_id, message.channel, [folded]).get(folded, ()))
 
 
 def _with_its_batch(message: Message, waiting: tuple[datetime, str, str | None] | None) -> Message:
@@ -95,9 +132,16 @@ def _with_its_batch(message: Message, waiting: tuple[datetime, str, str | None] 
     return replace(message, due_at=max(until, message.due_at), reason=reason, rule=rule)
 
 
-def _timeline(message: Message, notification: Notification, tried: tuple[Attempt, ...]) -> tuple[Moment, ...]:
+def _timeline(
+    message: Message,
+    notification: Notification,
+    tried: tuple[Attempt, ...],
+    happened: tuple[Happened, ...],
+    consent: Consent | None,
+) -> tuple[Moment, ...]:
     deadline = f", deadline {notification.expires_at:%Y-%m-%d %H:%M:%S}" if notification.expires_at else ""
-    story = [Moment(notification.created_at, "accepted", f"{notification.kind}, mode {notification.mode}{deadline}")]
+    story = [] if consent is None else [Moment(consent.at, "consent", f"to {consent.category}, by {consent.source}")]
+    story += [Moment(notification.created_at, "accepted", f"{notification.kind}, mode {notification.mode}{deadline}")]
     refused_at_once = message.state is MessageState.SKIPPED and message.updated_at == message.created_at
     if not refused_at_once:
         story.append(Moment(message.created_at, "decided", f"send by {message.channel}"))
@@ -105,11 +149,25 @@ def _timeline(message: Message, notification: Notification, tried: tuple[Attempt
         over = f"(passed over {attempt.passed_over})" if attempt.passed_over else None
         said = " ".join(part for part in (attempt.provider, attempt.reason, attempt.response, over) if part)
         story.append(Moment(attempt.at, f"attempt {attempt.number} {attempt.outcome}", said))
+    told = {event.type.value for event in happened}
+    story += [Moment(event.at, event.type.value.replace("_", " "), _told(event)) for event in happened]
     if message.state is MessageState.QUEUED:
         story.append(Moment(message.due_at, "due", _why(message)))
-    elif message.state is not MessageState.SENT:
+    elif message.state is not MessageState.SENT and message.state.value not in told:
         story.append(Moment(message.updated_at, message.state.value.replace("_", " "), _why(message)))
     return tuple(story)
+
+
+def _told(event: Happened) -> str:
+    by = "a machine, not a person" if event.bot else None
+    return " ".join(part for part in (event.provider, event.bounce, event.status, event.diagnostic, by) if part)
+
+
+def _consent(consent: Consent | None) -> dict[str, Any] | None:
+    if consent is None:
+        return None
+    facts = {"category": consent.category, "source": consent.source, "wording": consent.wording}
+    return {"id": str(consent.id), **facts, "at": consent.at.isoformat()}
 
 
 def _why(message: Message) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 from uuid import UUID
 
 from notify import app as apps
 from notify.app import App
-from notify.audience import Everyone
+from notify.audience import Everyone, Segment
 from notify.audience.description import To
 from notify.errors import NotFound
-from notify.intake import cancelling, explanation, planning, previews
+from notify.intake import cancelling, explanation, forecasting, planning, previews
 from notify.intake.explanation import Explanation
+from notify.intake.forecasting import Forecast
 from notify.intake.previews import Preview
 from notify.intake.request import Request
 from notify.model import Attachment, Local, Notification
@@ -77,7 +78,7 @@ def send(
 
 def send_many(
     kind: str,
-    to: Iterable[To] | Everyone,
+    to: Iterable[To] | Everyone | Segment,
     data: Mapping[str, Any] | None = None,
     *,
     channels: Sequence[str] | None = None,
@@ -96,11 +97,14 @@ def send_many(
     A description may carry `data` of its own, laid over the shared one:
     `{"key": "user-42", "data": {"rows": 3}}`. One that cannot be used refuses the whole call: nothing is stored.
 
-    `to=notify.everyone()` is everyone of the roster, `notify.everyone(tags=["beta"])` those with a tag. The call then
-    returns at once, without messages: workers plan them, a slice at a time, and deliver while they plan.
+    `to=notify.everyone()` is everyone of the roster, `notify.everyone(tags=["beta"])` those with a tag,
+    `notify.segment('attr.country = "NL"')` those in a segment, by its name or an expression. The call then returns at
+    once, without messages: workers plan them, a slice at a time, and deliver while they plan.
     """
-    if isinstance(to, str | Mapping) or not isinstance(to, Iterable | Everyone):
-        raise TypeError("send_many() takes an iterable of recipients or notify.everyone(); for one call send()")
+    if isinstance(to, str | Mapping) or not isinstance(to, Iterable | Everyone | Segment):
+        raise TypeError(
+            "send_many() takes an iterable of recipients, notify.everyone() or notify.segment(); for one call send()"
+        )
     app = apps.current()
     request = Request.checked(
         app,
@@ -132,11 +136,42 @@ def preview(
     return previews.preview(apps.current(), kind, to, data, locale=locale, tenant=tenant)
 
 
-def explain(message_id: UUID | str) -> Explanation:
-    """What happened to a message, and which rule decided it; `print()` it. Raises `NotFound`."""
-    if not isinstance(message_id, UUID | str):
-        raise NotFound(f"{message_id!r:.60} is no message id; `notify messages list` shows them")
-    return explanation.explain(apps.current(), message_id)
+@overload
+def explain(message_or_kind: UUID | str) -> Explanation: ...
+
+
+@overload
+def explain(
+    message_or_kind: str,
+    to: To,
+    data: Mapping[str, Any] | None = None,
+    *,
+    channels: Sequence[str] | None = None,
+    at: datetime | Local | None = None,
+    delay: timedelta | str | None = None,
+    expires: timedelta | datetime | None = None,
+    tenant: str | None = None,
+    mode: str = "live",
+) -> Forecast: ...
+
+
+def explain(
+    message_or_kind: UUID | str, to: To | None = None, data: Mapping[str, Any] | None = None, **said: Any
+) -> Explanation | Forecast:
+    """What happened, or what would: in either case which rule decided it; `print()` it.
+
+    `explain(message_id)` tells what became of a message. Raises `NotFound`.
+
+    `explain("welcome", to="user-42")` tells, channel by channel, what `send()` with the same arguments would come to,
+    with every rule that has a say; nothing is stored. Raises the `RequestError`s that `send()` would raise.
+    """
+    if to is not None:
+        return forecasting.forecast(apps.current(), str(message_or_kind), to, data, **said)
+    if not isinstance(message_or_kind, UUID | str):
+        raise NotFound(f"{message_or_kind!r:.60} is no message id; `notify messages list` shows them")
+    if data is not None or said:
+        raise TypeError("explain() takes a message's id alone, or a kind with to=…")
+    return explanation.explain(apps.current(), message_or_kind)
 
 
 def cancel(

@@ -16,6 +16,7 @@ from uuid import UUID
 from notify import failpoints
 from notify.app import App, ring
 from notify.audience import Described, ruling
+from notify.audience.segments import meaning
 from notify.errors import InvalidKind, OperatorError, UnknownKind
 from notify.intake import planning
 from notify.intake.request import Request, named_kind
@@ -25,6 +26,7 @@ from notify.policy import Rules, decide, due_at
 from notify.store import Connection, batches, fan_out_slices, fan_outs, messages
 from notify.store.fan_out_slices import Share, Terms, Written
 from notify.store.fan_outs import Slice
+from notify.store.segments import Asked
 from notify.telemetry import emit
 
 SLICE = {"postgresql": 10_000, "sqlite": 2_000}  # recipients; SQLite has one writer at a time, and others wait for it
@@ -86,7 +88,7 @@ class _Planned:
 def _slice(app: App, connection: Connection, fan_out: FanOut, kind: CompiledKind) -> _Planned:
     """Plan the next slice."""
     now = app.clock.now()
-    part = fan_outs.cut(connection, fan_out, SLICE[connection.dialect.name])
+    part = fan_outs.cut(connection, fan_out, SLICE[connection.dialect.name], _segment(app, connection, fan_out))
     rules = ruling.rules(app, connection, fan_out.notification.tenant_id)
     planned, count = list[Batch](), 0
     for channel in fan_out.channels if part.size else ():
@@ -109,6 +111,14 @@ def _slice(app: App, connection: Connection, fan_out: FanOut, kind: CompiledKind
             messages=so_far.messages,
         )
     return _Planned(rung, count)
+
+
+def _segment(app: App, connection: Connection, fan_out: FanOut) -> Asked | None:
+    """What every slice asks alike: `within 30d` counts back from when the notification was accepted."""
+    if fan_out.segment is None:
+        return None
+    note = fan_out.notification
+    return meaning.asked(app, connection, note.tenant_id, fan_out.segment, note.created_at, strict=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from notify import failpoints
 from notify.app import App, ring
 from notify.audience import ruling
 from notify.errors import IdempotencyConflict, InvalidDeadline, InvalidRecipient, did_you_mean
+from notify.intake import selecting
 from notify.intake.request import Request
 from notify.model import (
     Author,
@@ -36,7 +37,6 @@ from notify.store import (
     Connection,
     batches,
     consents,
-    fan_outs,
     messages,
     notifications,
     recipients,
@@ -92,7 +92,7 @@ def plan(app: App, request: Request, session: Session | None = None) -> Notifica
             return _repeated(connection, notification, request)
         notifications.attach(connection, notification, request.attachments)
         if request.selection is not None:
-            fan_outs.insert(connection, notification, request.channels, request.selection.tags)
+            selecting.leave(app, connection, notification, request.channels, request.selection)
         planned = _Planned.of(app, connection, request, notification, known)
         rung = batches.insert(connection, planned.batches, now)
         messages.insert(connection, planned.rows)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from notify.app import App
-from notify.audience import Described, Everyone, describe
+from notify.audience import Described, Everyone, Segment, describe
 from notify.audience.description import To
 from notify.channels.email.bodies import CONTENT_ID, CONTENT_TYPE
 from notify.errors import (
@@ -48,7 +48,7 @@ class Request:
     at: when.At | None
     tenant: str | None
     attachments: tuple[Attachment, ...]
-    selection: Everyone | None = None
+    selection: Everyone | Segment | None = None
     expires: timedelta | datetime | None = None
     delay: timedelta | None = None
     cancellation_key: str | None = None
@@ -58,7 +58,7 @@ class Request:
         cls,
         app: App,
         kind: str,
-        to: Iterable[To] | Everyone,
+        to: Iterable[To] | Everyone | Segment,
         data: Mapping[str, Any] | None,
         *,
         channels: Iterable[str] | None,
@@ -74,7 +74,7 @@ class Request:
         """Check everything that needs no database; raises a `RequestError` that names what is wrong."""
         compiled = named_kind(app, kind)
         development = app.settings.env is Environment.DEVELOPMENT
-        selection, named = (to, ()) if isinstance(to, Everyone) else (None, to)
+        selection, named = (to, ()) if isinstance(to, Everyone | Segment) else (None, to)
         region = app.settings.phone_region
         described = _distinct(describe(one, allow_test=development, region=region) for one in named)
         shared = _shared(compiled, data)
@@ -115,7 +115,9 @@ class Request:
                 for file in self.attachments
             ],
         }
-        if self.selection is not None:
+        if isinstance(self.selection, Segment):
+            said["segment"] = self.selection.wanted
+        elif self.selection is not None:
             said["everyone"] = list(self.selection.tags)
         if self.expires is not None:
             said["expires"] = self.expires

@@ -21,8 +21,9 @@ class FanOutState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FanOut:
-    """Everyone of a tenant's roster, or those with any of the `tags`, in the order of their keys.
+    """Everyone of a tenant's roster, those with any of the `tags`, or those in `segment`, in the order of their keys.
 
+    A segment is an expression.
     All up to `cursor`, a key, are planned: so many `recipients`, with so many `messages`. `at` is what send(at=…) said.
     """
 
@@ -33,3 +34,4 @@ class FanOut:
     cursor: str
     recipients: int
     messages: int
+    segment: str | None = None

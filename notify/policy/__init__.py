@@ -3,6 +3,7 @@
 from notify.policy.fate import decide, due_at
 from notify.policy.retry import MISCONFIGURED_WAIT, UNREACHED_WAIT, RetryPolicy, next_round, next_try
 from notify.policy.rules import NO_RULES, Rules
+from notify.policy.trail import Looked, Trail, trail
 from notify.policy.verdict import EXPIRED, Verdict, after_failure, expired, past, put_off
 
 __all__ = [
@@ -10,8 +11,10 @@ __all__ = [
     "MISCONFIGURED_WAIT",
     "NO_RULES",
     "UNREACHED_WAIT",
+    "Looked",
     "RetryPolicy",
     "Rules",
+    "Trail",
     "Verdict",
     "after_failure",
     "decide",
@@ -21,4 +24,5 @@ __all__ = [
     "next_try",
     "past",
     "put_off",
+    "trail",
 ]

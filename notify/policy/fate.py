@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from uuid import UUID
 
-from notify.model import Channel, Decision, Defer, Kind, Local, Mode, Recipient, Send, Skip, Suppression
+from notify.model import Address, Channel, Decision, Defer, Kind, Local, Mode, Recipient, Send, Skip, Suppression
 from notify.policy import quiet, wall_clock, wishes
 from notify.policy.rules import NO_RULES, Rules
 from notify.policy.verdict import past
@@ -34,17 +34,14 @@ def decide(
     """
     address = recipient.addresses.get(channel)
     if address is None:
-        return Skip("no_address", f"recipient has no address for {channel}")
-    due, rule = _due(at, recipient, rules, now)
-    for suppression in suppressions:
-        if suppression.channel is channel and suppression.covers(kind.category, due):
-            return Skip(
-                "suppressed", f"suppressed for {suppression.scope}: {suppression.reason} ({suppression.source})"
-            )
+        return unreachable(channel)
+    due, rule = meant_for(at, recipient, rules, now)
+    if no := suppressed(kind, channel, suppressions, due):
+        return no
     if no := wishes.against(kind, recipient, address, rules, due, agreed=consent is not None):
         return no
-    if mode is Mode.TEST and address.folded not in test_recipients:
-        return Skip("not_a_test_recipient", "mode test writes only to NOTIFY_TEST_RECIPIENTS")
+    if no := not_meant(address, mode, test_recipients):
+        return no
     held = quiet.at(kind, recipient, rules, due)
     if due > now and not isinstance(held, Defer):
         return Defer(due, "scheduled", rule)
@@ -58,7 +55,27 @@ def due_at(fate: Send | Defer, at: datetime | Local | None, now: datetime, deadl
     return fate.until
 
 
-def _due(at: datetime | Local | None, recipient: Recipient, rules: Rules, now: datetime) -> tuple[datetime, str]:
+def unreachable(channel: Channel) -> Skip:
+    """There is no address."""
+    return Skip("no_address", f"recipient has no address for {channel}")
+
+
+def suppressed(kind: Kind, channel: Channel, suppressions: Iterable[Suppression], due: datetime) -> Skip | None:
+    """The first of the address's suppressions that forbids it."""
+    for one in suppressions:
+        if one.channel is channel and one.covers(kind.category, due):
+            return Skip("suppressed", f"suppressed for {one.scope}: {one.reason} ({one.source})")
+    return None
+
+
+def not_meant(address: Address, mode: Mode, test_recipients: Collection[str]) -> Skip | None:
+    """A rehearsal writes to nobody who is not in it."""
+    if mode is not Mode.TEST or address.folded in test_recipients:
+        return None
+    return Skip("not_a_test_recipient", "mode test writes only to NOTIFY_TEST_RECIPIENTS")
+
+
+def meant_for(at: datetime | Local | None, recipient: Recipient, rules: Rules, now: datetime) -> tuple[datetime, str]:
     """When it should go out, and the rule that says so; never in the past."""
     if at is None or isinstance(at, datetime):
         return max(at or now, now), "send(at=…)"

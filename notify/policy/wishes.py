@@ -16,20 +16,31 @@ def against(
 
     What is required needs no wish. Consent, where a kind asks for it, is needed whatever else holds.
     """
-    if kind.consent and not agreed:
-        return Skip("no_consent", f"the recipient never agreed to {kind.category}, or withdrew it")
+    if no := unagreed(kind, agreed=agreed):
+        return no
     if kind.required:
         return None
-    if not recipient.active:
-        return Skip("inactive", "the recipient was deactivated")
-    if no := _turned_off(kind, recipient, address, rules) or _paused(recipient, now):
-        return no
-    if rules.require_verified and not address.verified and not kind.onboarding:
-        return Skip("unverified", "the address was never verified")
-    return None
+    return (
+        inactive(recipient)
+        or turned_off(kind, recipient, address, rules)
+        or paused(recipient, now)
+        or unverified(kind, address, rules)
+    )
 
 
-def _turned_off(kind: Kind, recipient: Recipient, address: Address, rules: Rules) -> Skip | None:
+def unagreed(kind: Kind, *, agreed: bool) -> Skip | None:
+    """Consent that the kind asks for and nobody gave."""
+    if not kind.consent or agreed:
+        return None
+    return Skip("no_consent", f"the recipient never agreed to {kind.category}, or withdrew it")
+
+
+def inactive(recipient: Recipient) -> Skip | None:
+    """An operator's or a roster's word that they are written to no more."""
+    return None if recipient.active else Skip("inactive", "the recipient was deactivated")
+
+
+def turned_off(kind: Kind, recipient: Recipient, address: Address, rules: Rules) -> Skip | None:
     """The recipient's choice; else the tenant's, but for those who agreed to the kind: that was a choice, too."""
     wanted, whose = recipient.preferences.choice(kind.category, address.channel), "by the recipient"
     if wanted is None and not kind.consent:
@@ -39,9 +50,17 @@ def _turned_off(kind: Kind, recipient: Recipient, address: Address, rules: Rules
     return Skip("preference", f"{kind.category} is turned off for {address.channel} {whose}")
 
 
-def _paused(recipient: Recipient, now: datetime) -> Skip | None:
+def paused(recipient: Recipient, now: datetime) -> Skip | None:
+    """The recipient's pause of everything."""
     until = recipient.preferences.paused_until
     if until is None or until <= now:
         return None
     end = "the recipient resumes" if until >= FOREVER else f"{until:%Y-%m-%d %H:%M} UTC"
     return Skip("paused", f"everything is paused until {end}")
+
+
+def unverified(kind: Kind, address: Address, rules: Rules) -> Skip | None:
+    """An address that nobody showed to be theirs, where that is asked for."""
+    if not rules.require_verified or address.verified or kind.onboarding:
+        return None
+    return Skip("unverified", "the address was never verified")

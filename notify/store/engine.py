@@ -166,17 +166,17 @@ def upsert_on(dialect: str, table: sa.Table) -> Upsert:
 def any_of(connection: sa.Connection, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
     """`column` is one of `values`: one bound parameter however many there are, so that the statement is cached."""
     dialect = connection.dialect.name
-    return _any(dialect, column, sa.bindparam(None, list(values), type_=_list_type(dialect, column)))
+    return _any(dialect, column, sa.bindparam(None, list(values), type_=list_of(dialect, column)))
 
 
 def any_bound(dialect: str, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[bool]:
     """The same for a statement that is built once and kept: the list is bound to `name` when it is executed."""
-    return _any(dialect, column, sa.bindparam(name, type_=_list_type(dialect, column)))
+    return _any(dialect, column, sa.bindparam(name, type_=list_of(dialect, column)))
 
 
 def each_bound(dialect: str, column: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[Any]:
     """A row for each of the values bound to `name`: to ask about them one by one, by an index, however many."""
-    values = sa.bindparam(name, type_=_list_type(dialect, column))
+    values = sa.bindparam(name, type_=list_of(dialect, column))
     if dialect == "sqlite":
         each = sa.func.json_each(values).table_valued("value")
     else:
@@ -196,7 +196,8 @@ class _JsonArray(sa.types.TypeDecorator[list[Any]]):
         return [one.hex if isinstance(one, UUID) else one for one in value or ()]
 
 
-def _list_type(dialect: str, column: sa.ColumnElement[Any]) -> sa.types.TypeEngine[Any]:
+def list_of(dialect: str, column: sa.ColumnElement[Any]) -> sa.types.TypeEngine[Any]:
+    """The type of a bound list of what the column holds: an array, or JSON on SQLite."""
     return _JsonArray() if dialect == "sqlite" else postgresql.ARRAY(column.type)
 
 

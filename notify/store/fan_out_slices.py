@@ -6,7 +6,7 @@ Only for recipients about whom there is nothing to decide one by one. All others
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -18,9 +18,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from uuid_utils.compat import uuid7
 
 from notify.model import Batch, Channel, FanOut, Lane
-from notify.store.engine import any_of
+from notify.store.engine import any_of, list_of
 from notify.store.fan_outs import Slice
-from notify.store.tables import UtcDateTime, messages
+from notify.store.tables import UtcDateTime, messages, recipients
 
 # Addresses and suppressions are looked up one by one, by their unique indices: for a join the planner would read both
 # tables as a whole, for every slice again.
@@ -31,13 +31,13 @@ PART = """
                WHERE s.tenant_id = :tenant AND s.channel = :channel AND s.address = a.folded LIMIT 1
            ) IS NOT NULL AS special
     FROM recipients r {address}
-    WHERE r.tenant_id = :tenant AND r.key > :after AND r.key <= :until {tagged}
+    WHERE r.tenant_id = :tenant AND r.key > :after AND r.key <= :until {tagged} {chosen}
     ORDER BY r.key
 """
 KEYS = "SELECT key FROM ({part}) AS part"
 ZONES = """
     SELECT DISTINCT coalesce(r.timezone, '') FROM recipients r
-    WHERE r.tenant_id = :tenant AND r.key > :after AND r.key <= :until {tagged}
+    WHERE r.tenant_id = :tenant AND r.key > :after AND r.key <= :until {tagged} {chosen}
 """
 
 # One statement, and so one picture of the roster: nobody slips through between who is planned and who is named.
@@ -69,6 +69,7 @@ POSTGRESQL = {
         ) a ON true
     """,
     "{tagged}": "AND r.tags ?| :tags",
+    "{chosen}": "AND r.id = ANY(:chosen)",
     "{nothing}": "CAST('{}' AS jsonb)",
     "{zoned}": "(:turns)[array_position(:zones, coalesce(r.timezone, ''))]",
 }
@@ -91,6 +92,7 @@ SQLITE = {
     "{tagged}": """
         AND EXISTS (SELECT 1 FROM json_each(r.tags) has JOIN json_each(:tags) wanted ON wanted.value = has.value)
     """,
+    "{chosen}": "AND r.id IN (SELECT value FROM json_each(:chosen))",
     "{nothing}": "'{}'",
     "{zoned}": "notify_turn(coalesce(r.timezone, ''))",
 }
@@ -156,7 +158,7 @@ def write(connection: sa.Connection, fan_out: FanOut, part: Slice, terms: Terms)
         "now": terms.now,
     }
     turns = {zone: turn for turn, share in enumerate(shares) for zone in share.zones or ()}
-    form = _Form(connection.dialect.name, bool(fan_out.tags), bool(turns), terms.verified)
+    form = replace(_Form.of(connection, fan_out, part), zoned=bool(turns), verified=terms.verified)
     on = _on_sqlite if form.dialect == "sqlite" else _on_postgresql
     sizes, special = on(connection, given, turns, part.size, form)
     note = fan_out.notification
@@ -171,14 +173,14 @@ def write(connection: sa.Connection, fan_out: FanOut, part: Slice, terms: Terms)
 
 def everyone(connection: sa.Connection, fan_out: FanOut, part: Slice, channel: Channel) -> Written:
     """Write nothing: all of the slice are special."""
-    statement = _bound(KEYS, _Form(connection.dialect.name, bool(fan_out.tags)))
+    statement = _bound(KEYS, _Form.of(connection, fan_out, part))
     return Written([], list(connection.scalars(statement, _range(fan_out, part, channel))))
 
 
 def zones(connection: sa.Connection, fan_out: FanOut, part: Slice) -> list[str]:
     """The time zones of the slice; that of who has none is empty."""
     given = _range(fan_out, part)
-    return list(connection.scalars(_bound(ZONES, _Form(connection.dialect.name, bool(fan_out.tags))), given))
+    return list(connection.scalars(_bound(ZONES, _Form.of(connection, fan_out, part)), given))
 
 
 Given = dict[str, Any]
@@ -192,8 +194,14 @@ class _Form:
 
     dialect: str
     tagged: bool
+    chosen: bool
     zoned: bool = False
     verified: bool = False
+
+    @classmethod
+    def of(cls, connection: sa.Connection, fan_out: FanOut, part: Slice) -> _Form:
+        """The form for who is selected of this slice."""
+        return cls(connection.dialect.name, bool(fan_out.tags), part.chosen is not None)
 
 
 def _on_postgresql(connection: sa.Connection, given: Given, turns: dict[str, int], count: int, form: _Form) -> Found:
@@ -225,7 +233,8 @@ def _on_sqlite(connection: sa.Connection, given: Given, turns: dict[str, int], _
 def _range(fan_out: FanOut, part: Slice, channel: Channel | None = None) -> dict[str, Any]:
     place = {"tenant": fan_out.notification.tenant_id, "after": fan_out.cursor, "until": part.until}
     tags = {"tags": list(fan_out.tags)} if fan_out.tags else {}
-    return {**place, **tags, **({"channel": channel} if channel else {})}
+    chosen = {} if part.chosen is None else {"chosen": part.chosen}
+    return {**place, **tags, **chosen, **({"channel": channel} if channel else {})}
 
 
 @cache
@@ -235,6 +244,7 @@ def _bound(sql: str, form: _Form) -> sa.TextClause:
     pieces = {"{part}": PART, **(BY_ZONE if form.zoned else ANYWHERE), **(SQLITE if sqlite else POSTGRESQL)}
     pieces["{unverified}"] = "OR NOT a.verified" if form.verified else ""
     pieces["{tagged}"] = pieces["{tagged}"] if form.tagged else ""
+    pieces["{chosen}"] = pieces["{chosen}"] if form.chosen else ""
     for name, piece in pieces.items():
         sql = sql.replace(name, piece)
 
@@ -251,6 +261,7 @@ def _bound(sql: str, form: _Form) -> sa.TextClause:
         "reasons": many(sa.Text),
         "rules": many(sa.Text),
         "tags": many(sa.Text),
+        "chosen": list_of(form.dialect, recipients.c.id),
         "zones": many(sa.Text),
         "turns": many(sa.Integer),
     }

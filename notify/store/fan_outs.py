@@ -14,7 +14,9 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from notify.model import Channel, FanOut, FanOutState, Local, Mode, Notification
+from notify.store import segments
 from notify.store.engine import any_of
+from notify.store.segments import Asked
 from notify.store.tables import fan_outs, notifications, recipients
 
 _FIELDS = (
@@ -28,6 +30,7 @@ _FIELDS = (
     notifications.c.expires_at,
     fan_outs.c.channels,
     fan_outs.c.tags,
+    fan_outs.c.segment,
     fan_outs.c.cursor,
     fan_outs.c.recipients,
     fan_outs.c.messages,
@@ -37,13 +40,21 @@ _UNDER_WAY = fan_outs.c.state == FanOutState.PLANNING
 
 
 def insert(
-    connection: sa.Connection, notification: Notification, channels: Sequence[Channel], tags: Sequence[str]
+    connection: sa.Connection,
+    notification: Notification,
+    channels: Sequence[Channel],
+    tags: Sequence[str],
+    segment: str | None = None,
 ) -> None:
-    """Note that this notification, just stored, goes to everyone, or to those with any of the tags."""
+    """Note that this notification, just stored, goes to everyone, to those with any of the tags, or to a segment.
+
+    `segment` is an expression: what is saved under its name may change while the planning goes on.
+    """
     now = notification.created_at
     row = {"notification_id": notification.id, "tenant_id": notification.tenant_id, "state": FanOutState.PLANNING}
     counted = {"cursor": "", "recipients": 0, "messages": 0, "created_at": now, "updated_at": now}
-    connection.execute(sa.insert(fan_outs), {**row, **counted, "channels": list(channels), "tags": list(tags)})
+    to = {"channels": list(channels), "tags": list(tags), "segment": segment}
+    connection.execute(sa.insert(fan_outs), {**row, **counted, **to})
 
 
 def take(connection: sa.Connection, passed_over: Collection[UUID] = ()) -> FanOut | None:
@@ -89,21 +100,25 @@ def under_way(connection: sa.Connection) -> list[tuple[FanOut, datetime]]:
 class Slice:
     """The recipients after the fan-out's cursor, up to and with the one whose key is `until`.
 
-    `size` of them, before tags are asked for; `last` says that none follows.
+    `size` of them, before tags or a segment are asked for; `last` says that none follows. `chosen` are the ids of those
+    in the fan-out's segment, if it has one: asked once, so that all channels see the same.
     """
 
     until: str
     size: int
     last: bool
+    chosen: Sequence[UUID] | None = None
 
 
-def cut(connection: sa.Connection, fan_out: FanOut, size: int) -> Slice:
+def cut(connection: sa.Connection, fan_out: FanOut, size: int, segment: Asked | None = None) -> Slice:
     """The next slice of at most `size` recipients: read from the index of keys, and no further."""
     tenant = recipients.c.tenant_id == fan_out.notification.tenant_id
     keys = sa.select(recipients.c.key).where(tenant, recipients.c.key > fan_out.cursor)
     part = keys.order_by(recipients.c.key).limit(size).subquery()
     until, found = connection.execute(sa.select(sa.func.max(part.c.key), sa.func.count()).select_from(part)).one()
-    return Slice(until or fan_out.cursor, found, last=found < size)
+    cursor = until or fan_out.cursor
+    chosen = segments.within(connection, segment, after=fan_out.cursor, until=cursor) if segment else None
+    return Slice(cursor, found, last=found < size, chosen=chosen)
 
 
 def _chosen() -> sa.Select[Any]:
@@ -118,6 +133,7 @@ def _fan_out(row: Any) -> FanOut:
         ),
         channels=tuple(Channel(channel) for channel in row.channels),
         tags=tuple(row.tags),
+        segment=row.segment,
         at=Local.parse(row.at_local, since=row.created_at) if row.at_local else row.at,
         cursor=row.cursor,
         recipients=row.recipients,

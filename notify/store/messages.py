@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from notify.model import TRANSITIONS, Channel, Message, MessageState, Mode
+from notify.model import TRANSITIONS, BatchState, Channel, Message, MessageState, Mode
 from notify.store.engine import any_of
 from notify.store.tables import batches, kept_mails, messages, notifications, recipients
 
@@ -145,15 +145,28 @@ def listing(
         wanted.append(recipients.c.key == recipient)
     if notification_id:
         wanted.append(messages.c.notification_id == notification_id)
+    # a batch that was put off as a whole says so in its own row
+    apart = (batches.c.state == BatchState.READY, batches.c.reason.is_not(None))
+    waits = sa.and_(batches.c.id == messages.c.batch_id, messages.c.state == MessageState.QUEUED, *apart)
+    held = (batches.c.due_at.label("held_until"), batches.c.reason.label("held"), batches.c.rule.label("held_by"))
     rows = connection.execute(
-        sa.select(messages, notifications.c.kind, notifications.c.mode, recipients.c.key)
+        sa.select(messages, notifications.c.kind, notifications.c.mode, recipients.c.key, *held)
         .join(notifications, notifications.c.id == messages.c.notification_id)
         .join(recipients, recipients.c.id == messages.c.recipient_id)
+        .outerjoin(batches, waits)
         .where(*wanted)
         .order_by(messages.c.id.desc())
         .limit(limit)
     )
-    return [Listed(_message(row), row.kind, Mode(row.mode), row.key) for row in rows]
+    return [Listed(_as_it_waits(row), row.kind, Mode(row.mode), row.key) for row in rows]
+
+
+def _as_it_waits(row: Any) -> Message:
+    """The message with the reason for which its batch waits, if that does as a whole."""
+    message = _message(row)
+    if row.held is None:
+        return message
+    return replace(message, due_at=max(row.held_until, message.due_at), reason=row.held, rule=row.held_by)
 
 
 def _message(row: Any) -> Message:

@@ -192,8 +192,8 @@ def test_a_wrong_description_of_a_recipient_is_refused_and_stores_nothing(app: A
         (lambda: notify.preview("hello", to="ada", tenant=5), "must be text"),  # type: ignore[arg-type]
         (lambda: notify.preview("hello", data=["x"]), "data must be an object"),  # type: ignore[arg-type]
         (lambda: notify.preview("hello", data={"word": HALF}), "surrogate"),
-        (lambda: notify.explain(5), "5 is no message id"),  # type: ignore[arg-type]
-        (lambda: notify.explain(None), "None is no message id"),  # type: ignore[arg-type]
+        (lambda: notify.explain(5), "5 is no message id"),  # type: ignore[call-overload]
+        (lambda: notify.explain(None), "None is no message id"),  # type: ignore[call-overload]
         (lambda: notify.explain(HALF), "is no message id"),
         (lambda: notify.cancel(5), "must be text, not int"),  # type: ignore[arg-type]
         (lambda: notify.cancel(NUL), "one line"),
@@ -212,7 +212,7 @@ def test_a_wrong_argument_of_preview_explain_and_cancel_is_refused(
 
 def test_what_is_not_there_is_not_found(app: App) -> None:
     with pytest.raises(NotFound):
-        notify.explain(5)  # type: ignore[arg-type]
+        notify.explain(5)  # type: ignore[call-overload]
     with pytest.raises(NotFound):
         notify.cancel(5)  # type: ignore[arg-type]
 
