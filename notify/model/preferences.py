@@ -46,7 +46,7 @@ class Preferences:
     undisturbed_until: datetime | None = None
 
     @classmethod
-    def of_json(cls, stored: Mapping[str, Any]) -> Preferences:
+    def of_json(cls, stored: Mapping[str, Any] | None) -> Preferences:
         """From the form in which the database keeps them."""
         if not stored:
             return NONE

@@ -16,7 +16,7 @@ from notify.model.recipient import Address
 from notify.store import batches, tables
 from notify.store.engine import any_of
 from notify.store.messages import move
-from notify.store.tables import addresses, attachments, messages, notifications, recipients
+from notify.store.tables import Json, addresses, attachments, messages, notifications, recipients
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,10 @@ _LOAD = (
     sa.select(
         *(messages.c[name] for name in ("id", "address", "attempts", "forgiven", "data", "recipient_id")),
         messages.c.notification_id,
-        *(recipients.c[name] for name in ("key", "locale", "timezone", "attributes", "tags")),
-        recipients.c.preferences,
+        *(recipients.c[name] for name in ("key", "locale", "timezone", "attributes")),
+        # empty is the rule, and to read it costs as much as to read what is not
+        sa.func.nullif(recipients.c.tags, sa.literal([], Json), type_=Json),
+        sa.func.nullif(recipients.c.preferences, sa.literal({}, Json), type_=Json),
         recipients.c.deactivated_at,
     )
     .join(recipients, recipients.c.id == messages.c.recipient_id)
@@ -185,11 +187,11 @@ def take(connection: sa.Connection, batch: Batch, *, due_by: datetime, at: datet
 
 
 def _work(row: Any, channel: Channel, occasion: Occasion) -> Work:
-    message_id, address, tries, forgiven, data, recipient_id, _, key, locale, timezone, attributes, tags, *more = row
-    preferences, deactivated_at = more
+    message_id, address, tries, forgiven, data, recipient_id, _, key, locale, timezone, attributes, *more = row
+    tags, preferences, deactivated_at = more
     addresses = {channel: Address(channel, address)} if address else {}
     wishes, active = Preferences.of_json(preferences), deactivated_at is None
-    person = Recipient(recipient_id, key, locale, timezone, attributes, tuple(tags), addresses, wishes, active)
+    person = Recipient(recipient_id, key, locale, timezone, attributes, tuple(tags or ()), addresses, wishes, active)
     return Work(message_id, address, tries, forgiven, data, person, occasion)
 
 
