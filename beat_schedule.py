@@ -10,4 +10,5 @@ SCHEDULE = {
     "alerts": {"task": "notify.alerts", "every": 10.0},
     "replay": {"task": "notify.replay", "every": 1.0},
     "sweep": {"task": "notify.sweep", "every": 60.0},
+    "retention": {"task": "notify.retention", "every": 3600.0},
 }

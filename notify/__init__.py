@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from notify import errors, testing
+    from notify.audience import privacy, suppressions
     from notify.audience.faces import preferences, recipients, segments
     from notify.audience.selection import everyone, segment
     from notify.intake.explanation import Explanation
@@ -54,11 +55,13 @@ __all__ = [
     "local",
     "preferences",
     "preview",
+    "privacy",
     "recipients",
     "segment",
     "segments",
     "send",
     "send_many",
+    "suppressions",
     "testing",
     "verification",
 ]
@@ -68,8 +71,10 @@ _ROOMS = {
     "consent": "notify.intake.faces.consent",
     "errors": "notify.errors",
     "preferences": "notify.audience.faces.preferences",
+    "privacy": "notify.audience.privacy",
     "recipients": "notify.audience.faces.recipients",
     "segments": "notify.audience.faces.segments",
+    "suppressions": "notify.audience.suppressions",
     "testing": "notify.testing",
     "verification": "notify.intake.faces.verification",
 }

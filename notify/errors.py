@@ -13,6 +13,8 @@ NotifyError
 │   ├── InvalidAttachment        an attachment without a name, or too large
 │   ├── InvalidDeadline          expires= leaves no time to send
 │   ├── InvalidChoice            a preference or a consent that there is none of, or that cannot be refused
+│   ├── InvalidSuppression       a suppression that cannot be made, or not be removed like that
+│   ├── StillSending             somebody cannot be erased: a worker has a message of theirs in hand
 │   ├── InvalidSession           session= is not a SQLAlchemy Session
 │   ├── IdempotencyConflict      the key was used before for another request
 │   └── NotFound                 no notification or message of that id or key
@@ -96,6 +98,14 @@ class InvalidDeadline(RequestError):
 
 class InvalidChoice(RequestError):
     """A preference or a consent that cannot be set: its category, channel, hours, moment or wording."""
+
+
+class InvalidSuppression(RequestError):
+    """A suppression that cannot be made as it is described, or not be removed without more being said."""
+
+
+class StillSending(RequestError):
+    """Nobody is erased while a worker has a message to them in hand."""
 
 
 class InvalidSession(RequestError):

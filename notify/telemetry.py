@@ -72,6 +72,11 @@ EVENTS: Mapping[str, int] = MappingProxyType(
         "consent.changed": logging.INFO,
         "address.verified": logging.INFO,
         "web.failed": logging.ERROR,
+        "retention.deleted": logging.INFO,
+        "recipient.erased": logging.INFO,
+        "suppression.added": logging.INFO,
+        "suppression.removed": logging.INFO,
+        "suppressions.imported": logging.INFO,
         "kind.invalid": logging.WARNING,
         "worker.started": logging.INFO,
         "worker.recycled": logging.WARNING,
@@ -83,12 +88,14 @@ EVENTS: Mapping[str, int] = MappingProxyType(
 """Every event there is, with the level its log line has. `docs/reference/events.md` tells what each means."""
 
 _LOGGER = logging.getLogger("notify")  # to ask for it takes a lock that all threads share
-_ADDRESS = re.compile(r"[^\s<>\"'=:;,()\[\]]+@[^\s<>\"';,()\[\]]+")
+_ADDRESS = re.compile(r"[^\s<>\"'=:;,()\[\]]+(?:@|%40)[^\s<>\"';,()\[\]]+")
+_PHONE = re.compile(r"(?<![\w+])\+[1-9]\d{6,14}(?!\w)")  # ITU-T E.164
 
 
 def scrub(text: str) -> str:
-    """`text` without addresses and without credentials in URLs."""
-    return _ADDRESS.sub("[address]", redact(text))
+    """`text` without e-mail addresses, phone numbers and credentials in URLs."""
+    clean = _ADDRESS.sub("[address]", redact(text))
+    return _PHONE.sub("[number]", clean) if "+" in clean else clean
 
 
 def heard(event: str) -> bool:

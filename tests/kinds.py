@@ -12,14 +12,14 @@ def make_kind(
     folder: Path,
     name: str = "hello",
     *,
-    toml: str = "",
+    toml: str = "transactional = true",
     data: str = 'word = { type = "string", default = "hello" }',
     subject: str = "{{ word }}",
     html: str = HTML,
     text: str | None = None,
     sample: dict[str, object] | None = None,
 ) -> Path:
-    """Write a kind's folder; returns it. `toml` adds top-level lines."""
+    """Write a kind's folder; returns it. `toml` adds top-level lines; without, it needs no footer."""
     kind = folder / name
     kind.mkdir(parents=True, exist_ok=True)
     (kind / "kind.toml").write_text(

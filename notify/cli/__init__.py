@@ -41,12 +41,16 @@ COMMANDS = {
             "notify.cli.segments:segments",
             "Save conditions about recipients by name; count, show and explain who fulfils them.",
         ),
+        "suppressions": Entry(
+            "notify.cli.suppressions:suppressions", "List, add, remove, import and export addresses not to be used."
+        ),
         "tenants": Entry("notify.cli.tenants:tenants", "Add and list tenants."),
     },
     "Installation": {
         "status": Entry("notify.cli.status:status", "Say whether everything moves, and what to do if not."),
         "providers": Entry("notify.cli.providers:providers", "Show, check and test providers; pause and resume them."),
         "config": Entry("notify.cli.config:config", "Show every setting, its value and where it came from."),
+        "audit": Entry("notify.cli.audit:audit", "List who did what."),
         "db": Entry("notify.cli.db:db", "Move the database schema up and down."),
     },
     "Processes": {

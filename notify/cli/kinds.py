@@ -16,6 +16,7 @@ from notify.cli.options import as_json
 from notify.cli.previews import preview
 from notify.cli.wiring import opened_app
 from notify.errors import InvalidKind
+from notify.intake import footing
 from notify.kinds import CompiledKind, Problem
 from notify.kinds.declaration import read
 from notify.kinds.toml import FILE
@@ -91,7 +92,8 @@ def show(kind: str, as_json: bool) -> None:
 def check(ctx: click.Context, kind: str | None, as_json: bool) -> None:
     """Prove that one kind or all load and render in every locale; each problem is listed with file and line."""
     with opened_app() as app:
-        problems = app.kinds.check(kind)
+        unaddressed = [one for one in footing.unaddressed(app) if kind in (None, one.kind)]
+        problems = [*app.kinds.check(kind), *unaddressed]
         checked = [kind] if kind else app.kinds.names()
     if as_json:
         screen.print_json({"checked": checked, "problems": [_problem_json(problem) for problem in problems]})

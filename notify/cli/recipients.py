@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from notify.cli.groups import Group, example
+from notify.cli.privacy import erase, export_person
 from notify.cli.recipient_edits import add, set_
 from notify.cli.recipient_lists import history, list_, show
 from notify.cli.rosters import export, import_
@@ -16,5 +17,5 @@ def recipients() -> None:
     """List, show, add, change and import the people who are notified."""
 
 
-for _command in (list_, show, add, set_, history, verify, import_, export):
+for _command in (list_, show, add, set_, history, verify, import_, export, erase, export_person):
     recipients.add_command(_command)

@@ -132,7 +132,7 @@ def _load(app: App, connection: Connection, batch: Batch, due_by: datetime, now:
     if rules.require_verified:
         taken = work.with_verified(connection, batch, taken)
     folded = [address.folded for one in taken for address in one.recipient.addresses.values()]
-    forbidden = suppressions.of_addresses(connection, batch.tenant_id, batch.channel, folded)
+    forbidden = suppressions.of_addresses(connection, batch.tenant_id, batch.channel, folded, app.settings.secrets)
     return Load(taken, forbidden, _agreed(app, connection, taken), rules)
 
 

@@ -40,6 +40,7 @@ class Preparation:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._sender = app.settings.sender
         self._shared: dict[int, tuple[Occasion, _Shared]] = {}  # by id(): hashing a UUID for each message is slow
 
     def __call__(self, work: Work, now: datetime) -> Prepared:
@@ -55,7 +56,7 @@ class Preparation:
         data = shared.data if work.data is None else shared.kind.typed(work.data)
         rendered = shared.kind.render(
             work.occasion.channel,
-            {**data, "recipient": person.template_facts(work.address)},
+            {**data, "sender": self._sender, "recipient": person.template_facts(work.address)},
             locale=person.locale or settings.default_locale,
             timezone=person.timezone or settings.default_timezone,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -109,19 +110,20 @@ def explain(app: App, message_id: UUID | str) -> Explanation:
             message = _with_its_batch(message, batches.waiting(connection, message.batch_id))
         happened = tuple(events.of_message(connection, message.id))
         sealed = consents.find(connection, message.consent_id) if message.consent_id is not None else None
-        forbidden = _forbidden(connection, message)
+        forbidden = _forbidden(connection, message, app.settings.secrets)
     assert notification is not None
     consent = sealed.entry if sealed else None
     timeline = _timeline(message, notification, tried, happened, consent)
     return Explanation(message, notification, tried, timeline, happened, consent, forbidden)
 
 
-def _forbidden(connection: Connection, message: Message) -> tuple[Suppression, ...]:
+def _forbidden(connection: Connection, message: Message, secrets: Sequence[str]) -> tuple[Suppression, ...]:
     """The suppressions of the address, where one of them was the reason."""
     if message.reason != "suppressed" or message.address is None:
         return ()
     folded = Address(message.channel, message.address).folded
-    return tuple(suppressions.of_addresses(connection, message.tenant_id, message.channel, [folded]).get(folded, ()))
+    found = suppressions.of_addresses(connection, message.tenant_id, message.channel, [folded], secrets)
+    return tuple(found.get(folded, ()))
 
 
 def _with_its_batch(message: Message, waiting: tuple[datetime, str, str | None] | None) -> Message:

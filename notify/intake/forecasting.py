@@ -139,7 +139,8 @@ class _Asked:
     def prospect(self, connection: Connection, channel: Channel) -> Prospect:
         """The channel's."""
         address = self.person.addresses.get(channel)
-        named = suppressions.of_addresses(connection, self.tenant_id, channel, [address.folded] if address else [])
+        folded = [address.folded] if address else []
+        named = suppressions.of_addresses(connection, self.tenant_id, channel, folded, self.app.settings.secrets)
         against = tuple(named.get(address.folded, ())) if address else ()
         found = trail(
             self.request.kind.facts,

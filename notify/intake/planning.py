@@ -196,7 +196,9 @@ class _Planned:
             ids = [person.id for person in people.values()]
             planned._agreed = consents.granted(connection, ids, [kind.category])
         for channel in request.channels:
-            forbidden = suppressions.of_addresses(connection, tenant_id, channel, _folded(people.values(), channel))
+            forbidden = suppressions.of_addresses(
+                connection, tenant_id, channel, _folded(people.values(), channel), app.settings.secrets
+            )
             due: dict[datetime, list[_Waiting]] = {}
             for one in request.recipients:
                 person = people[one.key]

@@ -55,7 +55,7 @@ def preview(
     address = person.addresses.get(Channel.EMAIL, Address(Channel.EMAIL, EXAMPLE_ADDRESS))
     rendered = compiled.render(
         Channel.EMAIL,
-        {**values, "recipient": person.template_facts(address.value)},
+        {**values, "sender": app.settings.sender, "recipient": person.template_facts(address.value)},
         locale=wanted or person.locale or app.settings.default_locale,
         timezone=person.timezone or app.settings.default_timezone,
     )

@@ -22,7 +22,7 @@ from notify.errors import (
     UnknownKind,
     did_you_mean,
 )
-from notify.intake import when
+from notify.intake import footing, when
 from notify.kinds import CompiledKind
 from notify.model import Attachment, Channel, Local, Mode
 from notify.policy import wall_clock
@@ -71,8 +71,12 @@ class Request:
         delay: timedelta | str | None = None,
         cancellation_key: str | None = None,
     ) -> Request:
-        """Check everything that needs no database; raises a `RequestError` that names what is wrong."""
+        """Check everything that needs no database; raises a `RequestError` that names what is wrong.
+
+        `InvalidSettings` for a kind that lacks the sender's postal address in production.
+        """
         compiled = named_kind(app, kind)
+        footing.require_address(app, compiled)
         development = app.settings.env is Environment.DEVELOPMENT
         selection, named = (to, ()) if isinstance(to, Everyone | Segment) else (None, to)
         region = app.settings.phone_region

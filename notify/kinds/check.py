@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from notify.errors import RequestError
-from notify.kinds import lint
+from notify.kinds import footer, lint
 from notify.kinds.categories import Category
 from notify.kinds.folder import SAMPLE
 from notify.kinds.kind import CompiledKind
@@ -71,11 +71,12 @@ def _check_rendering(kind: CompiledKind, path: Path, data: dict[str, Any], local
     recipient = {**SAMPLE_RECIPIENT, "locale": locale, "timezone": None, **kind.sample_recipient}
     for channel in kind.facts.channels:
         try:
-            mail = kind.render(channel, {**data, "recipient": recipient}, locale=locale, timezone=None)
+            mail = kind.render(channel, {**data, **footer.SAMPLE, "recipient": recipient}, locale=locale, timezone=None)
         except RequestError as error:
             yield _problem(path, error, locale)
             continue
-        for text in lint.complaints(mail):
+        lacking = () if kind.facts.transactional else footer.complaints(mail)
+        for text in (*lint.complaints(mail), *lacking):
             yield Problem(kind.facts.name, path / SAMPLE, None, f"{channel} in {locale}: {text}")
 
 

@@ -21,7 +21,10 @@ DELIVERED = (Channel.EMAIL,)  # the channels that have templates in this version
 ANY_LOCALE = ""
 """Stands for the locale of what is written for nobody in particular: it serves whoever has no variant."""
 
-RESERVED = ("recipient", "locale", "timezone", "direction", "subject", "preheader")
+RESERVED = (
+    *("recipient", "locale", "timezone", "direction", "subject", "preheader"),
+    *("sender", "transactional", "unsubscribe_url", "preferences_url"),
+)
 """Names that every template may use; [data] may not declare them."""
 
 NOT_YET = {"digest": "digests", "downgrade": "in-app channel", "in_app": "in-app channel"}

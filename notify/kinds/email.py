@@ -20,6 +20,12 @@ from notify.kinds.translations import Shelf
 from notify.passages import Passage
 
 SOURCE_LOCALE = "en"  # the language that messages are written in, before any catalogue
+FOOTING: Mapping[str, Any] = {
+    "sender": {"organisation": "", "postal_address": ""},
+    "unsubscribe_url": "",
+    "preferences_url": "",
+}
+"""What a footer prints, where nothing is set."""
 _LINE_BREAKS = frozenset("\r\n\0")
 _Part = TypeVar("_Part")
 
@@ -75,6 +81,7 @@ class EmailTemplates:
         self._default_locale = default_locale
         self._default_timezone = default_timezone
         self._declared = declaration.data.keys()
+        self._unless_given = {**FOOTING, "transactional": declaration.transactional}
         self._compilers = {ending: self._environment(default_locale, ending) for ending in (HTML, TEXT)}
         self._subjects = {tag: self._header(line) for tag, line in declaration.headers["subject"].items()}
         self._preheaders = {tag: self._header(line) for tag, line in declaration.headers["preheader"].items()}
@@ -89,6 +96,7 @@ class EmailTemplates:
         bound = self._bound.get(tag) or self._bound.setdefault(tag, self._bind(tag))
         zone = formats.zone(timezone, self._default_timezone)
         variables = {
+            **self._unless_given,
             **context,
             "recipient": {name: value for name, value in context["recipient"].items() if value is not None},
             "locale": bound.words,

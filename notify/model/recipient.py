@@ -68,9 +68,14 @@ class Recipient:
         return {**self.attributes, **fields, "tags": self.tags}
 
 
+OWN_WORD = ("unsubscribed", "complained")
+"""The reasons that are the person's own word: no other reason takes their place, and none is removed lightly."""
+REASONS = (*OWN_WORD, "bounced", "manual")
+
+
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """An address that must not be used. `scope` is `all` or one category of kinds."""
+    """An address that must not be used. `scope` is `all` or one category of kinds; `reason` is one of REASONS."""
 
     channel: Channel
     address: str
@@ -78,6 +83,9 @@ class Suppression:
     source: str
     scope: str = "all"
     expires_at: datetime | None = None
+    note: str | None = field(default=None, compare=False)
+    since: datetime | None = field(default=None, compare=False)
+    """When it began; None: when it is stored."""
 
     def covers(self, category: str, now: datetime) -> bool:
         """Whether it forbids a kind of `category` at `now`."""

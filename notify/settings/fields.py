@@ -107,6 +107,12 @@ class Settings(BaseSettings):
         description="Where the world reaches `notify web`, e.g. https://notify.example.org: the root of the links to "
         "its pages.",
     )
+    organisation: str | None = Field(None, description="Who sends: stands in the footer of what is not transactional.")
+    postal_address: str | None = Field(
+        None,
+        description="Postal address in the footer of what is not transactional; the CAN-SPAM Act demands it, and "
+        "production sends no such kind without.",
+    )
     unsubscribe_url: str | None = Field(
         None,
         description="Address of an endpoint of your own for List-Unsubscribe (https); kinds with `unsubscribe = true` "
@@ -164,6 +170,19 @@ class Settings(BaseSettings):
     stale_seconds: float = Field(
         60.0, gt=0, le=DAY, description="`notify status` calls beat, workers or due work stale after this."
     )
+    retention_messages_days: int | None = Field(
+        None, ge=1, description="Messages that are done go after so many days, with their attempts; unset: never."
+    )
+    retention_events_days: int | None = Field(
+        None, ge=1, description="What providers reported goes after so many days; unset: never."
+    )
+    retention_dead_days: int | None = Field(
+        None, ge=1, description="Dead letters go after so many days, with their mails; unset: never."
+    )
+    retention_changes_days: int | None = Field(
+        None, ge=1, description="The history of recipients goes after so many days; unset: never."
+    )
+    retention_audit_days: int | None = Field(None, ge=1, description="The audit goes after so many days; unset: never.")
     web_host: str = Field("127.0.0.1", description="Address that `notify web` listens on.")
     web_port: int = Field(8025, ge=1, le=65535, description="Port that `notify web` listens on.")
     flower_port: int = Field(5555, ge=1, le=65535, description="Port that `notify flower` listens on.")
@@ -180,6 +199,11 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         return [part for part in re.split(r"[,\s]+", value) if part] if isinstance(value, str) else value
 
+    @field_validator("old_secret_keys", mode="before")
+    @classmethod
+    def _split_secrets(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
     @field_validator("email_providers", "alert_sinks", mode="before")
     @classmethod
     def _split_urls(cls, value: Any) -> Any:
@@ -190,7 +214,8 @@ class Settings(BaseSettings):
         *("database_url", "redis_url", "broker_url", "beat_schedule", "flower_basic_auth", "sentry_dsn"),
         *("email_reply_to", "email_domain", "public_url", "unsubscribe_url", "legacy_unsubscribe_secret"),
         *("failpoints", "worker_memory_mb"),
-        *("domain_rates", "recipient_rate", "tenant_rate", "phone_region"),
+        *("domain_rates", "recipient_rate", "tenant_rate", "phone_region", "organisation", "postal_address"),
+        *(f"retention_{what}_days" for what in ("messages", "events", "dead", "changes", "audit")),
         mode="before",
     )(rules.unless_blank)
     _redis = field_validator("redis_url")(rules.redis_url)
@@ -236,6 +261,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """The secret key, which signs, and behind it the old ones, which are only recognised."""
+        return tuple(key.get_secret_value() for key in (self.secret_key, *self.old_secret_keys))
+
+    @property
     def database(self) -> str:
         """The SQLAlchemy URL in force, with its secret."""
         if self.database_url is not None:
@@ -268,11 +298,6 @@ class Settings(BaseSettings):
         return self.data_dir.absolute() / "dry-run"
 
     @property
-    def secrets(self) -> tuple[str, ...]:
-        """What signatures are verified with, the one that signs first."""
-        return tuple(key.get_secret_value() for key in (self.secret_key, *self.old_secret_keys))
-
-    @property
     def unsubscribe_page(self) -> str | None:
         """What List-Unsubscribe names, without a token: the operator's endpoint, or our own page."""
         return self.unsubscribe_url or self.page("unsubscribe")
@@ -280,6 +305,11 @@ class Settings(BaseSettings):
     def page(self, name: str) -> str | None:
         """The public address of a page of `notify web`; None without `public_url`."""
         return None if self.public_url is None else f"{self.public_url}/{name}"
+
+    @property
+    def sender(self) -> dict[str, str]:
+        """What templates see as `sender`."""
+        return {"organisation": self.organisation or "", "postal_address": self.postal_address or ""}
 
     @property
     def lease(self) -> timedelta:

@@ -13,6 +13,7 @@ from notify import telemetry
 from notify.app import App, configure, current
 from notify.broker import SYSTEM, celery, declare, queues
 from notify.errors import InvalidKind, InvalidSettings, Unreachable
+from notify.intake import footing
 from notify.model import Lane
 from notify.settings import Environment, load
 from notify.store import schema
@@ -95,7 +96,7 @@ def _started() -> App:
 
 def _require_sound_kinds(app: App) -> None:
     """In production a kind that fails its check stops the worker; in development it is only announced."""
-    problems = app.kinds.check()
+    problems = [*app.kinds.check(), *footing.unaddressed(app)]
     for problem in problems:
         telemetry.emit("kind.invalid", kind=problem.kind, problem=str(problem))
     if problems and app.settings.env is Environment.PRODUCTION:

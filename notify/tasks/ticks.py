@@ -9,6 +9,7 @@ from typing import Any
 
 from notify import alerts
 from notify.app import current, shipped
+from notify.audience import retention
 from notify.broker import SYSTEM, celery
 from notify.delivery import relay, replay, sweep, tick
 from notify.errors import InvalidSettings, did_you_mean
@@ -16,7 +17,9 @@ from notify.intake import fan_out
 
 EXPIRES_SECONDS = 60.0  # of a tick that nobody fetches; its slot keeps late ones harmless, and clocks differ
 
-TICKS = frozenset({"notify.relay", "notify.fan_out", "notify.alerts", "notify.replay", "notify.sweep"})
+TICKS = frozenset(
+    {"notify.relay", "notify.fan_out", "notify.alerts", "notify.replay", "notify.sweep", "notify.retention"}
+)
 
 
 @celery.task(name="notify.relay")
@@ -47,6 +50,12 @@ def replay_tick(every: float) -> None:
 def sweep_tick(every: float) -> None:
     """Forget what is long gone."""
     tick(current(), "sweep", timedelta(seconds=every), sweep)
+
+
+@celery.task(name="notify.retention")
+def retention_tick(every: float) -> None:
+    """Delete what is kept no longer."""
+    tick(current(), "retention", timedelta(seconds=every), retention.run)
 
 
 def timetable(path: Path | None) -> dict[str, dict[str, Any]]:

@@ -237,3 +237,24 @@ def test_a_file_that_is_no_roster_is_refused_as_a_whole() -> None:
 def _counts(shown: str) -> dict[str, str]:
     lines = shown.partition("\nRecipients")[2].splitlines()[1:]
     return {name.strip(): count for name, _, count in (line.rstrip().rpartition(" ") for line in lines)}
+
+
+def test_production_refuses_what_is_not_transactional_without_a_postal_address(
+    monkeypatch: pytest.MonkeyPatch, templates: Path
+) -> None:
+    footer = "<p>{{ sender.postal_address }} <a href='{{ unsubscribe_url }}'>Leave</a></p>"
+    html = f"<html lang='en'><head><title>x</title></head><body>{footer}</body></html>"
+    make_kind(templates, "news", toml="", html=html)
+    assert notify_cli("kinds", "check").code == 0, "while it is developed"
+    notify_cli("db", "upgrade")
+    for name, value in {"ENV": "production", "SECRET_KEY": "s" * 40, "ALLOW_SQLITE": "1"}.items():
+        monkeypatch.setenv(f"NOTIFY_{name}", value)
+    ran = notify_cli("kinds", "check")
+    assert (ran.code, "news/kind.toml: is not transactional" in ran.out) == (1, True)
+    to = json.dumps({"key": "ada", "email": "ada@example.org"})
+    refused = notify_cli("send", "news", "--to", to)
+    assert (refused.code, "NOTIFY_POSTAL_ADDRESS" in refused.err) == (3, True)
+    assert notify_cli("send", "hello", "--to", to).code == 0
+    monkeypatch.setenv("NOTIFY_POSTAL_ADDRESS", "Keizersgracht 1, Amsterdam")
+    assert notify_cli("kinds", "check").code == 0
+    assert notify_cli("send", "news", "--to", to).code == 0

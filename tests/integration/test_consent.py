@@ -362,7 +362,7 @@ def test_who_says_yes_takes_back_an_earlier_no_to_this_category_alone(app: App) 
     consent.confirm(app, asked.id, PROOF)
     assert outcome("tests", app) == "sent"
     with app.store.read() as connection:
-        left = suppressions.of_addresses(connection, DEFAULT_ID, Channel.EMAIL, ["ada@example.org"])
+        left = suppressions.of_addresses(connection, DEFAULT_ID, Channel.EMAIL, ["ada@example.org"], ())
     assert [row.scope for row in left["ada@example.org"]] == ["jobs"]
     rows_of = {row.category.name: row.cells[Channel.EMAIL].chosen for row in notify.preferences.get("ada").rows}
     assert (rows_of["test"], rows_of["jobs"]) == (None, False)

@@ -342,7 +342,7 @@ HOT: dict[str, Callable[[Filled, sa.Connection], object]] = {
     "profiles.page by address": lambda on, c: profiles.page(c, DEFAULT_ID, BY_ADDRESS, after=None, limit=100),
     "profiles.count by address": lambda on, c: profiles.count(c, DEFAULT_ID, BY_ADDRESS),
     "recipient_history.read": lambda on, c: recipient_history.read(c, on.message, limit=100),
-    "suppressions.of_addresses": lambda on, c: suppressions.of_addresses(c, DEFAULT_ID, Channel.EMAIL, ADDRESSES),
+    "suppressions.of_addresses": lambda on, c: suppressions.of_addresses(c, DEFAULT_ID, Channel.EMAIL, ADDRESSES, ()),
 }
 
 
@@ -361,7 +361,7 @@ def test_the_questions_found_what_they_asked_for(filled: Filled) -> None:
     """A plan for no rows proves nothing."""
     with filled.store.engine.connect() as connection:
         assert len(recipients.by_keys(connection, DEFAULT_ID, KEYS)) == 500
-        assert len(suppressions.of_addresses(connection, DEFAULT_ID, Channel.EMAIL, ADDRESSES)) == 500
+        assert len(suppressions.of_addresses(connection, DEFAULT_ID, Channel.EMAIL, ADDRESSES, ())) == 500
         assert len(batches.due(connection, NOW, unclaimed_since=PAST, limit=500)) == WAITING
         assert len(work.take(connection, filled.batch, due_by=NOW, at=NOW)) == PER_BATCH
         assert len(attempts.of_message(connection, filled.message)) == 1

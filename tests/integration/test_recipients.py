@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 import notify
 from notify.app import App
-from notify.audience.roster import import_roster
+from notify.audience.roster.importing import import_roster
 from notify.channels.sms import number
 from notify.errors import AddressTaken, InvalidAddress, InvalidRecipient, NotFound, RequestError
 from notify.model import Author, Channel, Recipient, Source, Suppression

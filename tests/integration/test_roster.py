@@ -48,7 +48,7 @@ def stored(app: App, *keys: str) -> dict[str, Recipient]:
 
 def suppressed(app: App, *addresses: str) -> dict[str, list[Suppression]]:
     with app.store.read() as connection:
-        return suppressions.of_addresses(connection, DEFAULT_ID, Channel.EMAIL, addresses)
+        return suppressions.of_addresses(connection, DEFAULT_ID, Channel.EMAIL, addresses, ())
 
 
 def rows_in(app: App, table: sa.Table) -> int:

@@ -76,7 +76,8 @@ def test_an_import_never_brings_anyone_back(app: App, roster: Path) -> None:
     assert (again.updated, again.unchanged, again.suppressed) == (0, 3, 0)
     assert [one.active for one in stored(app, "u1", "u2", "u3").values()] == [False, True, False]
     with app.store.read() as connection:
-        [kept] = suppressions.of_addresses(connection, DEFAULT_ID, Channel.EMAIL, ["b@example.org"])["b@example.org"]
+        found = suppressions.of_addresses(connection, DEFAULT_ID, Channel.EMAIL, ["b@example.org"], ())
+    [kept] = found["b@example.org"]
     assert kept == Suppression(Channel.EMAIL, "b@example.org", "unsubscribed", "roster")
 
 

@@ -26,7 +26,7 @@ from notify.model import (
     ReplayState,
 )
 from notify.store import Store, open_store
-from notify.store.tables import UtcDateTime, audit, batches, metadata
+from notify.store.tables import UtcDateTime, batches, metadata, recipient_changes
 
 NOW = datetime(2026, 3, 29, 0, 59, 59, 123456, tzinfo=UTC)  # a second before the clocks in Europe go forward
 WORDS: Mapping[str, tuple[str, ...]] = {
@@ -191,9 +191,9 @@ def test_a_time_without_a_zone_is_refused_in_a_question_too(populated: Store) ->
 )
 def test_a_time_comes_back_as_the_same_moment_in_utc(populated: Store, zone: timezone) -> None:
     with populated.begin() as connection:
-        connection.execute(sa.update(audit).values(at=NOW.astimezone(zone)))
-        found = connection.scalar(sa.select(audit.c.at))
-        asked = connection.scalar(sa.select(sa.func.count()).where(audit.c.at == NOW.astimezone(zone)))
+        connection.execute(sa.update(recipient_changes).values(at=NOW.astimezone(zone)))
+        found = connection.scalar(sa.select(recipient_changes.c.at))
+        asked = connection.scalar(sa.select(sa.func.count()).where(recipient_changes.c.at == NOW.astimezone(zone)))
     assert found == NOW
     assert found is not None
     assert found.tzinfo is UTC

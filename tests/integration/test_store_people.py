@@ -29,6 +29,7 @@ ADA = Change(
     tags=("vip", "pilot"),
     addresses={Channel.EMAIL: "Ada@Example.org"},
 )
+SECRETS = ("a secret of the test",)
 COMPLAINT = Suppression(Channel.EMAIL, "ada@example.org", reason="complained", source="feedback")
 
 
@@ -266,7 +267,7 @@ def suppress(store: Store, *rows: Suppression) -> int:
 
 def found(store: Store, *addresses: str, channel: Channel = Channel.EMAIL) -> dict[str, list[Suppression]]:
     with store.read() as connection:
-        return suppressions.of_addresses(connection, DEFAULT_ID, channel, addresses)
+        return suppressions.of_addresses(connection, DEFAULT_ID, channel, addresses, SECRETS)
 
 
 def test_a_suppression_is_found_by_its_address(store: Store) -> None:

@@ -78,6 +78,9 @@ recipient_changes = sa.Table(
     sa.Index(None, "recipient_id"),
 )
 
+IS_TOMBSTONE = sa.text("substr(address, 1, 5) = 'hmac:'")
+"""What stands in the place of an erased person's address (`store/tombstones.py`)."""
+
 suppressions = sa.Table(
     "suppressions",
     metadata,
@@ -93,6 +96,14 @@ suppressions = sa.Table(
     text("note", nullable=True),
     one_of("channel", Channel),
     sa.UniqueConstraint("tenant_id", "channel", "address", "scope"),
+    # whether a tenant has any: most have none, and then no address is looked up twice
+    sa.Index(
+        "suppressions_tombstones_idx",
+        "tenant_id",
+        "channel",
+        sqlite_where=IS_TOMBSTONE,
+        postgresql_where=IS_TOMBSTONE,
+    ),
 )
 
 consents = sa.Table(

@@ -36,7 +36,7 @@ class Workshop:
         data: str = "",
         subject: str = "Subject",
         email: str = "",
-        toml: str = "",
+        toml: str = "transactional = true",
         files: Mapping[str, str] | None = None,
         sample: Mapping[str, Any] | None = None,
     ) -> None:

@@ -207,3 +207,33 @@ def test_daily_progress_lists_its_days(shipped: Catalogue) -> None:
     mail = rendered(shipped.get("daily-progress"), "nl")
     assert "Dag | Feed geopend | Reacties | Actief\ndi 24 mrt | 4 | 7 | ja\n" in mail.text
     assert mail.html.count("<tr><td>") >= 6
+
+
+# what is not transactional needs a footer
+
+FOOTER = "<p>{{ sender.postal_address }} <a href='{{ unsubscribe_url }}'>Leave</a></p>"
+
+
+def test_a_kind_that_is_not_transactional_needs_an_address_and_a_way_out(workshop: Workshop) -> None:
+    workshop.kind(toml="", sample={})
+    said = complaints(workshop)
+    for part in ("the HTML lacks", "the text part lacks", "{{ sender.postal_address }} and {{ unsubscribe_url }}"):
+        assert part in said
+    assert "transactional = true" in said
+
+
+def test_a_footer_in_both_parts_will_do(workshop: Workshop) -> None:
+    workshop.kind(toml="", files={"email.html": HTML % FOOTER}, sample={})
+    assert complaints(workshop) == ""
+
+
+def test_a_text_part_of_its_own_needs_the_footer_too(workshop: Workshop) -> None:
+    text = "{{ sender.postal_address }}"
+    workshop.kind(toml="", files={"email.html": HTML % FOOTER, "email.txt": text}, sample={})
+    assert "email in en: the text part lacks {{ unsubscribe_url }}" in complaints(workshop)
+    assert "the HTML lacks" not in complaints(workshop)
+
+
+def test_only_the_progress_mail_of_those_that_ship_is_not_transactional() -> None:
+    shipped = Catalogue([SHIPPED])
+    assert [name for name in NAMES if not shipped.get(name).facts.transactional] == ["daily-progress"]

@@ -42,6 +42,48 @@ NUMBER_TWINS = """
           AND earlier.folded = addresses.folded AND earlier.id < addresses.id
     )
 """  # those who shared an address keep it; nobody joins them from now on
+AUDIT_ONLY_GROWS = {
+    "sqlite": [
+        """
+        CREATE TRIGGER audit_update BEFORE UPDATE ON audit
+        WHEN NOT EXISTS (SELECT 1 FROM schedule_claims WHERE name = 'audit.door')
+        BEGIN SELECT RAISE(ABORT, 'audit rows are only ever added'); END
+        """,
+        """
+        CREATE TRIGGER audit_delete BEFORE DELETE ON audit
+        WHEN NOT EXISTS (SELECT 1 FROM schedule_claims WHERE name = 'audit.door')
+        BEGIN SELECT RAISE(ABORT, 'audit rows are only ever added'); END
+        """,
+    ],
+    "postgresql": [
+        """
+        CREATE FUNCTION notify_audit_only_grows() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NOT EXISTS (SELECT 1 FROM schedule_claims WHERE name = 'audit.door') THEN
+                RAISE integrity_constraint_violation USING MESSAGE = 'audit rows are only ever added';
+            END IF;
+            RETURN coalesce(NEW, OLD);
+        END $$
+        """,
+        """
+        CREATE TRIGGER audit_only_grows BEFORE UPDATE OR DELETE ON audit
+        FOR EACH ROW EXECUTE FUNCTION notify_audit_only_grows()
+        """,
+        """
+        CREATE TRIGGER audit_never_emptied BEFORE TRUNCATE ON audit
+        FOR EACH STATEMENT EXECUTE FUNCTION notify_audit_only_grows()
+        """,
+    ],
+}
+AUDIT_FREE_AGAIN = {
+    "sqlite": ["DROP TRIGGER audit_update", "DROP TRIGGER audit_delete"],
+    "postgresql": [
+        "DROP TRIGGER audit_only_grows ON audit",
+        "DROP TRIGGER audit_never_emptied ON audit",
+        "DROP FUNCTION notify_audit_only_grows()",
+    ],
+}
+TOMBSTONE = sa.text("substr(address, 1, 5) = 'hmac:'")
 CANCELLABLE = sa.text("cancellation_key IS NOT NULL")
 
 
@@ -55,6 +97,13 @@ def upgrade() -> None:
         ["tenant_id", "cancellation_key"],
         sqlite_where=CANCELLABLE,
         postgresql_where=CANCELLABLE,
+    )
+    op.create_index(
+        "suppressions_tombstones_idx",
+        "suppressions",
+        ["tenant_id", "channel"],
+        sqlite_where=TOMBSTONE,
+        postgresql_where=TOMBSTONE,
     )
     op.add_column("addresses", sa.Column("is_primary", sa.Boolean(), server_default=sa.true(), nullable=False))
     op.add_column("addresses", sa.Column("verified_at", TIME, nullable=True))
@@ -131,9 +180,13 @@ def upgrade() -> None:
     )
     op.create_index("events_message_id_idx", "events", ["message_id"])
     op.create_index("events_recipient_id_type_at_idx", "events", ["recipient_id", "type", "at"])
+    for statement in AUDIT_ONLY_GROWS[op.get_bind().dialect.name]:
+        op.execute(statement)
 
 
 def downgrade() -> None:
+    for statement in AUDIT_FREE_AGAIN[op.get_bind().dialect.name]:
+        op.execute(statement)
     for table in ("events", "segments", "consents", "recipient_changes"):
         op.drop_table(table)
     op.execute("DELETE FROM addresses WHERE NOT is_primary")  # the tables of 0003 have room for one of each channel
@@ -146,6 +199,7 @@ def downgrade() -> None:
     for name in ("is_primary", "verified_at", "twin"):
         op.drop_column("addresses", name)
     op.drop_index("notifications_cancellation_key_idx", "notifications")
+    op.drop_index("suppressions_tombstones_idx", "suppressions")
     for table, columns in ADDED.items():
         for name, *_ in columns:
             op.drop_column(table, name)

@@ -1,0 +1,166 @@
+"""Every row that tells of one person, table by table: what an export shows and an erasure forgets.
+
+`THEIRS` and `NOBODYS` together name every table; a test says so of a new one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from notify.model import Channel
+from notify.model.recipient import Address
+from notify.store import tables, tombstones
+from notify.store.tables import (
+    addresses,
+    attachments,
+    attempts,
+    audit,
+    consents,
+    dead_letters,
+    events,
+    kept_mails,
+    messages,
+    notifications,
+    recipient_changes,
+    recipients,
+    suppressions,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whose rows are meant: by id, by key, and by every address that they have or had, folded."""
+
+    tenant_id: UUID
+    id: UUID
+    key: str
+    addresses: frozenset[tuple[Channel, str]]
+
+    @property
+    def anonymous(self) -> str:
+        """What stands in the place of the key once they are erased."""
+        return f"erased:{self.id}"
+
+
+def find(connection: sa.Connection, tenant_id: UUID, key: str, *, lock: bool = False) -> Person | None:
+    """The person with this key; None when there is none. With `lock`, no message is planned for them meanwhile."""
+    chosen = sa.select(recipients.c.id).where(recipients.c.tenant_id == tenant_id, recipients.c.key == key)
+    id_ = connection.scalar(chosen.with_for_update() if lock else chosen)
+    if id_ is None:
+        return None
+    reached = (
+        sa.select(addresses.c.channel, addresses.c.value).where(addresses.c.recipient_id == id_),
+        sa.select(messages.c.channel, messages.c.address).where(messages.c.recipient_id == id_).distinct(),
+    )
+    found = {(channel, value) for one in reached for channel, value in connection.execute(one) if value is not None}
+    history = sa.select(recipient_changes.c.changes).where(recipient_changes.c.recipient_id == id_)
+    for changes in connection.scalars(history):
+        found |= {
+            (field, value)
+            for field, pair in changes.items()
+            if field in list(Channel) and isinstance(pair, list)
+            for value in pair
+            if isinstance(value, str)
+        }
+    folded = {(Channel(channel), Address(Channel(channel), value).folded) for channel, value in found}
+    return Person(tenant_id, id_, key, frozenset(folded))
+
+
+def messages_of(person: Person) -> sa.ScalarSelect[Any]:
+    """The ids of their messages."""
+    return sa.select(messages.c.id).where(messages.c.recipient_id == person.id).scalar_subquery()
+
+
+def notifications_of(person: Person, *, alone: bool = False) -> sa.ScalarSelect[Any]:
+    """The ids of the notifications that they got; `alone`: and nobody else."""
+    chosen = sa.select(messages.c.notification_id).where(messages.c.recipient_id == person.id)
+    if alone:
+        others = messages.alias("others")
+        shared = sa.exists().where(
+            others.c.notification_id == messages.c.notification_id, others.c.recipient_id != person.id
+        )
+        many = sa.exists().where(tables.fan_outs.c.notification_id == messages.c.notification_id)
+        chosen = chosen.where(sa.not_(shared), sa.not_(many))
+    return chosen.scalar_subquery()
+
+
+def _suppressions(person: Person, secrets: Sequence[str]) -> sa.ColumnElement[bool]:
+    named = [
+        sa.and_(
+            suppressions.c.channel == channel,
+            suppressions.c.address.in_([folded, *tombstones.all_of(secrets, channel, folded)]),
+        )
+        for channel, folded in sorted(person.addresses)
+    ]
+    return sa.and_(suppressions.c.tenant_id == person.tenant_id, sa.or_(sa.false(), *named))
+
+
+def _events(person: Person, _: Sequence[str]) -> sa.ColumnElement[bool]:
+    loose = sa.and_(
+        events.c.tenant_id == person.tenant_id,
+        events.c.message_id.is_(None),
+        events.c.recipient_id.is_(None),
+        sa.func.lower(events.c.address).in_(sorted(folded for _, folded in person.addresses)),
+    )
+    return sa.or_(events.c.recipient_id == person.id, events.c.message_id.in_(messages_of(person)), loose)
+
+
+def _audit(person: Person, _: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Rows whose subject or actor they are, and those that name them or an address of theirs."""
+    detail = sa.func.lower(sa.cast(audit.c.detail, sa.Text))
+    told = {json.dumps(person.key, ensure_ascii=plain) for plain in (True, False)}
+    for _channel, folded in person.addresses:
+        told |= {json.dumps(folded, ensure_ascii=plain).strip('"') for plain in (True, False)}
+    named = [detail.contains(one.lower(), autoescape=True) for one in sorted(told)]
+    for column in (audit.c.subject, audit.c.actor):
+        named += [column == person.key, column.endswith(f":{person.key}", autoescape=True)]
+        named += [
+            sa.func.lower(column).contains(folded, autoescape=True) for _channel, folded in sorted(person.addresses)
+        ]
+    return sa.and_(audit.c.tenant_id == person.tenant_id, sa.or_(*named))
+
+
+Where = Callable[[Person, Sequence[str]], sa.ColumnElement[bool]]
+
+THEIRS: dict[sa.Table, Where] = {
+    recipients: lambda person, _: recipients.c.id == person.id,
+    addresses: lambda person, _: addresses.c.recipient_id == person.id,
+    recipient_changes: lambda person, _: recipient_changes.c.recipient_id == person.id,
+    suppressions: _suppressions,
+    consents: lambda person, _: consents.c.recipient_id == person.id,
+    notifications: lambda person, _: notifications.c.id.in_(notifications_of(person)),
+    attachments: lambda person, _: attachments.c.notification_id.in_(notifications_of(person)),
+    messages: lambda person, _: messages.c.recipient_id == person.id,
+    attempts: lambda person, _: attempts.c.message_id.in_(messages_of(person)),
+    kept_mails: lambda person, _: kept_mails.c.message_id.in_(messages_of(person)),
+    dead_letters: lambda person, _: dead_letters.c.message_id.in_(messages_of(person)),
+    events: _events,
+    audit: _audit,
+}
+"""Which rows of a table tell of a person."""
+
+NOBODYS = {
+    "tenants": "whose installation it is",
+    "segments": "conditions on many, not people",
+    "batches": "ids, times and counts",
+    "fan_outs": "conditions and counts; the key at which planning stands is emptied when it is theirs",
+    "replays": "which dead letters are meant",
+    "provider_pauses": "what a provider said of its sender",
+    "alerts": "the state of the installation",
+    "schedule_claims": "which ticks were done",
+    "workers": "processes",
+}
+"""Tables that tell of nobody, and what they tell."""
+
+
+def rows(connection: sa.Connection, person: Person, secrets: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every row that tells of them, with the name of its table."""
+    for table, where in THEIRS.items():
+        for row in connection.execute(sa.select(table).where(where(person, secrets)).order_by(*table.primary_key)):
+            yield table.name, dict(row._mapping)
