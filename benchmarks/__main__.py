@@ -18,7 +18,20 @@ from typing import Any
 import click
 from rich.console import Console, RenderableType
 
-from benchmarks import bulk, compose, distance, latency, page, planning, profile, report, rosters, scale, scheduled
+from benchmarks import (
+    bulk,
+    compose,
+    distance,
+    latency,
+    page,
+    planning,
+    profile,
+    report,
+    rosters,
+    scale,
+    scheduled,
+    web,
+)
 from benchmarks.services import exit_on_sigterm
 from benchmarks.targets import targets
 from notify.model import Lane
@@ -58,6 +71,10 @@ def _distance() -> Runs:
     return [distance.measure(250_000)]
 
 
+def _web() -> Runs:
+    return [web.measure(database=database) for database in DATABASES]
+
+
 def _profile() -> Runs:
     return [profile.measure(20_000, database=database) for database in ("postgresql", "sqlite")]
 
@@ -71,6 +88,7 @@ BENCHMARKS: dict[str, tuple[Callable[[], Runs], Callable[[Runs], RenderableType]
     "latency": (_latency, report.latency),
     "scale": (_scale, report.scale),
     "distance": (_distance, report.distance),
+    "web": (_web, report.web),
     "profile": (_profile, report.profile),
 }
 

@@ -21,6 +21,7 @@ from uuid_utils.compat import uuid7
 from benchmarks import newsletter, product, report
 from benchmarks.services import temporary_folder
 from notify.app import shipped
+from notify.audience import links
 from notify.channels.email import letter
 from notify.kinds import Catalogue, CompiledKind
 from notify.kinds.email import Rendered
@@ -53,17 +54,19 @@ def _kind(kind: CompiledKind, settings: Settings, repeats: int) -> dict[str, Any
     ]
     now = datetime.now(UTC)
     rendered: list[Rendered] = []
+    own: list[dict[str, str]] = []
     sizes: list[int] = []
 
     def render() -> None:
+        own[:] = [links.of_mail(settings, kind, person.id, person.id, now) for person in people]
         rendered[:] = [
             kind.render(
                 Channel.EMAIL,
-                {**data, "recipient": person.template_facts(ADDRESS)},
+                {**data, **theirs, "recipient": person.template_facts(ADDRESS)},
                 locale="en",
                 timezone="Europe/Amsterdam",
             )
-            for person in people
+            for person, theirs in zip(people, own, strict=True)
         ]
 
     def compose() -> None:
@@ -79,10 +82,10 @@ def _kind(kind: CompiledKind, settings: Settings, repeats: int) -> dict[str, Any
                     text=words.text_part,
                     date=now,
                     mode=Mode.LIVE,
-                    unsubscriber=person.id if kind.facts.unsubscribe else None,
+                    unsubscribe_url=theirs.get("unsubscribe_url") if kind.facts.unsubscribe else None,
                 ).content
             )
-            for person, words in zip(people, rendered, strict=True)
+            for person, words, theirs in zip(people, rendered, own, strict=True)
         ]
 
     render_us, compose_us = _best(render, repeats), _best(compose, repeats)

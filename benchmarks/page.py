@@ -176,6 +176,16 @@ def _compose(kinds: Sequence[Kept]) -> str:
     return _table(("kind", "octets", "render", "compose", "both", "`EmailMessage`"), rows)
 
 
+def _web(runs: Sequence[Kept]) -> str:
+    rows = []
+    for run in runs:
+        for name, request in (("get", "GET, the page"), ("post", "POST, one click")):
+            one = run[name]
+            times = [f"{one[key]:.1f}" for key in ("p50_ms", "p95_ms", "p99_ms", "worst_ms", "web_ms")]
+            rows.append((NAMES[run["database"]], request, f"{one['answered']:.0f}/s", *times))
+    return _table(("database", "request", "answered", "p50", "p95", "p99", "worst", "CPU each"), rows)
+
+
 def _profile(runs: Sequence[Kept]) -> str:
     by_step = [{step["step"]: step for step in run["steps"]} for run in runs]
     steps = list(dict.fromkeys(step for run in by_step for step in run))
@@ -198,4 +208,5 @@ PARTS: Mapping[str, Callable[[Any], str]] = {
     "distance": _distance,
     "compose": _compose,
     "profile": _profile,
+    "web": _web,
 }

@@ -56,6 +56,19 @@ def latency(runs: Iterable[Figures]) -> Table:
     return table
 
 
+def web(runs: Iterable[Figures]) -> Table:
+    """A row per run and request of `benchmarks.web`."""
+    names = ("database", "request", "asked", "answered", "p50", "p95", "p99", "worst", "CPU")
+    table = _table("Links that are followed: rates per second, times and the process's CPU time in ms", *names)
+    for run in runs:
+        for name, request in (("get", "GET page"), ("post", "one-click POST")):
+            one = run[name]
+            times = (f"{one[key]:,.1f}" for key in ("p50_ms", "p95_ms", "p99_ms", "worst_ms"))
+            asked, answered = f"{run['rate']:,.0f}", f"{one['answered']:,.0f}"
+            table.add_row(run["database"], request, asked, answered, *times, _or_unknown(one["web_ms"], ".1f"))
+    return table
+
+
 def scale(runs: Iterable[Figures]) -> Table:
     """A row per run of `benchmarks.scale`."""
     names = ("database", "messages", "short/s", "long/s", "of short", "last of first", "MB warm", "middle", "end")

@@ -49,6 +49,8 @@ def _targets(kept: Kept) -> Iterator[Target]:
     yield _most("send() to accepted at 100/s, p99 in ms", 100, alone, "p99_ms")
     yield _most("the same on critical during a mailout, p99 in ms", 250, beside, "p99_ms")
     yield _least("at round trips of 30 ms, of the rate at none", 0.8, distance, "ratio")
+    clicks = [run[name] for run in kept.get("web", ()) if run["database"] == "postgresql" for name in ("get", "post")]
+    yield _most("a page and a one-click POST at 200/s, p95 in ms", 10, clicks, "p95_ms")
     yield _most("making the newsletter's mail, rendering included, µs of CPU", 60, mails, "both_us")
 
 

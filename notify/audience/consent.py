@@ -140,6 +140,24 @@ def withdrawn(
     ]
 
 
+def regranted(app: App, connection: Connection, holder: Holder, former: UUID, *, source: str, by: Author) -> None:
+    """Grant once more, in the same words, what a locked recipient had agreed to by the entry `former` and withdrew."""
+    found = consents.find(connection, former)
+    if found is None:
+        return
+    _append(
+        app,
+        connection,
+        holder,
+        found.entry.category,
+        ConsentAction.GRANTED,
+        wording=found.entry.wording,
+        source=source,
+        by=by,
+        proof={"former": str(former)},
+    )
+
+
 def state(app: App, who: Who, *, tenant: str | None = None) -> dict[str, Consent]:
     """By category, what holds for a recipient: the entry that granted or withdrew it, else the one that asked."""
     with app.store.read() as connection:

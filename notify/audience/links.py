@@ -6,21 +6,26 @@ did; new ones are signed with `NOTIFY_SECRET_KEY`.
 
 from __future__ import annotations
 
+import hmac
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
 from notify import signing
 from notify.app import App
 from notify.channels.email import unsubscribe
+from notify.kinds import CompiledKind
 from notify.settings import Settings
 
 Purpose = Literal["unsubscribe", "preferences", "confirm", "verify"]
 """Each is the name of its page, too. `unsubscribe` names a message and its recipient and never expires, `preferences` a
 recipient; what the others name is for those who make them to say."""
 
+PREFERENCES = timedelta(days=90)  # how long a mail's link to the preference centre opens it: it shows addresses
 LONGEST_TOKEN = 256  # more is not even looked at
+LONGEST_LEGACY_TOKEN = 420  # an address of 254 octets, in base64, and its signature
 _KEYS: dict[Purpose, bytes] = {
     "unsubscribe": unsubscribe.PURPOSE,
     "preferences": b"notify preferences link 1",
@@ -76,3 +81,53 @@ def url(settings: Settings, purpose: Purpose, signed: str) -> str | None:
     """The address of the purpose's page with this token; None without `NOTIFY_PUBLIC_URL`."""
     root = settings.unsubscribe_page if purpose == "unsubscribe" else settings.page(purpose)
     return None if root is None else f"{root}{'&' if '?' in root else '?'}token={signed}"
+
+
+def of_mail(
+    settings: Settings, kind: CompiledKind, message_id: UUID, recipient_id: UUID, at: datetime
+) -> dict[str, str]:
+    """The links that a mail of this kind needs, by the names by which templates know them.
+
+    None without a page to link to. `at` is when the mail was meant to go out: the same mail always has the same links.
+    """
+    found: dict[str, str | None] = {}
+    if "unsubscribe_url" in kind.links:
+        found["unsubscribe_url"] = url(
+            settings, "unsubscribe", token(settings, "unsubscribe", message_id, recipient_id)
+        )
+    if "preferences_url" in kind.links:
+        signed = token(settings, "preferences", recipient_id, expires=at + PREFERENCES)
+        found["preferences_url"] = url(settings, "preferences", signed)
+    return {name: link for name, link in found.items() if link is not None}
+
+
+def legacy_address(app: App, given: str) -> str | None:
+    """The address that a link in a mail of AmazonSender names, signed with `NOTIFY_LEGACY_UNSUBSCRIBE_SECRET`.
+
+    Such a token is `b64url(address).b64url(HMAC-SHA256(payload, secret))`, the payload being the address or its base64.
+    """
+    secret = app.settings.legacy_unsubscribe_secret
+    payload, dot, signature = given.partition(".")
+    if secret is None or not dot or len(given) > LONGEST_LEGACY_TOKEN or not given.isascii():
+        return None
+    try:
+        named = urlsafe_b64decode(_padded(payload))
+        signed = urlsafe_b64decode(_padded(signature))
+        address = named.decode("utf-8")
+    except ValueError:
+        return None
+    key = secret.get_secret_value().encode()
+    genuine = [hmac.compare_digest(signed, hmac.digest(key, text, "sha256")) for text in (named, payload.encode())]
+    return address if any(genuine) and "@" in address else None
+
+
+def legacy_name(app: App, address: str) -> str:
+    """A name for such a link's address from which the address cannot be told, not even by trying."""
+    secret = app.settings.legacy_unsubscribe_secret
+    key = secret.get_secret_value() if secret else ""
+    return hmac.digest(key.encode(), b"notify legacy link 1" + address.encode(), "sha256").hex()
+
+
+def _padded(text: str) -> str:
+    text = text.rstrip("=")
+    return text + "=" * (-len(text) % 4)

@@ -1,4 +1,4 @@
-"""`notify recipients`: the people who are notified. A roster goes in; a row that does not is named with the reason."""
+"""`notify recipients`: the people who are notified."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from notify.cli.verification import verify
 
 @click.group(cls=Group, epilog=example("notify recipients list --tag pilot", "notify recipients show user-42"))
 def recipients() -> None:
-    """List, show, add, change and import the people who are notified."""
+    """List, show, add, change, import and export the people who are notified."""
 
 
 for _command in (list_, show, add, set_, history, verify, import_, export, erase, export_person):

@@ -71,6 +71,7 @@ def _mapping(_ctx: click.Context, _param: click.Parameter, given: Sequence[str])
 @click.pass_context
 def import_(
     ctx: click.Context,
+    /,
     *,
     file: Path,
     dry_run: bool,

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from notify.app import App
+from notify.audience import links
 from notify.channels.email import letter
 from notify.channels.provider import Envelope
 from notify.errors import NotFound
@@ -54,9 +55,10 @@ class Preparation:
         person, settings = work.recipient, self._app.settings
         assert work.address is not None, "policy lets no message without an address pass"
         data = shared.data if work.data is None else shared.kind.typed(work.data)
+        own = links.of_mail(settings, shared.kind, work.id, person.id, work.occasion.scheduled_at)
         rendered = shared.kind.render(
             work.occasion.channel,
-            {**data, "sender": self._sender, "recipient": person.template_facts(work.address)},
+            {**data, **own, "sender": self._sender, "recipient": person.template_facts(work.address)},
             locale=person.locale or settings.default_locale,
             timezone=person.timezone or settings.default_timezone,
         )
@@ -71,7 +73,7 @@ class Preparation:
             date=self._meant_for(work),
             mode=work.occasion.mode,
             attachments=shared.attachments,
-            unsubscriber=person.id if shared.kind.facts.unsubscribe else None,
+            unsubscribe_url=own.get("unsubscribe_url") if shared.kind.facts.unsubscribe else None,
         )
         return Prepared(envelope, rendered.subject, shared.kind.facts.version, now)
 

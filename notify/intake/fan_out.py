@@ -91,7 +91,7 @@ def _slice(app: App, connection: Connection, fan_out: FanOut, kind: CompiledKind
     part = fan_outs.cut(connection, fan_out, SLICE[connection.dialect.name], _segment(app, connection, fan_out))
     rules = ruling.rules(app, connection, fan_out.notification.tenant_id)
     planned, count = list[Batch](), 0
-    for channel in fan_out.channels if part.size else ():
+    for channel in fan_out.channels if part.size and part.chosen != [] else ():
         written = _unremarkable(app, connection, fan_out, part, _Question(kind, channel, now, rules))
         asked = _request(fan_out, kind, channel, written.special)
         rows, further = planning.part(app, connection, asked, replace(fan_out.notification, created_at=now))

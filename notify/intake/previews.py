@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from notify.app import App
-from notify.audience import describe
+from notify.audience import describe, links
 from notify.audience.description import To
 from notify.audience.description import locale as known_locale
 from notify.channels.email import letter
@@ -53,9 +53,11 @@ def preview(
     compiled.validate_recipient(person.attributes)
     values = compiled.typed(compiled.validate(compiled.sample if data is None else data))
     address = person.addresses.get(Channel.EMAIL, Address(Channel.EMAIL, EXAMPLE_ADDRESS))
+    now = app.clock.now()
+    own = links.of_mail(app.settings, compiled, SOMEBODY, SOMEBODY, now)
     rendered = compiled.render(
         Channel.EMAIL,
-        {**values, "sender": app.settings.sender, "recipient": person.template_facts(address.value)},
+        {**values, **own, "sender": app.settings.sender, "recipient": person.template_facts(address.value)},
         locale=wanted or person.locale or app.settings.default_locale,
         timezone=person.timezone or app.settings.default_timezone,
     )
@@ -67,9 +69,9 @@ def preview(
         subject=rendered.subject,
         html=rendered.html_part,
         text=rendered.text_part,
-        date=app.clock.now(),
+        date=now,
         mode=Mode.LIVE,
-        unsubscriber=SOMEBODY if compiled.facts.unsubscribe else None,
+        unsubscribe_url=own.get("unsubscribe_url") if compiled.facts.unsubscribe else None,
     )
     return Preview(rendered.subject, rendered.html, rendered.text, rendered.locale, envelope.content)
 

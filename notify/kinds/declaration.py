@@ -21,9 +21,12 @@ DELIVERED = (Channel.EMAIL,)  # the channels that have templates in this version
 ANY_LOCALE = ""
 """Stands for the locale of what is written for nobody in particular: it serves whoever has no variant."""
 
+LINKS = ("unsubscribe_url", "preferences_url")
+"""Links of the recipient's own: missing where there are no pages to link to."""
+
 RESERVED = (
     *("recipient", "locale", "timezone", "direction", "subject", "preheader"),
-    *("sender", "transactional", "unsubscribe_url", "preferences_url"),
+    *("sender", "transactional", *LINKS),
 )
 """Names that every template may use; [data] may not declare them."""
 

@@ -122,6 +122,11 @@ class EmailTemplates:
         uses = [program.uses() for program in self._subjects.values()]
         return frozenset().union(*(names for names, _ in uses)), frozenset().union(*(more for _, more in uses))
 
+    def body_uses(self) -> frozenset[str]:
+        """The names that any locale's body reads."""
+        bodies = [program for pair in self._markup.values() for program in pair]
+        return frozenset().union(*(program.uses()[0] for program in (*bodies, *self._texts.values())))
+
     def messages(self) -> Iterator[tuple[Place, str]]:
         """Every message to be translated, and where it is used."""
         htmls = [html for html, _ in self._markup.values()]

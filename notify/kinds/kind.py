@@ -9,6 +9,7 @@ from typing import Any
 
 from notify.errors import InvalidData, InvalidHeader, InvalidKind
 from notify.kinds import values
+from notify.kinds.declaration import LINKS
 from notify.kinds.email import EmailTemplates, Rendered
 from notify.kinds.values import Field
 from notify.model import Channel, Kind
@@ -26,7 +27,10 @@ class HeaderFields:
 
 
 class CompiledKind:
-    """`facts` is what kind.toml declares; `sample` the data of sample.json, `sample_recipient` its recipient."""
+    """`facts` is what kind.toml declares; `sample` the data of sample.json, `sample_recipient` its recipient.
+
+    `links` are those of `LINKS` that a mail of it needs: what its templates read, and what its headers name.
+    """
 
     def __init__(
         self,
@@ -43,6 +47,9 @@ class CompiledKind:
         self.sample_recipient = sample_recipient
         self._fields = fields
         names, attributes = email.subject_uses()
+        headers = {LINKS[0]} if facts.unsubscribe else frozenset()
+        unfit = {LINKS[0]} if facts.required else frozenset()
+        self.links = (email.body_uses() & frozenset(LINKS) | headers) - unfit
         self.header_fields = HeaderFields(names & fields.keys(), attributes)
 
     def validate(self, data: Mapping[str, Any]) -> dict[str, Any]:

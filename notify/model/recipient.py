@@ -75,7 +75,10 @@ REASONS = (*OWN_WORD, "bounced", "manual")
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """An address that must not be used. `scope` is `all` or one category of kinds; `reason` is one of REASONS."""
+    """An address that must not be used. `scope` is `all`, one category of kinds, or `kind:<name>`.
+
+    `reason` is one of REASONS.
+    """
 
     channel: Channel
     address: str
@@ -87,7 +90,7 @@ class Suppression:
     since: datetime | None = field(default=None, compare=False)
     """When it began; None: when it is stored."""
 
-    def covers(self, category: str, now: datetime) -> bool:
-        """Whether it forbids a kind of `category` at `now`."""
+    def covers(self, category: str, now: datetime, kind: str = "") -> bool:
+        """Whether it forbids `kind`, which is of `category`, at `now`."""
         current = self.expires_at is None or self.expires_at > now
-        return current and self.scope in ("all", category)
+        return current and self.scope in ("all", category, f"kind:{kind}")

@@ -63,7 +63,7 @@ def unreachable(channel: Channel) -> Skip:
 def suppressed(kind: Kind, channel: Channel, suppressions: Iterable[Suppression], due: datetime) -> Skip | None:
     """The first of the address's suppressions that forbids it."""
     for one in suppressions:
-        if one.channel is channel and one.covers(kind.category, due):
+        if one.channel is channel and one.covers(kind.category, due, kind.name):
             return Skip("suppressed", f"suppressed for {one.scope}: {one.reason} ({one.source})")
     return None
 

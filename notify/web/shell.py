@@ -88,10 +88,6 @@ class Shell:
             answer.headers["Retry-After"] = str(RETRY_SECONDS)
         return answer
 
-    def words(self, language: str) -> Callable[..., str]:
-        """How to translate what the operator wrote, such as titles of kinds, from the catalogues of the templates."""
-        return self.app.kinds.shelf.functions(language, html=False)["_"]
-
     def link(self, request: Request, purpose: links.Purpose) -> links.Link | HTMLResponse:
         """What the request's parameter `token` names; or the page for one that is not ours (400) or expired (410)."""
         found = links.read(self.app, purpose, request.query_params.get("token", ""))
@@ -137,10 +133,11 @@ class Shell:
         return known
 
 
+Look = Callable[[Request], Response]
 Act = Callable[[Request, dict[str, str]], Response]
 
 
-def shown(look: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
+def shown(look: Look) -> Callable[[Request], Awaitable[Response]]:
     """An endpoint for GET and HEAD: `look` runs in a thread, for it asks the database. It must change nothing."""
 
     async def get(request: Request) -> Response:

@@ -150,11 +150,16 @@ def test_whatever_is_known_of_people_is_read_back_to_no_change(
     with app.store.begin() as connection:
         connection.exec_driver_sql("DELETE FROM recipients")
     changes = [
-        Change(key, attributes={n: v for n, v in said.items() if n != "name" or isinstance(v, str)}, tags=tuple(tags))
+        Change(key, attributes={n: v for n, v in said.items() if n != "name" or _one_line(v)}, tags=tuple(tags))
         for key, (said, tags) in people.items()
     ]
     changed(app, *changes)
     _reimported(app, tmp_path, len(people))
+
+
+def _one_line(value: Any) -> bool:
+    """What a name is: send() takes no other."""
+    return isinstance(value, str) and not set(value) & set("\t\r\n")
 
 
 def _reimported(app: App, folder: Path, count: int) -> None:

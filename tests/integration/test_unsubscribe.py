@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import email
 import email.policy
+import quopri
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import notify
 from notify.app import App, using
+from notify.audience import links
 from notify.channels.email import unsubscribe
 from notify.delivery.lease import claim
 from notify.delivery.prepare import Preparation
@@ -67,3 +69,72 @@ def test_the_token_of_a_preview_names_nobody(app: App, make_app: Callable[..., A
     found = unsubscribe.verify(app.settings.secret_key.get_secret_value(), token.rstrip(">"))
     assert found is not None
     assert found.message_id.int == found.recipient_id.int == 0
+
+
+PAGES = "https://notify.example.org"
+LINKS = (
+    "<html lang='en'><body>{% if unsubscribe_url %}[{{ unsubscribe_url }}]{% endif %}"
+    "{{ preferences_url }}</body></html>"
+)
+
+
+def test_without_an_endpoint_of_the_operators_own_the_page_of_notify_is_named(
+    app: App, make_app: Callable[..., App], templates: Path
+) -> None:
+    make_kind(templates, "news", toml="unsubscribe = true")
+    app = make_app(app.settings, public_url=PAGES)
+    with using(app):
+        notify.send("news", to=ADA)
+    assert list_headers(prepared(app))["List-Unsubscribe"].startswith(f"<{PAGES}/unsubscribe?token=")
+
+
+def test_a_template_may_print_the_links_of_the_recipient(
+    app: App, make_app: Callable[..., App], templates: Path
+) -> None:
+    make_kind(templates, "news", html=LINKS)
+    app = make_app(app.settings, public_url=PAGES)
+    with using(app):
+        notify.send("news", to=ADA)
+    first, again = prepared_parts(app)
+    assert first == again, "the same mail has the same links"
+    unsubscribed = re.search(rf"\[{PAGES}/unsubscribe\?token=([^\]]+)\]", first)
+    preferences = re.search(rf"{PAGES}/preferences\?token=([\w.-]+)", first)
+    assert unsubscribed
+    assert preferences
+    with app.store.read() as connection:
+        [row] = messages.listing(connection, tenants.DEFAULT_ID)
+    assert links.verify(app, "unsubscribe", unsubscribed[1]) == (row.message.id, row.message.recipient_id)
+    assert links.verify(app, "preferences", preferences[1]) == (row.message.recipient_id,)
+
+
+def prepared_parts(app: App) -> tuple[str, str]:
+    """The text of the one mail that waits, prepared twice."""
+    with app.store.read() as connection:
+        [row] = messages.listing(connection, tenants.DEFAULT_ID)
+    assert row.message.batch_id is not None
+    lease = claim(app, row.message.batch_id, "test")
+    assert lease is not None
+    found = [email.message_from_bytes(Preparation(app)(lease.work[0], app.clock.now()).envelope.content) for _ in range(2)]
+    first, again = (str(next(mail.walk()).get_payload(0)) for mail in found)
+    first, again = (quopri.decodestring(part.encode()).decode() for part in (first, again))
+    return first, again
+
+
+def test_a_required_kind_has_no_link_to_leave_it(app: App, make_app: Callable[..., App], templates: Path) -> None:
+    html = "<html lang='en'><body>{{ unsubscribe_url or 'no link' }}</body></html>"
+    make_kind(templates, "code", toml="unsubscribe = true\nrequired = true", html=html)
+    app = make_app(app.settings, public_url=PAGES)
+    with using(app):
+        notify.send("code", to=ADA)
+    content = prepared(app)
+    assert list_headers(content) == {}
+    assert b"no link" in content
+
+
+def test_without_pages_there_are_no_links(app: App, templates: Path) -> None:
+    make_kind(templates, "news", toml="unsubscribe = true", html=LINKS.replace("{{ preferences_url }}", "none"))
+    with using(app):
+        notify.send("news", to=ADA)
+    content = prepared(app)
+    assert list_headers(content) == {}
+    assert b"token" not in content

@@ -7,7 +7,7 @@ cell says nothing and changes nothing, nor does one that says what is so already
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -33,6 +33,8 @@ from notify.telemetry import emit
 AT_ONCE = 5000  # rows
 HELD = 10_000
 """So many rows that ask for another's address wait until everyone of the file has moved; more are refused at once."""
+
+Slices = Generator[list[Row | Unusable], None, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def import_roster(
         _read_through(path, form, mapping)
     result = Imported(encoding=form.encoding, delimiter=form.delimiter, word=form.word)
     with (
-        closing(Roster(path, form, mapping, allow_test)) as roster,
+        closing(Roster(path, form, mapping, allow_test=allow_test, region=app.settings.phone_region)) as roster,
         rejects(keep_rejects, roster.header, force=force) as keep,
         FirstLines() as first_lines,
         rosters.transactions(app.store, in_one=in_one) as transaction,
@@ -115,7 +117,7 @@ def import_roster(
 
 def _read_through(path: Path, form: Form, mapping: Mapping[str, Sequence[str]]) -> None:
     """Raise the `OperatorError` of a file that cannot be read to its end, before anything is written."""
-    with closing(Roster(path, form, mapping, allow_test=True)) as roster:
+    with closing(Roster(path, form, mapping)) as roster:
         for _ in roster.records():
             pass
 
@@ -214,13 +216,13 @@ def _said(change: Change) -> dict[str, tuple[None, object]]:
     return {name: (None, value) for name, value in fields.items() if value is not None}
 
 
-def _slices(roster: Roster) -> Iterator[list[Row | Unusable]]:
+def _slices(roster: Roster) -> Slices:
     rows = roster.rows()
     while part := list(islice(rows, AT_ONCE)):
         yield part
 
 
-def _ahead(slices: Iterator[list[Row | Unusable]]) -> Iterator[list[Row | Unusable]]:
+def _ahead(slices: Slices) -> Slices:
     """The same slices, the next one read and checked while the database works on the one before."""
     with ThreadPoolExecutor(1, "roster") as reader:
         following = reader.submit(next, slices, None)

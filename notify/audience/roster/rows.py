@@ -51,11 +51,20 @@ class Unusable:
 class Roster:
     """A roster file that is open: its `header`, and its rows as they are read, once. Raises `OperatorError`.
 
-    `mapping` says what columns mean, `allow_test` permits addresses under `.test` (RFC 2606).
+    `mapping` says what columns mean, `allow_test` permits addresses under `.test` (RFC 2606), and `region` is the
+    country of phone numbers that name none.
     """
 
-    def __init__(self, path: Path, form: Form, mapping: Mapping[str, Sequence[str]], allow_test: bool) -> None:
-        self._path, self._allow_test = path, allow_test
+    def __init__(
+        self,
+        path: Path,
+        form: Form,
+        mapping: Mapping[str, Sequence[str]],
+        *,
+        allow_test: bool = False,
+        region: str | None = None,
+    ) -> None:
+        self._path, self._allow_test, self._region = path, allow_test, region
         self._file = opened(path, form)
         self._lines = _Lines(self._file)
         self._reader = csv.reader(self._lines, delimiter=form.delimiter, strict=True)
@@ -128,6 +137,7 @@ class Roster:
                 **({} if tags is None else {"tags": texts.tags(tags)}),
             },
             allow_test=self._allow_test,
+            region=self._region,
         )
         change = described.change
         assert change is not None, "a description with attributes is a change"

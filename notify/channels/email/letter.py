@@ -8,7 +8,6 @@ from uuid import UUID
 
 from notify.channels.email import mime
 from notify.channels.email.mime import Mail, compose
-from notify.channels.email.unsubscribe import one_click_url
 from notify.channels.provider import Envelope
 from notify.model import Attachment, Mode
 from notify.passages import Passage
@@ -34,16 +33,13 @@ def envelope(
     date: datetime,
     mode: Mode,
     attachments: Sequence[Attachment] = (),
-    unsubscriber: UUID | None = None,
+    unsubscribe_url: str | None = None,
 ) -> Envelope:
-    """Compose a mail. With an `unsubscriber`, a recipient's id, it can be left with one click, if there is a page.
+    """Compose a mail. With an `unsubscribe_url`, which is the message's own, it can be left with one click.
 
     The same arguments give the same octets. Raises `InvalidHeader` and `InvalidAddress`.
     """
     test = mode is Mode.TEST
-    link = None
-    if unsubscriber is not None and (page := settings.unsubscribe_page) is not None:
-        link = one_click_url(page, settings.secret_key.get_secret_value(), message_id, unsubscriber)
     mail = Mail(
         message_id=message_id,
         domain=settings.message_id_domain,
@@ -55,7 +51,7 @@ def envelope(
         subject=TEST_MARK + subject if test else subject,
         text=text,
         html=html,
-        unsubscribe_url=link,
+        unsubscribe_url=unsubscribe_url,
         headers={"X-Notify-Mode": "test"} if test else {},
         attachments=attachments,
     )

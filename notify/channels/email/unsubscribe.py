@@ -37,8 +37,3 @@ def verify(secret: str, given: str, *old: str) -> Subscription | None:
     if named is None or len(named) != _NAMED:
         return None
     return Subscription(UUID(bytes=named[:16]), UUID(bytes=named[16:]))
-
-
-def one_click_url(url: str, secret: str, message_id: UUID, recipient_id: UUID) -> str:
-    """The operator's URL with the message's token as the parameter `token`, behind those that it has."""
-    return f"{url}{'&' if '?' in url else '?'}token={token(secret, message_id, recipient_id)}"
