@@ -72,6 +72,7 @@ EVENTS: Mapping[str, int] = MappingProxyType(
         "consent.changed": logging.INFO,
         "address.verified": logging.INFO,
         "web.failed": logging.ERROR,
+        "web.link_not_sent": logging.WARNING,
         "retention.deleted": logging.INFO,
         "recipient.erased": logging.INFO,
         "suppression.added": logging.INFO,

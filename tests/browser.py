@@ -47,8 +47,12 @@ def visit(
     scheme: str = "light",
     locale: str = "en",
     javascript: bool = True,
+    refused: int | None = None,
 ) -> Iterator[Page]:
-    """A page of a visitor's own. Leaving it fails when anything was written to the console, or any script failed."""
+    """A page of a visitor's own. Leaving it fails when anything was written to the console, or any script failed.
+
+    With `refused`, answers of that status are expected: Chromium notes each on the console.
+    """
     context: BrowserContext = browser.new_context(
         viewport=viewport,
         color_scheme="dark" if scheme == "dark" else "light",
@@ -60,7 +64,8 @@ def visit(
     page = context.new_page()
 
     def heard(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        expected = refused is not None and f"responded with a status of {refused}" in message.text
+        if message.type in ("error", "warning") and not expected:
             complaints.append(message.text)
 
     page.on("console", heard)

@@ -15,6 +15,7 @@ from notify.cli import screen
 from notify.cli.actor import actor
 from notify.cli.groups import Group, example
 from notify.cli.options import as_json, moment, tenant, text
+from notify.cli.preference_links import link
 from notify.cli.wiring import opened_app
 from notify.model import Author, Preferences, Source
 from notify.model.preferences import FOREVER
@@ -29,6 +30,9 @@ on_or_off = click.argument("choice", type=click.Choice(list(WORDS)))
 @click.group(cls=Group, epilog=example("notify preferences show user-42"))
 def preferences() -> None:
     """Show and set what recipients want, and when."""
+
+
+preferences.add_command(link)
 
 
 @preferences.command(epilog=example("notify preferences show user-42", "notify preferences show user-42 --json"))

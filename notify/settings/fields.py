@@ -199,11 +199,6 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         return [part for part in re.split(r"[,\s]+", value) if part] if isinstance(value, str) else value
 
-    @field_validator("old_secret_keys", mode="before")
-    @classmethod
-    def _split_secrets(cls, value: Any) -> Any:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
     @field_validator("email_providers", "alert_sinks", mode="before")
     @classmethod
     def _split_urls(cls, value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from notify.app import App
-from notify.web import confirm, health, unsubscribe
+from notify.web import confirm, health, preference_centre, unsubscribe
 from notify.web.shell import Shell
 
 
@@ -15,6 +15,7 @@ def make(app: App) -> FastAPI:
     shell = Shell(app)
     server.include_router(health.routes(app))
     server.include_router(shell.routes())
+    server.include_router(preference_centre.routes(shell))
     server.include_router(unsubscribe.routes(shell))
     server.include_router(confirm.routes(shell))
     shell.answer_for_failures_of(server)

@@ -49,7 +49,8 @@ class Shell:
         self._shelf = Shelf([FOLDER], languages.SOURCE)
         self._loader = FileSystemLoader(FOLDER / "pages")
         self._environments: dict[str, Environment] = {}
-        self._style = (FOLDER / "pages" / "style.css").read_bytes()
+        self._phrases: dict[str, Callable[..., str]] = {}
+        self._style = b"\n".join(path.read_bytes() for path in sorted((FOLDER / "pages").glob("*.css")))
         self._version = hashlib.sha256(self._style).hexdigest()[:12]
         self._sender = parseaddr(app.settings.email_from)[0] or app.settings.return_path.rpartition("@")[2]
 
@@ -87,6 +88,13 @@ class Shell:
         if trouble == "away":
             answer.headers["Retry-After"] = str(RETRY_SECONDS)
         return answer
+
+    def phrases(self, language: str) -> Callable[..., str]:
+        """How to translate the words of the pages themselves, as plain text: for what a template is given to print."""
+        known = self._phrases.get(language)
+        if known is None:
+            known = self._phrases[language] = self._shelf.functions(language, html=False)["_"]
+        return known
 
     def link(self, request: Request, purpose: links.Purpose) -> links.Link | HTMLResponse:
         """What the request's parameter `token` names; or the page for one that is not ours (400) or expired (410)."""

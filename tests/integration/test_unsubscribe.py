@@ -114,7 +114,9 @@ def prepared_parts(app: App) -> tuple[str, str]:
     assert row.message.batch_id is not None
     lease = claim(app, row.message.batch_id, "test")
     assert lease is not None
-    found = [email.message_from_bytes(Preparation(app)(lease.work[0], app.clock.now()).envelope.content) for _ in range(2)]
+    found = [
+        email.message_from_bytes(Preparation(app)(lease.work[0], app.clock.now()).envelope.content) for _ in range(2)
+    ]
     first, again = (str(next(mail.walk()).get_payload(0)) for mail in found)
     first, again = (quopri.decodestring(part.encode()).decode() for part in (first, again))
     return first, again
