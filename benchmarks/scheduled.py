@@ -30,7 +30,7 @@ from notify.intake import fan_out
 from notify.model import Lane
 from notify.store import presence
 
-SLOWEST = 25_000  # recipients planned per second: so far ahead lies the second
+SLOWEST = 12_000  # recipients planned per second: so far ahead lies the second
 SETTLE_SECONDS = 20.0  # for workers to start, and the relay's tick to be measured
 TICKS = 20
 

@@ -77,6 +77,19 @@ def of_address(app: App, address: str) -> Parting:
         return _parting(app, connection, leaving.with_said(connection, link))
 
 
+def at_once(app: App, message_id: UUID, recipient_id: UUID) -> Parting | None:
+    """One click: leave the category of this mail, unless it is required, in the transaction that opens the link."""
+    with app.store.begin() as connection:
+        link = leaving.whose(connection, message_id, recipient_id)
+        if link is None:
+            return None
+        parting = _parting(app, connection, link)
+        changed = not parting.required and _leave(app, connection, parting, "category", "one-click", words=None)
+    if changed:
+        _announce(parting, "category", "one-click")
+    return parting
+
+
 def leave(
     app: App, parting: Parting, breadth: Breadth, way: Way, *, reason: str | None = None, note: str | None = None
 ) -> Parting:
@@ -84,20 +97,38 @@ def leave(
 
     Said again, it changes nothing.
     """
-    scope, now = parting.scope(breadth), app.clock.now()
     words = ": ".join(part for part in (reason, note and _plain(note)) if part) or None
     with app.store.begin() as connection:
-        link = _somebody(connection, parting.link)
-        remembered = leaving.suppress(connection, link, scope, source=way, note=words, now=now)
-        if remembered is None:
-            return replace(parting, left=tuple({*parting.left, scope}))
-        by = _author(link, words or f"unsubscribed by {way}")
-        if parting.consents(breadth):
-            remembered["withdrawn"] = _withdraw(app, connection, link, parting, breadth, by=by)
-        leaving.remember(connection, link, {scope: remembered}, now)
-        _note(connection, link, "recipient.unsubscribe", {scope: (None, leaving.REASON)}, by=by, now=now)
-    emit("recipient.unsubscribed", recipient=str(link.recipient_id), scope=scope, source=way)
-    return replace(parting, left=tuple({*parting.left, scope}))
+        known = replace(parting, link=_somebody(connection, parting.link))
+        changed = _leave(app, connection, known, breadth, way, words=words)
+    if changed:
+        _announce(known, breadth, way)
+    return replace(parting, left=tuple({*parting.left, parting.scope(breadth)}))
+
+
+def _leave(
+    app: App, connection: Connection, parting: Parting, breadth: Breadth, way: Way, *, words: str | None
+) -> bool:
+    """Store what leaving stores; False when nothing was to be changed."""
+    link, scope, now = parting.link, parting.scope(breadth), app.clock.now()
+    remembered = leaving.suppress(connection, link, scope, source=way, note=words, now=now)
+    if remembered is None:
+        return False
+    by = _author(link, words or f"unsubscribed by {way}")
+    if parting.consents(breadth):
+        remembered["withdrawn"] = _withdraw(app, connection, link, parting, breadth, by=by)
+    leaving.remember(connection, link, {scope: remembered}, now)
+    _note(connection, link, "recipient.unsubscribe", {scope: (None, leaving.REASON)}, by=by, now=now)
+    return True
+
+
+def _announce(parting: Parting, breadth: Breadth, way: Way) -> None:
+    emit(
+        "recipient.unsubscribed",
+        recipient=str(parting.link.recipient_id),
+        scope=parting.scope(breadth),
+        source=way,
+    )
 
 
 def undo(app: App, parting: Parting) -> Parting:

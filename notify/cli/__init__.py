@@ -33,7 +33,8 @@ COMMANDS = {
     "Content and people": {
         "kinds": Entry("notify.cli.kinds:kinds", "List, check and preview the kinds of notification."),
         "recipients": Entry(
-            "notify.cli.recipients:recipients", "List, show, add, change and import the people who are notified."
+            "notify.cli.recipients:recipients",
+            "List, show, add, change, import and export the people who are notified.",
         ),
         "preferences": Entry("notify.cli.preferences:preferences", "Show and set what recipients want, and when."),
         "consent": Entry("notify.cli.consents:consent", "Show, log and check what recipients agreed to."),
@@ -56,7 +57,9 @@ COMMANDS = {
     "Processes": {
         "worker": Entry("notify.tasks.commands:worker", "Work: deliver batches, run ticks."),
         "beat": Entry("notify.tasks.commands:beat", "Tick: beat's timetable, as beat_schedule.py writes it down."),
-        "web": Entry("notify.web.commands:web", "Serve HTTP: health and readiness."),
+        "web": Entry(
+            "notify.web.commands:web", "Serve HTTP: health, readiness, and the pages that links in mails open."
+        ),
         "flower": Entry("notify.tasks.commands:flower", "Watch: Flower, Celery's own console."),
     },
     "Development": {

@@ -52,6 +52,12 @@ def waits_for_one_writer(store: Store) -> bool:
     return store.engine.dialect.name == "sqlite"
 
 
+def settle(connection: sa.Connection) -> None:
+    """Tell PostgreSQL what the tables hold now: until autovacuum comes by, it would plan as if they were empty."""
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql("ANALYZE recipients, addresses")
+
+
 def bring_in(
     connection: sa.Connection,
     tenant_id: UUID,

@@ -1,4 +1,4 @@
-"""HTTP: health for now; hooks, pages and the console move in later."""
+"""HTTP: health, and the pages that links in mails open; hooks and the console move in later."""
 
 from notify.web.server import make
 

@@ -14,7 +14,7 @@ from notify.web.server import make
 @click.option("--host", help="Address to listen on. [default: NOTIFY_WEB_HOST]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on. [default: NOTIFY_WEB_PORT]")
 def web(host: str | None, port: int | None) -> None:
-    """Serve HTTP: health and readiness."""
+    """Serve HTTP: health, readiness, and the pages that links in mails open."""
     app = current()
     settings = app.settings
     telemetry.start(settings)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from notify.app import App
 from notify.audience import leaving, links
 from notify.audience.leaving import Breadth, Parting
 from notify.web.shell import Shell, acted, shown
@@ -30,13 +32,15 @@ def routes(shell: Shell) -> APIRouter:
         return found if isinstance(found, Response) else _page(shell, request, found)
 
     def act(request: Request, form: Mapping[str, str]) -> Response:
-        found = _open(shell, request)
+        clicked = form.get(ONE_CLICK[0]) == ONE_CLICK[1]
+        found = _open(shell, request, leaving.at_once if clicked else leaving.of_message)
         if isinstance(found, Response):
             return found
         if found.required:
             return _page(shell, request, found, status=403)
-        if form.get(ONE_CLICK[0]) == ONE_CLICK[1]:
-            leaving.leave(shell.app, found, "category", "one-click")
+        if clicked:
+            if found.link.message_id is None and found.link.recipient_id is None:  # of the predecessor
+                leaving.leave(shell.app, found, "all", "one-click")
             return PlainTextResponse("Unsubscribed.\n", headers={"Cache-Control": "no-store"})
         if "undo" in form:
             return _page(shell, request, leaving.undo(shell.app, found), undone=True)
@@ -52,7 +56,9 @@ def routes(shell: Shell) -> APIRouter:
     return router
 
 
-def _open(shell: Shell, request: Request) -> Parting | Response:
+def _open(
+    shell: Shell, request: Request, of_message: Callable[[App, UUID, UUID], Parting | None] = leaving.of_message
+) -> Parting | Response:
     """What the link opens, or a page that says why it opens nothing."""
     given = request.query_params.get("token", "")
     ids = links.verify(shell.app, "unsubscribe", given)
@@ -60,7 +66,7 @@ def _open(shell: Shell, request: Request) -> Parting | Response:
         address = links.legacy_address(shell.app, given)
         return shell.problem(request, "forged") if address is None else leaving.of_address(shell.app, address)
     message_id, recipient_id = ids
-    return leaving.of_message(shell.app, message_id, recipient_id) or shell.problem(request, "expired")
+    return of_message(shell.app, message_id, recipient_id) or shell.problem(request, "expired")
 
 
 def _page(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,17 @@ def test_everyone_of_a_file_may_get_tags(app: App, roster: Path) -> None:
     assert imported(app, roster, "key,name\nu1,\nu2,\n", manner).unchanged == 2
     with pytest.raises(InvalidRecipient, match="a tag must have 1 to 255"):
         imported(app, roster, "key\nu1\n", Manner(tags=[" "]))
+
+
+def test_phone_numbers_are_read_as_those_of_the_installations_country(app: App, roster: Path) -> None:
+    at_home = replace(app, settings=app.settings.model_copy(update={"phone_region": "NL"}))
+    text = "key,Mobile\nu1,+31 6 12345678\nu2,06 87654321\nu3,12\n"
+    result = imported(at_home, roster, text)
+    assert [row.line for row in result.refused] == [4]
+    assert [one.addresses[Channel.SMS].value for one in stored(app, "u1", "u2").values()] == [
+        "+31612345678",
+        "+31687654321",
+    ]
 
 
 def test_a_quote_within_a_cell_refuses_its_line_alone(app: App, roster: Path) -> None:

@@ -206,6 +206,10 @@ def test_there_is_no_from_without_an_address(places: Places) -> None:
         ("UNSUBSCRIBE_URL", "https://app.example.org/é", "write it like https://"),
         ("UNSUBSCRIBE_URL", "https://app.example.org/u>,<mailto:a@b.org", "write it like https://"),
         ("UNSUBSCRIBE_URL", "https://app.example.org/" + "u" * 500, "at most 500 characters"),
+        ("PUBLIC_URL", "notify.example.org", "write it like https://notify.example.org"),
+        ("PUBLIC_URL", "http://notify.example.org", "http only for this machine itself"),
+        ("PUBLIC_URL", "https://notify.example.org?a=1", "without a query or fragment"),
+        ("PUBLIC_URL", "https://u:p@notify.example.org", "write it like https://notify.example.org"),
         ("TEST_RECIPIENTS", "ada@example.org,ada", "'ada' is not an e-mail address"),
         ("REDIS_URL", "http://:hunter2@redis", "must begin with redis://"),
         ("REDIS_URL", "redis", "must begin with redis://"),
@@ -246,7 +250,7 @@ def test_a_value_that_nothing_could_work_with_is_refused(places: Places, name: s
     "name",
     [
         *("database_url", "redis_url", "broker_url", "beat_schedule", "email_reply_to", "email_domain", "sentry_dsn"),
-        "unsubscribe_url",
+        *("unsubscribe_url", "public_url", "legacy_unsubscribe_secret"),
     ],
 )
 def test_an_empty_value_is_as_good_as_none(places: Places, name: str) -> None:
@@ -257,6 +261,18 @@ def test_an_empty_value_is_as_good_as_none(places: Places, name: str) -> None:
 def test_the_names_of_time_zones_are_those_of_iana() -> None:
     assert {"UTC", "Europe/Amsterdam", "America/Argentina/Ushuaia", "US/Eastern"} <= time_zones()
     assert not {"localtime", "Factory", "posixrules", "posix/UTC", "right/UTC", "Europe"} & time_zones()
+
+
+def test_secrets_of_before_follow_the_one_that_signs(places: Places) -> None:
+    places.environment(NOTIFY_SECRET_KEY="new", NOTIFY_OLD_SECRET_KEYS="older, oldest")
+    assert places.load().secrets == ("new", "older", "oldest")
+    assert "older" not in repr(places.load())
+
+
+def test_the_public_url_is_the_root_of_pages(places: Places) -> None:
+    places.environment(NOTIFY_PUBLIC_URL="https://notify.example.org/mail/")
+    assert places.load().page("verify") == "https://notify.example.org/mail/verify"
+    assert places.load().unsubscribe_page == "https://notify.example.org/mail/unsubscribe"
 
 
 # production
@@ -272,10 +288,16 @@ def test_production_accepts_settings_of_its_own(places: Places) -> None:
     [
         ({"NOTIFY_SECRET_KEY": DEVELOPMENT_SECRET}, "NOTIFY_SECRET_KEY"),
         ({"NOTIFY_SECRET_KEY": "x" * 31}, "NOTIFY_SECRET_KEY"),
+        ({"NOTIFY_OLD_SECRET_KEYS": f"{'x' * 40},{DEVELOPMENT_SECRET}"}, "NOTIFY_OLD_SECRET_KEYS"),
+        ({"NOTIFY_OLD_SECRET_KEYS": SECRET}, "NOTIFY_OLD_SECRET_KEYS"),
+        ({"NOTIFY_PUBLIC_URL": "http://localhost:8025"}, "NOTIFY_PUBLIC_URL"),
         ({"NOTIFY_DEBUG": "1"}, "NOTIFY_DEBUG"),
         ({"NOTIFY_DATABASE_URL": "sqlite:////srv/notify.db"}, "NOTIFY_DATABASE_URL"),
     ],
-    ids=["the development secret", "a short secret", "debug", "SQLite"],
+    ids=[
+        *("the development secret", "a short secret", "the development secret as an old one", "one secret as both"),
+        *("links without TLS", "debug", "SQLite"),
+    ],
 )
 def test_production_refuses(places: Places, change: dict[str, str], named: str) -> None:
     places.environment(**PRODUCTION | change)

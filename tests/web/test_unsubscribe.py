@@ -304,6 +304,11 @@ def test_a_link_of_the_predecessor_leaves_everything(app: App, successor: TestCl
     assert reaches(app, "news")
 
 
+def test_a_link_of_the_predecessor_can_be_clicked_once_too(app: App, successor: TestClient) -> None:
+    assert successor.post(legacy("ada@example.org"), data=ONE_CLICK).status_code == 200
+    assert suppressed(app) == [("ada@example.org", "all", "unsubscribed", "one-click")]
+
+
 def test_a_link_of_the_predecessor_tells_nothing_of_whether_the_address_is_known(
     app: App, successor: TestClient
 ) -> None:

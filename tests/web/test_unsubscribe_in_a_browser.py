@@ -75,7 +75,7 @@ def test_the_keyboard_is_enough(app: App, root: str, browser: Browser) -> None:
 def test_no_script_is_needed(app: App, root: str, browser: Browser) -> None:
     with visit(browser, javascript=False) as page:
         page.goto(root + unsubscribe_path(app))
-        page.get_by_label("Every mail from").check()
+        page.get_by_label("Only “Monthly newsletter”").check()
         page.get_by_role("button", name="Unsubscribe").click()
         assert heading(page) == "You are unsubscribed"
         page.get_by_text("Stop something else as well").click()

@@ -31,6 +31,7 @@ from notify.store.text import line as line_of_text
 from notify.telemetry import emit
 
 AT_ONCE = 5000  # rows
+MANY = 10_000  # new recipients, after which the database should look at its tables anew
 HELD = 10_000
 """So many rows that ask for another's address wait until everyone of the file has moved; more are refused at once."""
 
@@ -105,6 +106,8 @@ def import_roster(
             if dry_run:
                 connection.rollback()
                 return result
+            if result.inserted >= MANY:
+                rosters.settle(connection)
             summary = _summary(path, result, added)
             tenant_id = tenants.tenant_id(connection, tenant)
             at = app.clock.now()

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from types import TracebackType
 
 CACHE_KB = 16_384
+# one statement for all: each would let go of the interpreter, and wait for it behind the thread that reads
+_NOTE = "INSERT OR IGNORE INTO first SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
 
 
 class FirstLines:
@@ -28,7 +30,7 @@ class FirstLines:
 
     def repeated(self, keys: Sequence[tuple[str, int]]) -> dict[int, int]:
         """Note these keys, each with its line, in the order of the file; for a line whose key stood before: where."""
-        noted = self._lines.executemany("INSERT OR IGNORE INTO first VALUES (?, ?)", keys).rowcount
+        noted = self._lines.execute(_NOTE, (json.dumps(keys),)).rowcount
         if noted == len(keys):
             return {}
         first = self.of([key for key, _ in keys])

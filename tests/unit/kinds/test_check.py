@@ -14,7 +14,10 @@ from tests.unit.kinds.conftest import HTML, Workshop
 from tests.unit.kinds.test_rendering import PO
 
 SHIPPED = Path(__file__).parents[3] / "templates"
-NAMES = ["confirm-subscription", "daily-progress", "job-completed", "job-failed", "verify-address", "welcome"]
+NAMES = [
+    *("confirm-subscription", "daily-progress", "job-completed", "job-failed"),
+    *("preference-link", "preference-test", "verify-address", "welcome"),
+]
 LOCALES = ["en", "nl", "fr", "cs"]
 
 
