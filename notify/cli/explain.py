@@ -29,7 +29,12 @@ from notify.model import Channel, Local, Mode
 @click.option("--kind", help="Tell what would become of a notification of this kind; nothing is stored.")
 @click.option("--to", type=options.recipient, metavar="KEY|JSON", help="With --kind: to this recipient.")
 @click.option("--data", type=options.data, metavar="JSON|@FILE", help="With --kind; default: the kind's sample.json.")
-@click.option("--channel", "channels", type=click.Choice([one.value for one in Channel]), multiple=True)
+@click.option(
+    *("--channel", "channels"),
+    type=click.Choice([one.value for one in Channel]),
+    multiple=True,
+    help="With --kind: only by this channel; repeatable.",
+)
 @click.option("--at", type=options.moment, metavar="ISO", help="With --kind: if it were sent for this time.")
 @click.option("--at-local", type=options.local, metavar="09:00|ISO", help="The same by the recipient's own clock.")
 @click.option("--expires", type=options.deadline, metavar="5m|ISO", help="With --kind: with this deadline.")

@@ -10,13 +10,11 @@ from typing import Any
 from notify.errors import RequestError
 from notify.kinds import footer, lint
 from notify.kinds.categories import Category
-from notify.kinds.declaration import LINKS
 from notify.kinds.folder import SAMPLE
 from notify.kinds.kind import CompiledKind
 from notify.kinds.places import Fault, MissingValue
 from notify.kinds.translations import Shelf
 
-SAMPLE_LINKS = {name: f"https://notify.example.org/{name.removesuffix('_url')}?token=sample" for name in LINKS}
 SAMPLE_RECIPIENT = {"key": "sample", "address": "ada@example.org", "name": "Ada Lovelace"}
 
 
@@ -71,11 +69,9 @@ def check_categories(described: Iterable[Category], shelf: Shelf) -> Iterator[Pr
 
 def _check_rendering(kind: CompiledKind, path: Path, data: dict[str, Any], locale: str) -> Iterator[Problem]:
     recipient = {**SAMPLE_RECIPIENT, "locale": locale, "timezone": None, **kind.sample_recipient}
-    given = {name: url for name, url in SAMPLE_LINKS.items() if name in kind.links}
     for channel in kind.facts.channels:
         try:
-            variables = {**data, **footer.SAMPLE, **given, "recipient": recipient}
-            mail = kind.render(channel, variables, locale=locale, timezone=None)
+            mail = kind.render(channel, {**data, **footer.SAMPLE, "recipient": recipient}, locale=locale, timezone=None)
         except RequestError as error:
             yield _problem(path, error, locale)
             continue

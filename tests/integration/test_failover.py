@@ -186,7 +186,7 @@ def test_a_paused_provider_is_used_again_when_an_operator_resumes_it(
     [waiting] = batch_rows(app)
     assert (waiting.state, waiting.reason, waiting.published_at, waiting.epoch) == (BatchState.READY, PAUSED, None, 0)
     assert "invoice not paid" in waiting.rule
-    assert {(one.message.state, one.message.reason) for one in rows(app)} == {(MessageState.QUEUED, None)}
+    assert {(one.message.state, one.message.reason) for one in rows(app)} == {(MessageState.QUEUED, PAUSED)}
     assert resume(app, SECOND, actor="cli:ada")
     assert not resume(app, SECOND, actor="cli:ada")
     drain(app)
@@ -246,7 +246,7 @@ def test_while_all_are_shut_batches_wait_as_a_whole_and_one_message_probes(
         assert all(one.due_at > clock.now() and one.published_at is None for one in whole)
         assert len({one.due_at for one in whole}) > 1, "they do not all come back in one instant"
         newest = rows(app)[0].message
-        assert (newest.reason, newest.attempts) == (None, 0)
+        assert (newest.reason, newest.attempts) == ("body_deferred", 0)
         with using(app):
             told = notify.explain(newest.id)
         assert (told.message.reason, told.message.due_at > clock.now()) == ("body_deferred", True)

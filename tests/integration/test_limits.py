@@ -168,7 +168,9 @@ def test_a_batch_that_finds_no_opening_waits_as_a_whole(at: Callable[..., App], 
         waits = [batches.waiting(connection, one.batch_id) for one in listed if one.batch_id and one.state == "queued"]
     assert len(server.accepted) == 1
     assert [wait is not None and wait[1] for wait in waits] == ["rate_limited"] * 2
-    assert all(one.reason is None for one in listed)  # their rows were not written to
+    queued = [one for one in listed if one.state == "queued"]
+    assert {one.reason for one in queued} == {"rate_limited"}  # the batch's: their rows were not written to
+    assert all(one.updated_at == one.created_at for one in queued)
 
 
 def test_what_exceeds_a_providers_rate_goes_to_the_next(

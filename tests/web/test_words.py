@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from babel.messages.extract import extract_python
 from jinja2 import Environment
 from jinja2.ext import extract_from_ast
 
@@ -13,6 +14,7 @@ from notify.kinds.translations import Shelf
 from notify.web import languages, shell
 
 PAGES = sorted((shell.FOLDER / "pages").glob("*.html"))
+CODE = sorted(shell.FOLDER.rglob("*.py"))
 SHELF = Shelf([shell.FOLDER], languages.SOURCE)
 
 
@@ -21,6 +23,21 @@ def messages(page: Path) -> Iterator[str]:
         text = found[0] if isinstance(found, tuple) else found
         if text:
             yield text
+
+
+def phrases(module: Path) -> set[str]:
+    """What the code gives a page to print."""
+    with module.open("rb") as file:
+        found = list(extract_python(file, ("_", "words"), (), {}))
+    texts = (words[0] if isinstance(words, tuple) else words for _, _, words, _ in found)
+    return {text for text in texts if text}
+
+
+@pytest.mark.parametrize("language", ["nl", "fr", "cs"])
+def test_what_the_code_says_is_translated_whole(language: str) -> None:
+    said = {words for module in CODE for words in phrases(module)}
+    assert said
+    assert [words for words in sorted(said) if not SHELF.has(words, language)] == []
 
 
 @pytest.mark.parametrize("language", ["nl", "fr", "cs"])
@@ -35,6 +52,7 @@ def test_a_translation_says_nothing_that_its_message_does_not() -> None:
 
 def test_nothing_is_translated_that_no_page_says() -> None:
     said = {message for page in PAGES for message in messages(page)}
+    said.update(words for module in CODE for words in phrases(module))
     unsaid = {entry.id for book in SHELF.books for entry in book.catalog if entry.id} - said
     assert unsaid == set()
 
