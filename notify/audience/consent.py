@@ -18,7 +18,7 @@ from notify.audience import preferences as choices
 from notify.audience import verification
 from notify.audience.person import Who, person
 from notify.errors import InvalidChoice, did_you_mean
-from notify.model import Author, Channel, Consent, ConsentAction, Sealed, Source
+from notify.model import Author, Consent, ConsentAction, Sealed, Source
 from notify.model.consent import GENESIS
 from notify.store import Connection, audit, consents, preferences, recipient_history, suppressions, tenants
 from notify.store.preferences import Holder
@@ -66,7 +66,7 @@ def asked(
     by: Author,
     address: UUID,
 ) -> Consent:
-    """Note that a confirmation was asked for, at the address of this digest. In the caller's transaction."""
+    """Note that a confirmation was asked for, at the address of this row. In the caller's transaction."""
     proof = {"address": str(address)}
     _known(app, category)
     return _append(
@@ -236,7 +236,7 @@ def confirm(app: App, asked_id: UUID, proof: Proof) -> Consent | None:
         _take_back(connection, holder, category, by=by, now=now)
         address = (found.entry.proof or {}).get("address")
         if address is not None:
-            verification.mark(connection, holder, Channel.EMAIL, UUID(address), by=by, now=now)
+            verification.mark(connection, holder, UUID(address), by=by, now=now)
     tell(made)
     return made
 

@@ -9,11 +9,13 @@ from typing import Any
 from notify.audience.description import REACHED
 from notify.errors import InvalidRecipient, did_you_mean
 from notify.model import Channel, Recipient
+from notify.store.recipients import OWN
 from notify.store.text import line
 
 Reached = tuple[Channel, str]
 """A channel, and an address on it."""
 
+_OWNED = frozenset({"locale", "timezone", *(channel.value for channel in Channel)})
 _PLAIN = ("locale", "timezone", "tags")
 
 
@@ -48,18 +50,24 @@ def corrected(before: Recipient, said: Recipient, edit: Edit) -> Recipient:
     return after
 
 
-def overrides(before: Collection[str], edit: Edit, key: str) -> set[str]:
-    """The fields that imports leave from now on. Raises `InvalidRecipient` for a `follow` that was not among them."""
-    kept = set(before) | set(_touched(edit))
+def overrides(before: Collection[str], edit: Edit, key: str, *, own: bool = False) -> set[str]:
+    """The fields that imports leave from now on. Raises `InvalidRecipient` for a `follow` that was not among them.
+
+    What the person chose for themself (`own`) stands twice, for send() leaves it, too: until somebody corrects it.
+    """
+    touched = set(_touched(edit))
+    kept = (set(before) | touched) - {f"{OWN}{field}" for field in touched}
+    if own:
+        kept |= {f"{OWN}{field}" for field in touched & _OWNED}
     for name in edit.follow:
         found = _field(name)
         if found not in before:
-            known = ", ".join(sorted(before)) or "none"
+            known = ", ".join(sorted(one for one in before if not one.startswith(OWN))) or "none"
             raise InvalidRecipient(
                 f"recipient {key!r}: imports are not kept from changing {name!r}{did_you_mean(found, before)} "
                 f"Fields set by hand: {known}."
             )
-        kept.discard(found)
+        kept -= {found, f"{OWN}{found}"}
     return kept
 
 

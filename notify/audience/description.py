@@ -15,7 +15,7 @@ from notify.channels.sms import number
 from notify.errors import InvalidAddress, InvalidRecipient, RequestError, did_you_mean
 from notify.kinds import locales
 from notify.kinds.values import Misfit, json_form
-from notify.model import Address, Channel
+from notify.model import ERASED_KEY, Address, Channel
 from notify.settings import time_zones
 from notify.store.recipients import Change
 from notify.store.text import line
@@ -136,6 +136,8 @@ def _key(key: Any) -> str:
         raise InvalidRecipient(
             f"a recipient needs a key: the name your application knows it by, such as 'user-42'; got {key!r:.40}"
         )
+    if key.startswith(ERASED_KEY):
+        raise InvalidRecipient(f"a key that begins with {ERASED_KEY!r} is of a person who was erased: nobody has it")
     return line("a recipient's key", key, InvalidRecipient)
 
 

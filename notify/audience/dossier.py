@@ -19,7 +19,8 @@ FORMAT = "notify-person/1"
 def export_person(app: App, key: str, *, actor: str, tenant: str | None = None) -> dict[str, Any]:
     """All that is known of the person with this key; the export itself is audited. Raises `NotFound`.
 
-    Rows stand under the names of their tables, values as JSON: times in ISO 8601 (UTC), octets in Base64.
+    Rows stand under the names of their tables, values as JSON: times in ISO 8601 (UTC), octets in Base64. `segments`
+    names the saved ones that have their key or an address of theirs.
     """
     now = app.clock.now()
     with app.store.begin() as connection:
@@ -30,10 +31,12 @@ def export_person(app: App, key: str, *, actor: str, tenant: str | None = None) 
         found: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for table, row in persons.rows(connection, person, app.settings.secrets):
             found[table].append({name: _json(table, name, value) for name, value in row.items()})
+        named = persons.segments_naming(connection, person)
         audit.write(
             connection, tenant_id, actor=actor, action="recipients.export_person", subject=key, detail={}, at=now
         )
-    return {"format": FORMAT, "key": key, "exported_at": now.isoformat(), "tables": dict(found)}
+    about = {"format": FORMAT, "key": key, "exported_at": now.isoformat()}
+    return {**about, "tables": dict(found), "segments": named}
 
 
 def _json(table: str, name: str, value: Any) -> Any:

@@ -14,7 +14,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from notify.app import App
+from notify.audience import leaving
 from notify.errors import NotFound, StillSending
+from notify.model import Channel
 from notify.store import Connection, audit, forgetting, persons, tenants
 from notify.store.persons import Person
 from notify.store.text import line
@@ -26,12 +28,16 @@ RECENT = timedelta(days=2)
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """Whom nobody knows any more. Messages were cancelled, suppressions became tombstones, audit rows anonymous."""
+    """Whom nobody knows any more. Messages were cancelled, suppressions became tombstones, audit rows anonymous.
+
+    `segments` are the saved ones that have their key or an address: whoever wrote them is to write them anew.
+    """
 
     id: UUID
     cancelled: int
     tombstones: int
     audit_rows: int
+    segments: tuple[str, ...] = ()
 
 
 def erase(app: App, key: str, *, reason: str, actor: str, tenant: str | None = None) -> Erased:
@@ -68,6 +74,8 @@ def _forget(app: App, connection: Connection, person: Person, *, cancelled: int,
     now = app.clock.now()
     buried = forgetting.bury_suppressions(connection, person, app.settings.secrets[0])
     forgetting.forget_keys(connection, person)
+    emails = [folded for channel, folded in person.addresses if channel is Channel.EMAIL]
+    forgetting.forget_words(connection, person, [leaving.event_of(app, folded) for folded in emails])
     forgetting.forget_what_was_sent(connection, person)
     forgetting.forget_person(connection, person, now, actor=actor, reason=why)
     with audit.door(connection, person.tenant_id, now):
@@ -82,7 +90,7 @@ def _forget(app: App, connection: Connection, person: Person, *, cancelled: int,
         detail=detail,
         at=now,
     )
-    return Erased(person.id, cancelled, buried, anonymous)
+    return Erased(person.id, cancelled, buried, anonymous, tuple(persons.segments_naming(connection, person)))
 
 
 def mop_up(app: App) -> int:

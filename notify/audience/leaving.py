@@ -72,9 +72,14 @@ def of_message(app: App, message_id: UUID, recipient_id: UUID) -> Parting | None
 def of_address(app: App, address: str) -> Parting:
     """What a link of the predecessor opens, which names an address alone: it can be left whether anybody has it."""
     folded = address.casefold()
-    link = Whose(tenants.DEFAULT_ID, f"unsubscribed:{links.legacy_name(app, folded)}", (folded,))
+    link = Whose(tenants.DEFAULT_ID, event_of(app, folded), (folded,))
     with app.store.read() as connection:
         return _parting(app, connection, leaving.with_said(connection, link))
+
+
+def event_of(app: App, folded: str) -> str:
+    """What the event is called that keeps what was said by such a link."""
+    return f"unsubscribed:{links.legacy_name(app, folded)}"
 
 
 def at_once(app: App, message_id: UUID, recipient_id: UUID) -> Parting | None:

@@ -17,7 +17,7 @@ from notify.audience.addresses import Addresses
 from notify.audience.correction import Edit, Reached
 from notify.audience.description import REACHED, describe
 from notify.errors import InvalidRecipient, NotFound
-from notify.model import Author, Changed, Channel, Profile, Status
+from notify.model import Author, Changed, Channel, Profile, Source, Status
 from notify.settings import Environment
 from notify.store import Connection, audit, profiles, recipient_history, tenants
 from notify.store import recipients as store
@@ -115,7 +115,7 @@ def edit(app: App, key: str, wanted: Edit, *, by: Author, tenant: str | None = N
         if after != before:
             store.rewrite(connection, tenant_id, before, after, now)
         Addresses(app, connection, tenant_id, key).change(wanted, others, now)
-        overrides = correction.overrides(profile.overrides, wanted, key)
+        overrides = correction.overrides(profile.overrides, wanted, key, own=by.source is Source.PAGE)
         if overrides != set(profile.overrides):
             store.override(connection, profile.id, overrides)
         changed = _found(connection, tenant_id, key)

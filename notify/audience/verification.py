@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime
 from uuid import UUID
 
 from notify.app import App
-from notify.model import Author, Channel, Source
+from notify.model import Author, Source
 from notify.store import Connection, audit, preferences, recipient_history, verifications
 from notify.store.preferences import Holder
 from notify.store.verifications import Reached
 from notify.telemetry import emit
 
 
-def digest(folded: str) -> UUID:
-    """What a link names of an address: enough to see that it has changed, and nothing to read."""
-    return UUID(bytes=hashlib.sha256(folded.encode()).digest()[:16])
-
-
-def pending(app: App, address_id: UUID, named: UUID) -> Reached | None:
+def pending(app: App, address_id: UUID) -> Reached | None:
     """The address that a link is about; None when it is the recipient's no more."""
     with app.store.read() as connection:
-        return _current(connection, address_id, named)
+        return verifications.find(connection, address_id)
 
 
-def confirm(app: App, address_id: UUID, named: UUID) -> bool:
+def confirm(app: App, address_id: UUID) -> bool:
     """The link that went to the address came back. False when the address changed since, or the person is gone.
 
-    `named` is the `digest` of the address that the link went to. A second time changes nothing.
+    A link names the row of the address: another address is another row. A second time changes nothing.
     """
     now = app.clock.now()
     with app.store.begin() as connection:
-        found = _current(connection, address_id, named)
+        found = verifications.find(connection, address_id)
         holder = preferences.by_id(connection, found.recipient_id, lock=True) if found else None
         # asked again under the lock: it may just have been replaced
-        found = _current(connection, address_id, named)
+        found = verifications.find(connection, address_id)
         if found is None or holder is None or holder.erased:
             return False
         by = Author(f"recipient:{holder.id}", Source.PAGE, "verified by link")
@@ -44,18 +38,11 @@ def confirm(app: App, address_id: UUID, named: UUID) -> bool:
     return True
 
 
-def mark(connection: Connection, holder: Holder, channel: Channel, named: UUID, *, by: Author, now: datetime) -> bool:
-    """Note that the address of this digest is a locked recipient's own; False when it has none such any more."""
-    mine = verifications.of_recipient(connection, holder.id, channel)
-    found = next((one for one in mine if digest(one.folded) == named), None)
-    if found is not None:
-        _mark(connection, holder, found, by=by, now=now)
-    return found is not None
-
-
-def _current(connection: Connection, address_id: UUID, named: UUID) -> Reached | None:
+def mark(connection: Connection, holder: Holder, address_id: UUID, *, by: Author, now: datetime) -> None:
+    """Note that this address is a locked recipient's own, if they have it still."""
     found = verifications.find(connection, address_id)
-    return found if found is not None and digest(found.folded) == named else None
+    if found is not None and found.recipient_id == holder.id:
+        _mark(connection, holder, found, by=by, now=now)
 
 
 def _mark(connection: Connection, holder: Holder, found: Reached, *, by: Author, now: datetime) -> None:

@@ -46,6 +46,9 @@ def erase(*, key: str, reason: str, yes: bool, tenant: str | None, as_json: bool
                 ]
             )
         )
+        if erased.segments:
+            out.print(screen.cell(f"Saved segments that name them still: {', '.join(erased.segments)}."))
+            out.print("Next: write these anew, or remove them: notify segments --help")
 
 
 @click.command("export-person", epilog=example("notify recipients export-person user-42 --file user-42.json"))

@@ -153,11 +153,15 @@ class _Slice:
     def several(self, now: float, most: int) -> tuple[int, float]:
         """See `Openings.several`."""
         self._pass_over_missed(now)
-        at = self._first
-        count = min(most, self._left, int((now - at) / self._spacing) + 1) if at <= now else 0
+        at, soon = self._first, now + SOON
+        count = min(most, self._left, int((soon - at) / self._spacing) + 1) if at <= soon else 0
         self._first += count * self._spacing
         self._left -= count
         return count, at + self._usable
+
+    def ahead(self, now: float) -> bool:
+        """Whether its next opening has not come yet."""
+        return self._left > 0 and self._first > now + SOON
 
     def _pass_over_missed(self, now: float) -> None:
         if (missed := now - self._usable - self._first) > 0:
@@ -198,6 +202,7 @@ class Openings:
                 if missing := self._more(asker, now):
                     self.slow_at = now
                     return missing
+                now = self._clock()
                 found = self._earliest(now) or MISSED  # when Redis took longer to answer than openings last
             self._used += 1
             if found.at > now + SOON:
@@ -210,12 +215,15 @@ class Openings:
         None when none is to be had at once. They are not given back: this is for a limit that flows.
         """
         with self._lock:
-            found = self._slice.several(self._clock(), most)
-            if not found[0] and not self._more(asker, self._clock()):
-                found = self._slice.several(self._clock(), most)
+            now = self._clock()
+            found = self._slice.several(now, most)
+            if not found[0] and not (missing := self._more(asker, now)):
+                now = self._clock()
+                found = self._slice.several(now, most)
+                missing = self._slice.ahead(now)
             self._used += found[0]
-            if not found[0]:
-                self.slow_at = self._clock()
+            if not found[0] and missing:
+                self.slow_at = now
             return found
 
     def flows(self, now: float) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from notify.app import App
-from notify.audience import consent, links, verification
+from notify.audience import consent, links
 from notify.audience.links import Purpose
 from notify.audience.person import Who, person
 from notify.errors import InvalidRecipient, InvalidSettings
@@ -43,8 +43,9 @@ def ask_consent(
         if standing is not None and standing.action is ConsentAction.GRANTED:
             return standing
         reached = _primary(connection, holder)
-        address = verification.digest(reached.folded)
-        asked = consent.asked(app, connection, holder, category, wording=wording, source=source, by=by, address=address)
+        asked = consent.asked(
+            app, connection, holder, category, wording=wording, source=source, by=by, address=reached.id
+        )
         named = tenants.key_of(connection, holder.tenant_id)
     consent.tell(asked)
     until = _until(app)
@@ -71,7 +72,7 @@ def ask_verification(
     if reached.verified:
         return None
     until = _until(app)
-    url = _url(app, "verify", until, reached.id, verification.digest(reached.folded))
+    url = _url(app, "verify", until, reached.id)
     return _send(app, VERIFY, holder, named, {"confirm_url": url, "until": until}, to=reached)
 
 

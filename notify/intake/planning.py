@@ -115,8 +115,12 @@ def plan(app: App, request: Request, session: Session | None = None) -> Notifica
 def part(
     app: App, connection: Connection, request: Request, notification: Notification
 ) -> tuple[list[tuple[Message, Mapping[str, Any] | None]], list[Batch]]:
-    """The rows for these recipients of a notification that is stored already, and the batches that carry them."""
-    known = _known(connection, notification.tenant_id, request)
+    """The rows for these recipients of a notification that is stored already, and the batches that carry them.
+
+    They are named by key alone; who is not there any more was erased meanwhile, and gets none.
+    """
+    known = recipients.by_keys(connection, notification.tenant_id, [one.key for one in request.recipients])
+    request = replace(request, recipients=tuple(one for one in request.recipients if one.key in known))
     planned = _Planned.of(app, connection, request, notification, known)
     return planned.rows, planned.batches
 

@@ -13,9 +13,10 @@ from notify.model.message import TRANSITIONS, Attempt, Message, MessageState, Ou
 from notify.model.notification import Attachment, Mode, Notification
 from notify.model.people import Author, Changed, OwnAddress, Profile, Source, Status
 from notify.model.preferences import Preferences, Quiet
-from notify.model.recipient import Address, Recipient, Suppression, fold
+from notify.model.recipient import ERASED_KEY, Address, Recipient, Suppression, fold
 
 __all__ = [
+    "ERASED_KEY",
     "TRANSITIONS",
     "Address",
     "Alert",

@@ -70,7 +70,10 @@ class OwnAddress:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Everything known of a recipient. `overrides` names the fields that were set by hand: imports leave them."""
+    """Everything known of a recipient. `overrides` names the fields that were set by hand: imports leave them.
+
+    One that the person chose for themself stands there as `own:locale`, too: send() leaves it as well.
+    """
 
     id: UUID
     key: str

@@ -54,6 +54,8 @@ class Recipient:
     preferences: Preferences = NONE
     active: bool = True
     """Whether anything but required kinds is written to them at all: an operator's or a roster's word."""
+    erased: bool = False
+    """Whether they asked to be forgotten: then nothing is written to them, whatever is left of them."""
 
     def at(self, channel: Channel, value: str) -> Address:
         """The address they would have on this channel: one that differs in case alone is still the same."""
@@ -67,6 +69,9 @@ class Recipient:
         fields = {"key": self.key, "locale": self.locale, "timezone": self.timezone, "address": address}
         return {**self.attributes, **fields, "tags": self.tags}
 
+
+ERASED_KEY = "erased:"
+"""How the key begins that somebody who was erased has got; no description may use such a key."""
 
 OWN_WORD = ("unsubscribed", "complained")
 """The reasons that are the person's own word: no other reason takes their place, and none is removed lightly."""

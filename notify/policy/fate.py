@@ -32,9 +32,9 @@ def decide(
     it is only asked for where the kind is. A dry run is decided as if it were live, so that it shows what would happen.
     With `at` the answer is what holds then, but that quiet hours drop something is only said when it is due.
     """
-    address = recipient.addresses.get(channel)
+    address = None if recipient.erased else recipient.addresses.get(channel)
     if address is None:
-        return unreachable(channel)
+        return unreachable(recipient, channel)
     due, rule = meant_for(at, recipient, rules, now)
     if no := suppressed(kind, channel, suppressions, due):
         return no
@@ -55,8 +55,10 @@ def due_at(fate: Send | Defer, at: datetime | Local | None, now: datetime, deadl
     return fate.until
 
 
-def unreachable(channel: Channel) -> Skip:
-    """There is no address."""
+def unreachable(recipient: Recipient, channel: Channel) -> Skip:
+    """There is no address; or there is nobody any more, for they were erased while this was planned."""
+    if recipient.erased:
+        return Skip("erased", "the person was erased")
     return Skip("no_address", f"recipient has no address for {channel}")
 
 

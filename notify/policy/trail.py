@@ -69,9 +69,9 @@ def trail(
         rules=rules,
         consent=consent,
     )
-    address = recipient.addresses.get(channel)
+    address = None if recipient.erased else recipient.addresses.get(channel)
     if address is None:
-        no = fate.unreachable(channel)
+        no = fate.unreachable(recipient, channel)
         return Trail(decision, (Looked("address", no.rule, no, decides=True),))
     due, when = fate.meant_for(at, recipient, rules, now)
     looked = [
@@ -105,8 +105,10 @@ def _wishes(
 ) -> Iterator[Looked]:
     asked = f"agreed to {kind.category}" if kind.consent else "the kind asks for none"
     yield _of("consent", wishes.unagreed(kind, agreed=agreed), asked)
+    need = "verified" if address.verified else "not verified, and need not be"
+    yield _of("verification", wishes.unverified(kind, address, rules), need)
     if kind.required:
-        yield Looked("required", "no status, preference, pause or missing verification holds it back")
+        yield Looked("required", "no status, preference or pause holds it back")
         return
     yield _of("status", wishes.inactive(recipient), "active")
     chosen = recipient.preferences.choice(kind.category, address.channel)
@@ -114,8 +116,6 @@ def _wishes(
     wanted = by_default if chosen is None else f"{kind.category} is turned on by the recipient"
     yield _of("preference", wishes.turned_off(kind, recipient, address, rules), wanted)
     yield _of("pause", wishes.paused(recipient, due), "none")
-    need = "verified" if address.verified else "not verified, and need not be"
-    yield _of("verification", wishes.unverified(kind, address, rules), need)
 
 
 def _awake(kind: Kind, recipient: Recipient, rules: Rules) -> str:

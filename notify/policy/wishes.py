@@ -14,18 +14,14 @@ def against(
 ) -> Skip | None:
     """Why this kind is not wanted at this address; None when it is. `agreed` tells of consent to its category.
 
-    What is required needs no wish. Consent, where a kind asks for it, is needed whatever else holds.
+    What is required needs no wish. Consent, where a kind asks for it, and the proof that an address is theirs, where
+    the installation asks for that, are needed whatever else holds.
     """
-    if no := unagreed(kind, agreed=agreed):
+    if no := unagreed(kind, agreed=agreed) or unverified(kind, address, rules):
         return no
     if kind.required:
         return None
-    return (
-        inactive(recipient)
-        or turned_off(kind, recipient, address, rules)
-        or paused(recipient, now)
-        or unverified(kind, address, rules)
-    )
+    return inactive(recipient) or turned_off(kind, recipient, address, rules) or paused(recipient, now)
 
 
 def unagreed(kind: Kind, *, agreed: bool) -> Skip | None:

@@ -125,7 +125,7 @@ class Settings(BaseSettings):
         frozenset(), description="Addresses that mode `test` may write to, separated by commas."
     )
     require_verified: bool = Field(
-        False, description="Send nothing but onboarding and required kinds to addresses that were never verified."
+        False, description="Send nothing but onboarding kinds to addresses that were never verified."
     )
     confirmation_seconds: float = Field(
         7 * DAY, ge=60, le=366 * DAY, description="How long the link of a confirmation works."

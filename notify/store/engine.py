@@ -37,6 +37,7 @@ SESSION = {
 READ_ONLY = "notify_read_only"
 GIVEN_UP = frozenset({"40001", "40P01", "55P03", "57014", "25P03", "25006"})  # deadlock, time-outs, a standby
 AWAY = ("08", "53", "57P")  # connection trouble, no resources, shutting down; a deadlock or a time-out is an answer
+TOO_MUCH = ("22", "54")  # what cannot be computed, and limits of the program
 UNDEFINED_TABLE, UNDEFINED_COLUMN = "42P01", "42703"  # PostgreSQL, appendix A: error codes
 
 Upsert = sqlite.Insert | postgresql.Insert
@@ -88,6 +89,19 @@ class Store:
         except DBAPIError as error:
             raise explained(error, session.get_bind().engine.url) from error
 
+    def give_up_locks_after(self, seconds: float) -> None:
+        """Let no statement wait longer for what another transaction holds: then it is `Unreachable`. Only PostgreSQL.
+
+        For a process in which people wait for an answer. SQLite waits for the one writer, `BUSY_SECONDS` at most.
+        """
+        if self.engine.dialect.name == "sqlite":
+            return
+        self.engine.dispose()
+
+        @sa.event.listens_for(self.engine, "do_connect")
+        def _impatient(_dialect: Any, _record: Any, _given: Any, options: Any) -> None:
+            options["options"] += f" -c lock_timeout={int(seconds * 1000)}"
+
     def close(self) -> None:
         """Return every connection to the database server."""
         self.engine.dispose()
@@ -125,7 +139,7 @@ def _crowded() -> Unreachable:
 
 def _given_up(error: DBAPIError) -> Unreachable | None:
     """For a transaction of our own, a deadlock or a time-out is no other than a database that was away: try again."""
-    if getattr(error.orig, "sqlstate", None) not in GIVEN_UP:
+    if sqlstate(error) not in GIVEN_UP:
         return None
     return Unreachable(
         f"The database gave a statement up: {str(error.orig).splitlines()[0]}\n"
@@ -151,6 +165,21 @@ def explained(error: DBAPIError, url: sa.URL) -> Exception:
         f"The database {shown} does not answer: {text.splitlines()[0]}\n"
         "Next: check that it runs and that NOTIFY_DATABASE_URL is right (notify config)."
     )
+
+
+def refused(error: DBAPIError) -> bool:
+    """Whether the database was there, and would not run a statement for what it says: too much, or values too large."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return (sqlstate(error) or "").startswith(TOO_MUCH) or code in (
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_TOOBIG,
+    )
+
+
+def sqlstate(error: BaseException | None) -> str | None:
+    """PostgreSQL's code for what went wrong; None for what is no error of a statement there."""
+    code: str | None = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return code
 
 
 def upsert(connection: sa.Connection, table: sa.Table) -> Upsert:

@@ -67,7 +67,7 @@ def take(connection: sa.Connection, passed_over: Collection[UUID] = ()) -> FanOu
 
 
 def advance(connection: sa.Connection, fan_out: FanOut, state: FanOutState, at: datetime) -> None:
-    """Write down how far it has come. Only who has taken it may do so."""
+    """Write down how far it has come. Only who has taken it may do so. Of what is done, the segment is forgotten."""
     connection.execute(
         sa.update(fan_outs)
         .where(fan_outs.c.notification_id == fan_out.notification.id)
@@ -76,6 +76,7 @@ def advance(connection: sa.Connection, fan_out: FanOut, state: FanOutState, at: 
             cursor=fan_out.cursor,
             recipients=fan_out.recipients,
             messages=fan_out.messages,
+            segment=fan_out.segment if state is FanOutState.PLANNING else None,  # it may name people
             updated_at=at,
         )
     )
@@ -86,7 +87,7 @@ def cancel(connection: sa.Connection, notification_id: UUID, at: datetime) -> bo
     stopped = connection.execute(
         sa.update(fan_outs)
         .where(fan_outs.c.notification_id == notification_id, _UNDER_WAY)
-        .values(state=FanOutState.CANCELLED, updated_at=at)
+        .values(state=FanOutState.CANCELLED, segment=None, updated_at=at)
     )
     return stopped.rowcount == 1
 

@@ -6,7 +6,7 @@ Each function is a step of an erasure, and harmless when it is done again.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -76,7 +76,7 @@ def forget_keys(connection: sa.Connection, person: Person) -> None:
         alone, notifications.c.idempotency_key.is_not(None)
     )
     for id_, key in connection.execute(named).all():
-        if _names(person).search(key):
+        if person.names.search(key):
             connection.execute(
                 sa.update(notifications).where(notifications.c.id == id_).values(idempotency_key=f"erased:{id_}")
             )
@@ -86,6 +86,12 @@ def forget_keys(connection: sa.Connection, person: Person) -> None:
         fan_outs.c.state != FanOutState.PLANNING,
     )
     connection.execute(sa.update(fan_outs).where(*done).values(cursor=""))
+
+
+def forget_words(connection: sa.Connection, person: Person, named: Collection[str]) -> None:
+    """What was said by links that name an address alone, and not the person: `named` are these links' events."""
+    said = events.c.tenant_id == person.tenant_id, events.c.provider_event_id.in_(named)
+    connection.execute(sa.update(events).where(*said).values(detail={"scopes": {}}))
 
 
 def forget_person(connection: sa.Connection, person: Person, now: datetime, *, actor: str, reason: str) -> None:
@@ -152,10 +158,3 @@ def _redacted(person: Person, value: Any) -> Any:
     if isinstance(value, list):
         return [_redacted(person, item) for item in value]
     return value
-
-
-def _names(person: Person) -> re.Pattern[str]:
-    """Finds the key, as a word of its own, and the addresses."""
-    words = [rf"(?<![A-Za-z0-9]){re.escape(person.key)}(?![A-Za-z0-9])"]
-    words += [re.escape(folded) for _, folded in person.addresses]
-    return re.compile("|".join(words), re.IGNORECASE)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from notify.model import Channel
-from notify.model.recipient import Address
+from notify.model import ERASED_KEY, Address, Channel
 from notify.store import tables, tombstones
 from notify.store.tables import (
     addresses,
@@ -29,6 +29,7 @@ from notify.store.tables import (
     notifications,
     recipient_changes,
     recipients,
+    segments,
     suppressions,
 )
 
@@ -45,7 +46,14 @@ class Person:
     @property
     def anonymous(self) -> str:
         """What stands in the place of the key once they are erased."""
-        return f"erased:{self.id}"
+        return f"{ERASED_KEY}{self.id}"
+
+    @property
+    def names(self) -> re.Pattern[str]:
+        """Finds the key, as a word of its own, and the addresses."""
+        words = [rf"(?<![A-Za-z0-9]){re.escape(self.key)}(?![A-Za-z0-9])"]
+        words += [re.escape(folded) for _, folded in sorted(self.addresses)]
+        return re.compile("|".join(words), re.IGNORECASE)
 
 
 def find(connection: sa.Connection, tenant_id: UUID, key: str, *, lock: bool = False) -> Person | None:
@@ -61,15 +69,27 @@ def find(connection: sa.Connection, tenant_id: UUID, key: str, *, lock: bool = F
     found = {(channel, value) for one in reached for channel, value in connection.execute(one) if value is not None}
     history = sa.select(recipient_changes.c.changes).where(recipient_changes.c.recipient_id == id_)
     for changes in connection.scalars(history):
-        found |= {
-            (field, value)
-            for field, pair in changes.items()
-            if field in list(Channel) and isinstance(pair, list)
-            for value in pair
-            if isinstance(value, str)
-        }
+        found |= {(channel, value) for field, pair in changes.items() for channel, value in _reached(field, pair)}
     folded = {(Channel(channel), Address(Channel(channel), value).folded) for channel, value in found}
     return Person(tenant_id, id_, key, frozenset(folded))
+
+
+def _reached(field: str, pair: Any) -> Iterator[tuple[str, str]]:
+    """The addresses of a change: the primary one of a channel stands alone, the others in a list."""
+    channel = field.removesuffix(".others")
+    if channel not in list(Channel) or not isinstance(pair, list):
+        return
+    for side in pair:
+        for value in side if isinstance(side, list) else [side]:
+            if isinstance(value, str):
+                yield channel, value
+
+
+def segments_naming(connection: sa.Connection, person: Person) -> list[str]:
+    """The names of the saved segments whose expression has their key or an address of theirs, in order."""
+    saved = sa.select(segments.c.name, segments.c.expression).where(segments.c.tenant_id == person.tenant_id)
+    rows = connection.execute(saved.order_by(segments.c.name))
+    return [name for name, expression in rows if person.names.search(expression)]
 
 
 def messages_of(person: Person) -> sa.ScalarSelect[Any]:
@@ -147,9 +167,9 @@ THEIRS: dict[sa.Table, Where] = {
 
 NOBODYS = {
     "tenants": "whose installation it is",
-    "segments": "conditions on many, not people",
+    "segments": "conditions on many, which an operator wrote; those that name the person are listed",
     "batches": "ids, times and counts",
-    "fan_outs": "conditions and counts; the key at which planning stands is emptied when it is theirs",
+    "fan_outs": "conditions, until the planning is over, and counts; the key at which it stands is emptied when theirs",
     "replays": "which dead letters are meant",
     "provider_pauses": "what a provider said of its sender",
     "alerts": "the state of the installation",

@@ -32,13 +32,16 @@ class Change:
     active: bool | None = None
 
 
+OWN = "own:"
+"""Before the name of a field among the overrides: the person chose it for themself."""
+
 _FIELDS = ("id", "key", "locale", "timezone", "attributes", "tags", "preferences", "deactivated_at")
 
 
 def by_keys(
     connection: sa.Connection, tenant_id: UUID, keys: Collection[str], *, lock: bool = False
 ) -> dict[str, Recipient]:
-    """The recipients with these keys that exist, with their addresses: one statement.
+    """The recipients with these keys that exist, with their addresses: one statement. Who was erased is not there.
 
     With `lock`, nobody else changes them until the transaction ends; they are locked in the order of their keys.
     """
@@ -81,7 +84,7 @@ def _reading(dialect: str) -> sa.Select[Any]:
     each = array(addresses.c.channel, addresses.c.value, addresses.c.verified)
     first = addresses.c.recipient_id == recipients.c.id, addresses.c.is_primary
     listed = sa.select(agg(each, type_=Json)).where(*first).scalar_subquery()
-    return sa.select(*fields, listed).where(*_with_these_keys(dialect))
+    return sa.select(*fields, listed).where(*_with_these_keys(dialect), recipients.c.erased_at.is_(None))
 
 
 @cache
@@ -109,7 +112,8 @@ def apply(
 ) -> Written:
     """Make or change these recipients (distinct keys), in a number of statements that does not grow with theirs.
 
-    An import leaves fields that were set by hand, and activates nobody. Raises `AddressTaken` for an address that
+    An import leaves fields that were set by hand, and activates nobody; a description given to send() leaves what the
+    person chose for themself. Raises `AddressTaken` for an address that
     another recipient has, unless that one moves away from it in the same call.
     """
     people = by_keys(connection, tenant_id, [change.key for change in changes])
@@ -120,12 +124,15 @@ def apply(
     if not news:
         return Written(0, 0, len(changes), people)  # and nothing is locked: nothing new keeps nobody waiting
     present = by_keys(connection, tenant_id, [change.key for change in news if change.key in people], lock=True)
-    if by.source is Source.IMPORT:
-        overridden = overrides_of(connection, tenant_id, list(present))
+    if by.source in (Source.IMPORT, Source.SEND):
+        overridden = overrides_of(connection, tenant_id, list(present), own=by.source is Source.SEND)
         news = [_without(change, overridden.get(change.key, frozenset())) for change in news]
     again = [merged(change, present[change.key], by) for change in news if change.key in present]
     known = [after for after in again if after != present[after.key]]
-    unseen = [afterwards[change.key] for change in news if change.key not in present]
+    # one who was there a moment ago was erased: who is described now is another
+    erased = people.keys() - present.keys()
+    gone = {change.key: merged(change, None, by) for change in news if change.key in erased}
+    unseen = [gone.get(change.key, afterwards[change.key]) for change in news if change.key not in present]
     _write_known(connection, tenant_id, known, now)
     ids = _write_unseen(connection, tenant_id, unseen, now)
     made = [replace(one, id=ids[one.key]) for one in unseen]
@@ -151,11 +158,21 @@ def rewrite(connection: sa.Connection, tenant_id: UUID, before: Recipient, after
     recipient_addresses.replace(connection, tenant_id, [after], {before.key: before}, now)
 
 
-def overrides_of(connection: sa.Connection, tenant_id: UUID, keys: Sequence[str]) -> dict[str, frozenset[str]]:
-    """The fields that were set by hand, by key of the recipient; only of those who have any."""
+def overrides_of(
+    connection: sa.Connection, tenant_id: UUID, keys: Sequence[str], *, own: bool = False
+) -> dict[str, frozenset[str]]:
+    """The fields that were set by hand, by key of the recipient; only of those who have any.
+
+    With `own`, those alone that the person chose for themself.
+    """
     if not keys:
         return {}
     found = connection.execute(_overridden(connection.dialect.name), {"tenant": tenant_id, "keys": list(keys)})
+    if own:
+        return {
+            key: frozenset(field.removeprefix(OWN) for field in fields if field.startswith(OWN))
+            for key, fields in found
+        }
     return {key: frozenset(fields) for key, fields in found}
 
 
@@ -172,7 +189,7 @@ def _overridden(dialect: str) -> sa.Select[Any]:
 
 
 def _without(change: Change, overridden: frozenset[str]) -> Change:
-    """What an import may still say of a recipient whose fields were in part set by hand."""
+    """What an import, or send(), may still say of a recipient whose fields were in part set by hand."""
     if not overridden:
         return change
     return replace(

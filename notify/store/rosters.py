@@ -10,18 +10,24 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
 from uuid_utils import uuid7
 
-from notify.errors import AddressTaken
+from notify.errors import AddressTaken, Unreachable
 from notify.model import Address, Author, Recipient
 from notify.store import bulk, recipient_addresses, recipient_history, recipients, tables
-from notify.store.engine import Store
+from notify.store.engine import Store, sqlstate
 from notify.store.recipient_addresses import Wanted
 from notify.store.recipient_history import Difference
 from notify.store.recipients import Change
+
+Result = TypeVar("Result")
+
+AGAIN = 5
+DEADLOCK = "40P01"  # PostgreSQL, appendix A
 
 Transaction = Callable[[], AbstractContextManager[sa.Connection]]
 Fitting = Callable[[Change, Recipient | None], Change]
@@ -47,9 +53,18 @@ def transactions(store: Store, *, in_one: bool) -> Iterator[Transaction]:
         yield lambda: nullcontext(connection)
 
 
-def waits_for_one_writer(store: Store) -> bool:
-    """Whether a long transaction would keep every other writer waiting, as it does on SQLite."""
-    return store.engine.dialect.name == "sqlite"
+def again_after_deadlock(write: Callable[[], Result]) -> Result:
+    """Do what is one transaction, again when the database gave it up to break a deadlock; raises what it raises then.
+
+    Whoever writes people locks them in the order of their keys, but an application's own transaction may hold others.
+    """
+    for _ in range(AGAIN):
+        try:
+            return write()
+        except Unreachable as error:
+            if sqlstate(error.__cause__) != DEADLOCK:
+                raise
+    return write()
 
 
 def settle(connection: sa.Connection) -> None:

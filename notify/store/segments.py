@@ -11,8 +11,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
+from notify.errors import InvalidSegment
 from notify.model.segment import Condition
-from notify.store.engine import upsert
+from notify.store.engine import refused, upsert
 from notify.store.segment_conditions import Terms
 from notify.store.tables import addresses, recipients, segments
 
@@ -107,6 +108,20 @@ def members(connection: sa.Connection, asked: Asked, *, after: str, limit: int) 
     for id_, channel, value in connection.execute(listed.where(theirs, addresses.c.is_primary)):
         reached.setdefault(id_, {})[channel] = value
     return [Member(row.key, row.locale, tuple(row.tags), reached.get(row.id, {})) for row in rows]
+
+
+def require_answer(connection: sa.Connection, asked: Asked) -> None:
+    """Raise `InvalidSegment` for what the database refuses to be asked: it asks as planning does, about nobody."""
+    try:
+        with connection.begin_nested():
+            within(connection, asked, after="", until="")
+    except sa.exc.DBAPIError as error:
+        if not refused(error):
+            raise
+        text = str(error.orig).splitlines()[0]
+        raise InvalidSegment(
+            f"the database cannot answer it: {text}\nNext: write it with fewer or simpler terms"
+        ) from None
 
 
 def within(connection: sa.Connection, asked: Asked, *, after: str, until: str) -> list[UUID]:

@@ -108,6 +108,7 @@ _LOAD = (
         sa.func.nullif(recipients.c.tags, sa.literal([], Json), type_=Json),
         sa.func.nullif(recipients.c.preferences, sa.literal({}, Json), type_=Json),
         recipients.c.deactivated_at,
+        recipients.c.erased_at,
     )
     .join(recipients, recipients.c.id == messages.c.recipient_id)
     .where(_OF_BATCH, messages.c.state == MessageState.SENDING)
@@ -188,10 +189,11 @@ def take(connection: sa.Connection, batch: Batch, *, due_by: datetime, at: datet
 
 def _work(row: Any, channel: Channel, occasion: Occasion) -> Work:
     message_id, address, tries, forgiven, data, recipient_id, _, key, locale, timezone, attributes, *more = row
-    tags, preferences, deactivated_at = more
+    tags, preferences, deactivated_at, erased_at = more
     addresses = {channel: Address(channel, address)} if address else {}
-    wishes, active = Preferences.of_json(preferences), deactivated_at is None
-    person = Recipient(recipient_id, key, locale, timezone, attributes, tuple(tags or ()), addresses, wishes, active)
+    wishes, active, erased = Preferences.of_json(preferences), deactivated_at is None, erased_at is not None
+    who = (recipient_id, key, locale, timezone, attributes, tuple(tags or ()))
+    person = Recipient(*who, addresses, wishes, active, erased)
     return Work(message_id, address, tries, forgiven, data, person, occasion)
 
 

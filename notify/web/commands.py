@@ -9,6 +9,8 @@ from notify import telemetry
 from notify.app import current
 from notify.web.server import make
 
+LOCK_SECONDS = 5  # who waits at a page is told to come again (503) rather than kept waiting for an import
+
 
 @click.command(epilog="\b\nExample:\n  notify web --port 8025")
 @click.option("--host", help="Address to listen on. [default: NOTIFY_WEB_HOST]")
@@ -18,6 +20,7 @@ def web(host: str | None, port: int | None) -> None:
     app = current()
     settings = app.settings
     telemetry.start(settings)
+    app.store.give_up_locks_after(LOCK_SECONDS)
     uvicorn.run(
         make(app),
         host=host or settings.web_host,

@@ -47,12 +47,12 @@ def _verification(shell: Shell) -> tuple[Look, Act]:
         link = shell.link(request, "verify")
         if isinstance(link, Response):
             return link
-        found = verification.pending(shell.app, *link.ids)
+        found = verification.pending(shell.app, link.ids[0])
         if found is None:
             return shell.problem(request, "expired")
         done = found.verified
         if form is not None and not done:
-            done = verification.confirm(shell.app, *link.ids)
+            done = verification.confirm(shell.app, link.ids[0])
             if not done:
                 return shell.problem(request, "expired")
         return shell.page(request, "verify", done=done)

@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 
 import notify
 from notify.app import App
+from notify.audience import recipients as store
+from notify.audience.correction import Edit
 from notify.audience.roster.importing import import_roster
 from notify.channels.sms import number
 from notify.errors import AddressTaken, InvalidAddress, InvalidRecipient, NotFound, RequestError
@@ -433,3 +435,32 @@ def test_a_description_that_changes_somebody_leaves_a_row_of_history(app: App) -
         "timezone": (None, "Europe/Prague"),
         "tags": ([], ["x"]),
     }
+
+
+# what the person chose
+
+
+def test_what_the_person_chose_beats_what_send_says_of_them(app: App) -> None:
+    mine = Author("recipient:ada", Source.PAGE)
+    notify.recipients.add({"key": "ada", "email": "ada@example.org", "locale": "en", "timezone": "UTC"})
+    store.edit(app, "ada", Edit(said={"locale": "nl"}), by=mine)
+    new = (Channel.EMAIL, "new@example.org")
+    store.edit(app, "ada", Edit(added=(new,), primary=(new,)), by=mine)
+    store.remove_address(app, "ada", Channel.EMAIL, "ada@example.org", by=mine)
+    said = {"key": "ada", "email": "ada@example.org", "locale": "en", "timezone": "Europe/Amsterdam", "name": "Ada"}
+    notify.send("hello", said)
+    found = notify.recipients.get("ada")
+    assert (found.locale, found.timezone, found.attributes) == ("nl", "Europe/Amsterdam", {"name": "Ada"})
+    assert [one.value for one in found.addresses] == ["new@example.org"]
+    with app.store.read() as connection:
+        assert list(connection.scalars(sa.select(tables.messages.c.address))) == ["new@example.org"]
+
+
+def test_a_correction_by_hand_gives_what_the_person_chose_back_to_send(app: App) -> None:
+    notify.recipients.add({"key": "ada", "email": "ada@example.org", "locale": "en"})
+    store.edit(app, "ada", Edit(said={"locale": "nl"}), by=Author("recipient:ada", Source.PAGE))
+    assert notify.recipients.get("ada").overrides == ("locale", "own:locale")
+    notify.recipients.set("ada", locale="fr", reason="asked by phone")
+    assert notify.recipients.get("ada").overrides == ("locale",)
+    notify.send("hello", {"key": "ada", "locale": "en"})
+    assert notify.recipients.get("ada").locale == "en"

@@ -218,3 +218,39 @@ def test_recipients_that_another_caller_makes_meanwhile_are_changed_instead(app:
     assert result.inserted + result.updated + result.unchanged == 3000
     assert result.refused == []
     assert result.inserted < 3000
+
+
+@pytest.mark.usefixtures("slices_of_two")
+def test_nobody_waits_for_an_import_longer_than_for_a_slice(app: App, roster: Path) -> None:
+    """What is in already is changed by others while the import goes on."""
+    imported(app, roster, "key,locale\na,nl\nb,nl\nc,nl\n")
+
+    def correct(altered: Altered) -> None:
+        if altered.key == "a":
+            changed(app, Change("a", locale="cs"))
+
+    result = imported(app, roster, "key,locale\na,fr\nb,fr\nc,fr\n", tell=correct)
+    assert result.updated == 3
+    assert {key: one.locale for key, one in stored(app, "a", "b", "c").items()} == {"a": "cs", "b": "fr", "c": "fr"}
+
+
+def test_a_slice_that_is_given_up_to_break_a_deadlock_is_written_again(app: App, roster: Path) -> None:
+    if app.store.engine.dialect.name == "sqlite":
+        pytest.skip("one writer at a time: no two wait for each other")
+    imported(app, roster, "key,locale\na,nl\nz,nl\n")
+    column, waiting = tables.recipients.c, sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    result: list[Imported] = []
+    work = threading.Thread(
+        target=lambda: result.append(imported(app, roster, "key,locale,name\na,fr,A\nz,fr,Z\n")), daemon=True
+    )
+    with app.store.begin() as other:
+        other.execute(sa.select(column.id).where(column.key == "z").with_for_update())
+        work.start()
+        pause = threading.Event()
+        while not other.execute(waiting).scalar():  # it has locked a, and waits for z: so it is the one to find out
+            pause.wait(0.01)
+        other.execute(sa.update(tables.recipients).where(column.key == "a").values(timezone="UTC"))
+    work.join(60)
+    assert [(one.updated, one.refused_rows) for one in result] == [(2, 0)]
+    found = stored(app, "a", "z")
+    assert {key: (one.locale, one.timezone) for key, one in found.items()} == {"a": ("fr", "UTC"), "z": ("fr", None)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -494,3 +495,42 @@ def test_the_command_line_sends_to_a_segment(app: App) -> None:
 
 def test_the_logic_takes_the_app_first(app: App, roster: dict[str, UUID]) -> None:
     assert saved.count(app, "has email") == notify.segments.count("has email") == 3
+
+
+# what the database makes of it
+
+
+@pytest.mark.usefixtures("roster")
+def test_a_long_list_of_numbers_is_one_condition(app: App) -> None:
+    numbers = ",".join(["1.5"] * 800 + ["17.5"])
+    assert notify.segments.count(f"attr.age in ({numbers})") == 1
+    sent = notify.send_many("hello", notify.segment(f"attr.age in ({numbers})"))
+    fan_out.run(app)
+    with app.store.read() as connection:
+        assert connection.scalar(sa.select(tables.fan_outs.c.state)) == "planned"
+        theirs = tables.messages.c.notification_id == sent.id
+        assert connection.scalar(sa.select(sa.func.count()).select_from(tables.messages).where(theirs)) == 1
+
+
+@pytest.mark.usefixtures("roster")
+def test_what_the_database_cannot_answer_is_refused_when_it_is_saved_or_sent(app: App) -> None:
+    if app.store.engine.dialect.name != "sqlite":
+        pytest.skip("the depth of expressions is SQLite's limit")
+
+    @sa.event.listens_for(app.store.engine, "begin")
+    def _narrow(connection: sa.Connection) -> None:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.setlimit(sqlite3.SQLITE_LIMIT_EXPR_DEPTH, 40)
+
+    deep = " and ".join(f"attr.n{n} = 1" for n in range(60))
+    for ask in (
+        lambda: notify.segments.add("deep", deep),
+        lambda: notify.segments.count(deep),
+        lambda: notify.send_many("hello", notify.segment(deep)),
+    ):
+        with pytest.raises(InvalidSegment, match="the database cannot answer it"):
+            ask()
+    with app.store.read() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(tables.notifications)) == 0
+    assert notify.segments.count('tags has "pilot"') == 2

@@ -66,9 +66,9 @@ def import_roster(
 ) -> Imported:
     """Import the file at `path`. The first row of a key counts, later ones are reported.
 
-    All of it goes in or nothing does, in one transaction; on SQLite, where that would keep every other writer waiting,
-    slices of 5,000 rows follow each other once the whole file has been read through, and an import that is stopped goes
-    on when it is started again. `tell` hears of each row that changes something; `progress`, how many of how many
+    Slices of 5,000 rows are a transaction each, once the whole file has been read through: so nobody waits for the
+    import as a whole. One that is stopped goes on when it is started again, for what is in changes nothing. `tell`
+    hears of each row that changes something; `progress`, how many of how many
     octets are read. Rows that are left out are kept at `keep_rejects`, which is a new file unless `force`. Raises
     `OperatorError` when the file cannot be read as CSV, `InvalidRecipient` for an unknown tenant or what is no tag.
     """
@@ -82,15 +82,14 @@ def import_roster(
         fits=lambda header: columns.has_key(header, mapping),
     )
     allow_test = app.settings.env is Environment.DEVELOPMENT
-    in_one = dry_run or not rosters.waits_for_one_writer(app.store)
-    if not in_one:
+    if not dry_run:
         _read_through(path, form, mapping)
     result = Imported(encoding=form.encoding, delimiter=form.delimiter, word=form.word)
     with (
         closing(Roster(path, form, mapping, allow_test=allow_test, region=app.settings.phone_region)) as roster,
         rejects(keep_rejects, roster.header, force=force) as keep,
         FirstLines() as first_lines,
-        rosters.transactions(app.store, in_one=in_one) as transaction,
+        rosters.transactions(app.store, in_one=dry_run) as transaction,
     ):
         account = Account(result, keep, tell)
         by = Author(actor, Source.IMPORT)
@@ -165,15 +164,10 @@ class _Import:
 
     def _write(self, rows: Sequence[Row]) -> list[tuple[Row, AddressTaken]]:
         """Write a slice; returns those whose address another has."""
-        account, now = self.account, self.app.clock.now()
-        with self.transaction() as connection:
-            tenant_id = tenants.tenant_id(connection, self.tenant)
-            tenants.lock(connection, tenant_id)  # rosters go one after the other: in slices, they could deadlock
-            changes = [row.change for row in rows]
-            brought = rosters.bring_in(connection, tenant_id, changes, fitting=self._fitting, now=now, by=self.by)
-            written = [row for row in rows if row.change.key not in brought.taken] if brought.taken else rows
-            forbidden = [row.suppression for row in written if row.suppression]
-            account.result.suppressed += suppressions.add(connection, tenant_id, forbidden, now)
+        account = self.account
+        brought, suppressed = rosters.again_after_deadlock(lambda: self._store(rows))
+        written = [row for row in rows if row.change.key not in brought.taken] if brought.taken else rows
+        account.result.suppressed += suppressed
         account.result.inserted += len(brought.inserted)
         account.result.updated += len(brought.updated)
         account.result.unchanged += len(written) - len(brought.inserted) - len(brought.updated)
@@ -182,6 +176,17 @@ class _Import:
         if not brought.taken:
             return []
         return [(row, brought.taken[row.change.key]) for row in rows if row.change.key in brought.taken]
+
+    def _store(self, rows: Sequence[Row]) -> tuple[rosters.Brought, int]:
+        """Write a slice in its transaction; how many addresses were suppressed by it."""
+        now = self.app.clock.now()
+        with self.transaction() as connection:
+            tenant_id = tenants.tenant_id(connection, self.tenant)
+            tenants.lock(connection, tenant_id)  # rosters go one after the other: in slices, they could deadlock
+            changes = [row.change for row in rows]
+            brought = rosters.bring_in(connection, tenant_id, changes, fitting=self._fitting, now=now, by=self.by)
+            forbidden = [row.suppression for row in rows if row.suppression and row.change.key not in brought.taken]
+            return brought, suppressions.add(connection, tenant_id, forbidden, now)
 
     def _tell(self, tell: Callable[[Altered], None], written: Sequence[Row], brought: rosters.Brought) -> None:
         for row in written:

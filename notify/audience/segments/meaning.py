@@ -39,10 +39,14 @@ def asked(
 ) -> Asked:
     """The expression as a question to the database. Raises `InvalidSegment`.
 
-    `strict` refuses kinds and categories that there are not. What was asked once stays a question after they have gone.
+    `strict` refuses kinds and categories that there are not, and what the database cannot answer. What was asked once
+    stays a question after they have gone.
     """
     bound = _Bound(app, rules(app, connection, tenant_id), expression, strict)
-    return Asked(each(parse(expression), bound), tenant_id, now)
+    question = Asked(each(parse(expression), bound), tenant_id, now)
+    if strict:
+        segments.require_answer(connection, question)
+    return question
 
 
 class _Bound:

@@ -20,6 +20,7 @@ from notify.web.preference_centre.visit import Visit
 
 TEST, FRESH, VERIFICATION = "preference-test", "preference-link", "verify-address"
 TEST_EVERY, FRESH_EVERY, VERIFICATION_EVERY = timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=1)
+VERIFICATIONS = 5  # a day
 
 
 def send_test(visit: Visit) -> None:
@@ -39,10 +40,19 @@ def send_test(visit: Visit) -> None:
         raise Refused(words("It was not sent, for nothing is sent to this address at present."))
 
 
-def send_verification(visit: Visit, address: str) -> None:
-    """The mail whose link verifies one of their addresses, and goes there. Raises `Refused` when it is too soon."""
+def take_verification(visit: Visit) -> None:
+    """One of the few mails by which a visitor may verify addresses: one a minute, five a day. Raises `Refused`.
+
+    Taken before anything is looked up or written: so nobody tries many addresses, and no stranger gets many mails.
+    """
     if not pace.take(visit.app, VERIFICATION, visit.profile.id, VERIFICATION_EVERY):
         raise Refused(visit.words("We sent such a message less than a minute ago. Wait a little before the next."))
+    if not pace.take_share(visit.app, VERIFICATION, visit.profile.id, VERIFICATIONS):
+        raise Refused(visit.words("No more such messages go out today. Try again tomorrow."))
+
+
+def send_verification(visit: Visit, address: str) -> None:
+    """The mail whose link verifies one of their addresses, and goes there; it was taken before."""
     try:
         confirmations.ask_verification(visit.app, visit.profile.id, address=address)
     except NotifyError:

@@ -10,6 +10,8 @@ from redis import RedisError
 from notify.app import App
 from notify.errors import Unreachable
 
+DAY = timedelta(days=1)
+
 
 def take(app: App, what: str, recipient_id: UUID, every: timedelta) -> bool:
     """Whether it is time again; then it is not for `every`. Raises `Unreachable` when Redis does not answer."""
@@ -17,6 +19,19 @@ def take(app: App, what: str, recipient_id: UUID, every: timedelta) -> bool:
         return bool(app.redis.set(_key(what, recipient_id), 1, nx=True, px=every))
     except RedisError as error:
         raise Unreachable(f"Redis does not answer: {type(error).__name__}") from None
+
+
+def take_share(app: App, what: str, recipient_id: UUID, most: int) -> bool:
+    """Whether they had fewer than `most` in the day that began with the first; then they have had one more."""
+    key = f"{_key(what, recipient_id)}:day"
+    try:
+        with app.redis.pipeline() as pipeline:
+            pipeline.set(key, 0, nx=True, px=DAY)
+            pipeline.incr(key)
+            _, had = pipeline.execute()
+    except RedisError as error:
+        raise Unreachable(f"Redis does not answer: {type(error).__name__}") from None
+    return int(had) <= most
 
 
 def give_back(app: App, what: str, recipient_id: UUID) -> None:

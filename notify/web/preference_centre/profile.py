@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from notify.audience import recipients
+from notify.audience.addresses import normal
 from notify.audience.correction import Edit
-from notify.errors import RequestError
+from notify.errors import AddressTaken, RequestError
 from notify.model import Channel, OwnAddress
 from notify.settings import time_zones
 from notify.web.preference_centre import mails
@@ -39,6 +40,7 @@ def addresses(visit: Visit, entry: Entry) -> str:
     if address is None:
         raise Refused(visit.words("This address is no longer yours. Look at the list again."))
     if entry.act == "verify" and verifiable(visit, address):
+        mails.take_verification(visit)
         mails.send_verification(visit, address.value)
         return "added"
     if entry.act == "primary" and address.verified:
@@ -76,9 +78,14 @@ def _add(visit: Visit, given: str) -> str:
     if len(own) >= MOST:
         raise Refused(visit.words("You have %(number)s addresses already. Remove one first.", number=len(own)), "email")
     try:
-        recipients.add_address(visit.app, visit.profile.key, Channel.EMAIL, given, by=visit.by, tenant=visit.tenant)
-    except RequestError:  # one answer for what is no address and for what is somebody else's: whose it is, is no news
+        address = normal(visit.app, visit.profile.key, Channel.EMAIL, given)
+    except RequestError:
         text = visit.words("%(address)s cannot be used here. Look for a slip, or give another one.", address=given)
         raise Refused(text, "email") from None
-    mails.send_verification(visit, given)
+    mails.take_verification(visit)
+    try:
+        recipients.add_address(visit.app, visit.profile.key, Channel.EMAIL, address, by=visit.by, tenant=visit.tenant)
+    except AddressTaken:  # the answer is the same: whose it is, is no news, nor that it is somebody's
+        return "added"
+    mails.send_verification(visit, address)
     return "added"
