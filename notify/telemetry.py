@@ -68,6 +68,7 @@ EVENTS: Mapping[str, int] = MappingProxyType(
         "task.unburied": logging.ERROR,
         "recipients.imported": logging.INFO,
         "recipient.unsubscribed": logging.INFO,
+        "recipient.unsubscribe_undone": logging.INFO,
         "preferences.changed": logging.INFO,
         "consent.changed": logging.INFO,
         "address.verified": logging.INFO,

@@ -151,7 +151,7 @@ def undo(app: App, parting: Parting) -> Parting:
             changes = dict.fromkeys(said.scopes, (leaving.REASON, None))
             _note(connection, link, "recipient.unsubscribe_undone", changes, by=by, now=now)
     if said.scopes:
-        emit("recipient.unsubscribed", recipient=str(link.recipient_id), scope="undone", source="page")
+        emit("recipient.unsubscribe_undone", recipient=str(link.recipient_id), scopes=list(said.scopes), source="page")
     return replace(parting, left=())
 
 

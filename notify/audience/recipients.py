@@ -6,6 +6,7 @@ What is set here is set by hand: an import leaves it, until it is told to follow
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -16,7 +17,8 @@ from notify.audience import correction
 from notify.audience.addresses import Addresses
 from notify.audience.correction import Edit, Reached
 from notify.audience.description import REACHED, describe
-from notify.errors import InvalidRecipient, NotFound
+from notify.channels.sms import number
+from notify.errors import InvalidAddress, InvalidRecipient, NotFound
 from notify.model import Author, Changed, Channel, Profile, Source, Status
 from notify.settings import Environment
 from notify.store import Connection, audit, profiles, recipient_history, tenants
@@ -40,6 +42,27 @@ def get(app: App, key: str, *, tenant: str | None = None) -> Profile:
     """Everything known of one recipient. Raises `NotFound`."""
     with app.store.read() as connection:
         return _found(connection, tenants.tenant_id(connection, tenant), key)
+
+
+def find(app: App, named: str, *, tenant: str | None = None) -> Profile:
+    """Everything known of the recipient with this key, or else of the one with this address. Raises `NotFound`."""
+    with app.store.read() as connection:
+        tenant_id = tenants.tenant_id(connection, tenant)
+        known = profiles.one(connection, tenant_id, line("a recipient's key", named, NotFound))
+        owners = [] if known else profiles.page(connection, tenant_id, _having(app, named), after=None, limit=2)
+        if len(owners) > 1:
+            keys = " and ".join(repr(one.key) for one in owners)
+            raise NotFound(
+                f"{named!r:.80} is an address of {keys}, on different channels; say which is meant by its key"
+            )
+        return known or (owners[0] if owners else _found(connection, tenant_id, named))
+
+
+def _having(app: App, address: str) -> Wanted:
+    """Those with this address; a phone number in whatever form."""
+    with suppress(InvalidAddress):
+        return Wanted(address=number.parse(address, region=app.settings.phone_region))
+    return Wanted(address=address)
 
 
 def page(app: App, wanted: Wanted, *, after: str | None = None, limit: int = PAGE, tenant: str | None = None) -> Page:
@@ -125,7 +148,7 @@ def edit(app: App, key: str, wanted: Edit, *, by: Author, tenant: str | None = N
         if changes or changed.overrides != profile.overrides:
             note = _Note(connection, tenant_id, key, now)
             note.write("recipients.set", by, fields=sorted(changes), follow_imports=sorted(wanted.follow))
-        return changed
+        return replace(changed, changes=changed.changes + bool(changes))
 
 
 def deactivate(app: App, key: str, *, by: Author, tenant: str | None = None) -> Profile:

@@ -5,13 +5,13 @@ All functions take the App first; `notify.suppressions` offers them on this proc
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from notify.app import App
 from notify.channels.email.address import parse
+from notify.channels.sms import number
 from notify.errors import InvalidAddress, InvalidSuppression, NotFound, did_you_mean
 from notify.model import Address, Channel, Suppression
 from notify.model.recipient import OWN_WORD, REASONS
@@ -22,7 +22,8 @@ from notify.store.text import line
 from notify.telemetry import emit
 
 LONGEST_NOTE = 1000
-_PHONE = re.compile(r"\+[1-9][0-9]{5,14}")  # ITU-T E.164
+EVERYTHING = "all"
+KIND_SCOPE = "kind:"  # what stands before a kind's name as a scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def add(
     actor: str,
     channel: str = Channel.EMAIL,
     reason: str = "manual",
-    scope: str = "all",
+    scope: str = EVERYTHING,
     expires: timedelta | datetime | None = None,
     note: str | None = None,
     source: str = "operator",
@@ -50,8 +51,8 @@ def add(
 ) -> bool:
     """Suppress an address; False when it stands already, as strong and as long.
 
-    `reason` is one of REASONS, `scope` is `all` or a category of kinds, `expires` a span from now or an aware datetime.
-    Raises `InvalidAddress` and `InvalidSuppression`.
+    `reason` is one of REASONS, `scope` is `all`, a category or `kind:NAME`, `expires` a span from now or an aware
+    datetime. Raises `InvalidAddress` and `InvalidSuppression`.
     """
     now = app.clock.now()
     where = named_channel(channel)
@@ -60,7 +61,7 @@ def add(
         folded(app, where, address),
         known_reason(reason),
         line("a suppression's source", source, InvalidSuppression),
-        line("a suppression's scope", scope, InvalidSuppression),
+        known_scope(app, scope),
         _until(expires, now),
         _note(note),
     )
@@ -143,10 +144,22 @@ def folded(app: App, channel: Channel, address: str) -> str:
         return address
     if channel is Channel.EMAIL:
         return Address(channel, parse(address, allow_test=app.settings.env is Environment.DEVELOPMENT)).folded
-    text = line("an address", address, InvalidAddress)
-    if channel is Channel.SMS and not _PHONE.fullmatch(re.sub(r"[ ().-]", "", text)):
-        raise InvalidAddress(f"{text!r:.40} is no phone number in E.164; write it like +31612345678")
-    return Address(channel, re.sub(r"[ ().-]", "", text) if channel is Channel.SMS else text).folded
+    if channel is Channel.SMS:
+        return number.parse(address, region=app.settings.phone_region)
+    return Address(channel, line("an address", address, InvalidAddress)).folded
+
+
+def known_scope(app: App, scope: str) -> str:
+    """`all`, a category, or `kind:` and a kind's name; any other would forbid nothing: `InvalidSuppression`."""
+    named = line("a suppression's scope", scope, InvalidSuppression)
+    known = [EVERYTHING, *app.kinds.categories(), *(f"{KIND_SCOPE}{name}" for name in app.kinds.names())]
+    if named not in known:
+        near = did_you_mean(named, known) or "."
+        raise InvalidSuppression(
+            f"unknown scope {named!r:.80}{near} It is all, a category ({', '.join(app.kinds.categories())}), or "
+            f"{KIND_SCOPE} and a kind's name; `notify kinds list` shows both."
+        )
+    return named
 
 
 def known_reason(reason: str) -> str:

@@ -52,9 +52,12 @@ def import_list(
 ) -> Imported:
     """Suppress what the list at `path` names.
 
-    `form` names the list where its columns do not tell, `scope` a category where it is not for everything. Raises
-    `OperatorError` when the file cannot be read.
+    `form` names the list where its columns do not tell, `scope` a category where it is not for everything; a scope
+    that the list itself names is kept whatever it is. Raises `OperatorError` when the file cannot be read, and
+    `InvalidSuppression` for an unknown `form` or `scope`.
     """
+    if scope is not None:
+        suppressing.known_scope(app, scope)
     result = Imported()
     with app.store.begin() as connection:
         tenant_id = tenants.tenant_id(connection, tenant)

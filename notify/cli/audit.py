@@ -25,7 +25,7 @@ def audit() -> None:
 )
 @click.option("--actor", type=text, help="By whom.")
 @click.option("--action", type=text, help="What; one that ends in a dot stands for all that begin so.")
-@click.option("--subject", type=text, help="To whom or what.")
+@click.option("--subject", type=text, help="To whom or what; a recipient by key or id.")
 @click.option("--since", type=moment, metavar="WHEN", help="From then on, like 2031-05-01T09:00+02:00.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, help="At most so many. Default: 20.")
 @tenant

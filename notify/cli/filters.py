@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import click
 
 from notify.app import App
-from notify.cli.options import deadline, text
+from notify.cli.options import Command, channel, deadline, text
 from notify.errors import NotFound
 from notify.model import Channel, ErrorClass, Filter
 from notify.store import notifications, tenants
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
 IDS = click.argument("ids", type=click.UUID, nargs=-1, metavar="[ID]...")
 _KIND = click.option("--kind", type=text, help="Only of this kind.")
-_CHANNEL = click.option("--channel", type=click.Choice([one.value for one in Channel]), help="Only on this channel.")
+_CHANNEL = channel("Only on this channel.")
 _REASON = click.option("--reason", type=text, help="Only with this reason.")
 _NOTIFICATION = click.option(
     *("--notification", "--mailout", "notification"),

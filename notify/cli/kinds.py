@@ -92,8 +92,8 @@ def show(kind: str, as_json: bool) -> None:
 def check(ctx: click.Context, kind: str | None, as_json: bool) -> None:
     """Prove that one kind or all load and render in every locale; each problem is listed with file and line."""
     with opened_app() as app:
-        unaddressed = [one for one in footing.unaddressed(app) if kind in (None, one.kind)]
-        problems = [*app.kinds.check(kind), *unaddressed]
+        lacking = [one for one in footing.lacking(app) if kind in (None, one.kind)]
+        problems = [*app.kinds.check(kind), *lacking]
         checked = [kind] if kind else app.kinds.names()
     if as_json:
         screen.print_json({"checked": checked, "problems": [_problem_json(problem) for problem in problems]})

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
-from notify.model import Local
+from notify.model import Channel, Local
 from notify.settings import duration
 from notify.store import text as texts
 
 To = str | dict[str, Any]
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def text(given: str) -> str:
@@ -24,6 +25,11 @@ def text(given: str) -> str:
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and nothing else.")
 tenant = click.option("--tenant", type=text, metavar="KEY", help="The tenant; default: the one every installation has.")
+
+
+def channel(words: str, *name: str, **more: Any) -> Callable[[Command], Command]:
+    """The option --channel, by the names that the database has."""
+    return click.option("--channel", *name, type=click.Choice([one.value for one in Channel]), help=words, **more)
 
 
 def data(text: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from notify.audience import recipients as people
-from notify.cli import screen
+from notify.cli import options, screen
 from notify.cli.groups import example
 from notify.cli.options import as_json, tenant, text
 from notify.cli.wiring import opened_app
@@ -30,7 +30,7 @@ SHOWN = 20
 @click.option(
     "--status", type=click.Choice([one.value for one in Status]), help="Only with this status. Default: not erased."
 )
-@click.option("--channel", type=click.Choice([one.value for one in Channel]), help="Only who can be reached there.")
+@options.channel("Only who can be reached there.")
 @click.option("--address", type=text, help="Only who has this address, whatever its case.")
 @click.option("--search", type=text, help="Only with this in key, name or an address.")
 @click.option("--limit", type=click.IntRange(min=1), default=SHOWN, help="At most so many. Default: 20.")
@@ -75,15 +75,15 @@ def _row(one: Profile) -> tuple[Any, ...]:
     return one.key, screen.state(one.status.value), name, reached, one.locale, one.timezone, ", ".join(one.tags)
 
 
-@click.command(epilog=example("notify recipients show user-42", "notify recipients show user-42 --json"))
-@click.argument("key", type=text)
+@click.command(epilog=example("notify recipients show user-42", "notify recipients show ada@example.org --json"))
+@click.argument("named", metavar="KEY|ADDRESS", type=text)
 @tenant
 @as_json
-def show(key: str, tenant: str | None, as_json: bool) -> None:
+def show(named: str, tenant: str | None, as_json: bool) -> None:
     """Show everything known of a recipient: fields, addresses and what stands against them, preferences, history."""
     with opened_app() as app:
-        one = people.get(app, key, tenant=tenant)
-        latest = people.history(app, key, limit=1, tenant=tenant)
+        one = people.find(app, named, tenant=tenant)
+        latest = people.history(app, one.key, limit=1, tenant=tenant)
     if as_json:
         screen.print_json({**one.as_json(), "latest_change": _changed_json(latest[0]) if latest else None})
         return

@@ -82,11 +82,15 @@ def show(name: str, tenant: str | None, as_json: bool) -> None:
 @segments.command(epilog=example("notify segments remove pilots"))
 @click.argument("name")
 @tenant
-def remove(name: str, tenant: str | None) -> None:
+@as_json
+def remove(name: str, tenant: str | None, as_json: bool) -> None:
     """Forget a saved segment. What is being sent to it goes on."""
     with opened_app() as app:
         saved.remove(app, name, actor=actor(), tenant=tenant)
-    click.echo(f"Removed {name}.")
+    if as_json:
+        screen.print_json({"removed": name})
+    else:
+        click.echo(f"Removed {name}.")
 
 
 @segments.command(epilog=example(f"notify segments count {PILOTS}"))

@@ -16,10 +16,9 @@ from notify.cli import options, screen
 from notify.cli.groups import example
 from notify.cli.options import To, as_json, tenant
 from notify.cli.wiring import opened_app
-from notify.model import Attachment, Channel, Local, Mode, Notification
+from notify.model import Attachment, Local, Mode, Notification
 
 ANY_FILE = "application/octet-stream"
-CHANNELS = [channel.value for channel in Channel]
 MODES = [mode.value for mode in Mode]
 
 
@@ -71,13 +70,7 @@ MODES = [mode.value for mode in Mode]
     metavar="5m|ISO",
     help="What has not gone out by then dies, so long after --at, or at this time. Default: as the kind says.",
 )
-@click.option(
-    "--channel",
-    "channels",
-    type=click.Choice(CHANNELS),
-    multiple=True,
-    help="Only by these channels.",
-)
+@options.channel("Only by these channels.", "channels", multiple=True)
 @click.option(
     "--attach", type=click.Path(exists=True, dir_okay=False, path_type=Path), multiple=True, help="A file to go along."
 )

@@ -14,7 +14,7 @@ from notify.audience import suppressing, suppression_import
 from notify.audience.suppressing import Standing
 from notify.audience.suppression_import import Imported, Line
 from notify.audience.suppression_lists import FORMS
-from notify.cli import REFUSED, screen
+from notify.cli import REFUSED, options, screen
 from notify.cli.actor import actor
 from notify.cli.groups import Group, example
 from notify.cli.options import as_json, deadline, tenant, text
@@ -27,9 +27,7 @@ from notify.store.suppressions import Kept
 
 SHOWN = 20
 
-on = click.option(
-    "--channel", type=click.Choice(list(Channel)), default=Channel.EMAIL, help="Of which channel. Default: email."
-)
+on = options.channel("Of which channel. Default: email.", default=Channel.EMAIL.value)
 
 
 @click.group(
@@ -44,9 +42,9 @@ def suppressions() -> None:
 
 
 @suppressions.command("list", epilog=example("notify suppressions list --reason complained --json"))
-@click.option("--channel", type=click.Choice(list(Channel)), help="Of this channel.")
+@options.channel("Of this channel.")
 @click.option("--reason", type=click.Choice(REASONS), help="For this reason.")
-@click.option("--scope", type=text, help="Of this scope: `all`, or a category.")
+@click.option("--scope", type=text, help="Of this scope: `all`, a category, or kind:NAME.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, help="At most so many. Default: 20.")
 @tenant
 @as_json
@@ -118,7 +116,7 @@ def _show(known: Standing) -> None:
 @click.argument("address")
 @on
 @click.option("--reason", type=click.Choice(REASONS), default="manual", help="Why. Default: manual.")
-@click.option("--scope", type=text, default="all", help="`all`, or a category of kinds. Default: all.")
+@click.option("--scope", type=text, default="all", help="`all`, a category, or kind:NAME. Default: all.")
 @click.option("--expires", type=deadline, metavar="WHEN", help="Until when: 30d, or 2031-05-01T09:00+02:00.")
 @click.option("--note", help="Further words, for who looks at it later.")
 @tenant

@@ -73,10 +73,10 @@ class Request:
     ) -> Request:
         """Check everything that needs no database; raises a `RequestError` that names what is wrong.
 
-        `InvalidSettings` for a kind that lacks the sender's postal address in production.
+        `InvalidSettings` in production, for a kind that lacks the sender's postal address or a way to leave it.
         """
         compiled = named_kind(app, kind)
-        footing.require_address(app, compiled)
+        footing.require(app, compiled)
         development = app.settings.env is Environment.DEVELOPMENT
         selection, named = (to, ()) if isinstance(to, Everyone | Segment) else (None, to)
         region = app.settings.phone_region

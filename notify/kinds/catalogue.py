@@ -108,7 +108,8 @@ class Catalogue:
 
     def _path(self, name: str) -> Path:
         if name not in (known := self.names()):
-            raise UnknownKind(f"there is no kind '{name}'{did_you_mean(name, known)}")
+            near = did_you_mean(name, known)
+            raise UnknownKind(f"there is no kind '{name}'{near}\nNext: `notify kinds list` shows those that there are.")
         return self._found(name)
 
     def _found(self, name: str) -> Path:

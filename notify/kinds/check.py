@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from notify.errors import RequestError
-from notify.kinds import footer, lint
+from notify.kinds import footer, lint, toml
 from notify.kinds.categories import Category
 from notify.kinds.folder import SAMPLE
 from notify.kinds.kind import CompiledKind
@@ -38,7 +38,8 @@ def check_kind(path: Path, get: Callable[[str], CompiledKind], shelf: Shelf) -> 
         kind = get(path.name)
     except RequestError as error:
         return [_problem(path, error)]
-    problems = list(_untranslated(kind, shelf))
+    problems = [Problem(path.name, path / toml.FILE, None, text) for text in footer.undeclared(kind.facts)]
+    problems += _untranslated(kind, shelf)
     if not (path / SAMPLE).is_file():
         return [*problems, Problem(path.name, path / SAMPLE, None, "is missing: no proof that the kind renders")]
     try:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from notify.kinds.email import Rendered
+from notify.model import Kind
 
 SAMPLE: Mapping[str, Any] = {
     "sender": {"organisation": "Example Organisation", "postal_address": "1 Example Street, Exampletown"},
@@ -19,6 +20,22 @@ _NEEDED = {
     "{{ sender.postal_address }}": SAMPLE["sender"]["postal_address"],
     "{{ unsubscribe_url }}": SAMPLE["unsubscribe_url"],
 }
+
+
+def undeclared(kind: Kind) -> Iterator[str]:
+    """One line for each thing in kind.toml by which a kind that is not transactional could not be left."""
+    if kind.transactional:
+        return
+    if kind.required:
+        yield (
+            "nobody can leave what is required, and it is not transactional; write transactional = true in kind.toml "
+            "if it is about what the recipient has with you, or give up required, here and in categories.toml"
+        )
+    elif not kind.unsubscribe:
+        yield (
+            "it is not transactional and has no link to leave it; write unsubscribe = true in kind.toml, or "
+            "transactional = true if the mail answers something that the recipient did"
+        )
 
 
 def complaints(mail: Rendered) -> Iterator[str]:

@@ -111,7 +111,7 @@ class Settings(BaseSettings):
     postal_address: str | None = Field(
         None,
         description="Postal address in the footer of what is not transactional; the CAN-SPAM Act demands it, and "
-        "production sends no such kind without.",
+        "production sends no such kind without it.",
     )
     unsubscribe_url: str | None = Field(
         None,
@@ -185,6 +185,11 @@ class Settings(BaseSettings):
     retention_audit_days: int | None = Field(None, ge=1, description="The audit goes after so many days; unset: never.")
     web_host: str = Field("127.0.0.1", description="Address that `notify web` listens on.")
     web_port: int = Field(8025, ge=1, le=65535, description="Port that `notify web` listens on.")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("127.0.0.1", "::1"),
+        description="Addresses or networks of the reverse proxies in front of `notify web`, separated by commas: the "
+        "client's address is taken from their X-Forwarded-For, and from nobody else's.",
+    )
     flower_port: int = Field(5555, ge=1, le=65535, description="Port that `notify flower` listens on.")
     flower_basic_auth: SecretStr | None = Field(None, description="`user:password` for Flower; required in production.")
     log_format: LogFormat = Field(LogFormat.CONSOLE, description="`console` or `json`.")
@@ -194,7 +199,7 @@ class Settings(BaseSettings):
         None, description="For tests: where a process dies, hangs or fails. Refused in production."
     )
 
-    @field_validator("test_recipients", "old_secret_keys", mode="before")
+    @field_validator("test_recipients", "old_secret_keys", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return [part for part in re.split(r"[,\s]+", value) if part] if isinstance(value, str) else value
@@ -223,6 +228,7 @@ class Settings(BaseSettings):
     _one_click = field_validator("unsubscribe_url")(rules.one_click_url)
     _domain = field_validator("email_domain")(rules.domain)
     _addresses = field_validator("test_recipients")(rules.folded_addresses)
+    _proxies = field_validator("trusted_proxies")(rules.networks)
     _region = field_validator("phone_region")(rules.phone_region)
     _zone = field_validator("default_timezone")(rules.time_zone)
     _login = field_validator("flower_basic_auth")(rules.user_and_password)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from email.utils import parseaddr
 from functools import cache
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
@@ -146,6 +147,19 @@ def time_zone(value: str) -> str:
     if value not in time_zones():
         near = did_you_mean(value, time_zones()) or "."
         raise ValueError(f"{value!r} is not an IANA time zone{near} Write it like Europe/Amsterdam.")
+    return value
+
+
+def networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    """IP addresses, or networks in CIDR notation (RFC 4632 §3.1)."""
+    for given in value:
+        try:
+            ip_network(given)
+        except ValueError:
+            raise ValueError(
+                f"{given[:80]!r} is no IP address and no network; write it like 10.0.0.5 or 10.0.0.0/8 (the network's "
+                "first address), separated by commas"
+            ) from None
     return value
 
 

@@ -7,7 +7,7 @@ older than the operator keeps them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
-from notify.store.tables import audit, schedule_claims
+from notify.store.tables import audit, recipients, schedule_claims
 
 DOOR = "audit.door"
 
@@ -58,11 +58,15 @@ def listing(
     since: datetime | None = None,
     limit: int = 20,
 ) -> list[Deed]:
-    """What was done, the latest first. An action that ends in a dot stands for all that begin so."""
+    """What was done, the latest first. An action that ends in a dot stands for all that begin so.
+
+    Of a recipient, key and id mean the same: some rows name the one, some the other.
+    """
     wanted = [audit.c.tenant_id == tenant_id]
-    for column, value in ((audit.c.actor, actor), (audit.c.subject, subject)):
-        if value is not None:
-            wanted.append(column == value)
+    if actor is not None:
+        wanted.append(audit.c.actor == actor)
+    if subject is not None:
+        wanted.append(audit.c.subject.in_(_names(connection, tenant_id, subject)))
     if action is not None:
         named = audit.c.action.startswith(action, autoescape=True) if action.endswith(".") else audit.c.action == action
         wanted.append(named)
@@ -72,6 +76,15 @@ def listing(
         sa.select(audit).where(*wanted).order_by(audit.c.at.desc(), audit.c.id.desc()).limit(limit)
     )
     return [Deed(row.id, row.actor, row.action, row.subject, row.detail, row.at) for row in rows]
+
+
+def _names(connection: sa.Connection, tenant_id: UUID, subject: str) -> set[str]:
+    """The subject, and the other name that it has when it is a recipient."""
+    named = [recipients.c.key == subject]
+    with suppress(ValueError):
+        named.append(recipients.c.id == UUID(subject))
+    chosen = sa.select(recipients.c.key, recipients.c.id).where(recipients.c.tenant_id == tenant_id, sa.or_(*named))
+    return {subject, *(str(name) for row in connection.execute(chosen) for name in row)}
 
 
 @contextmanager

@@ -122,11 +122,12 @@ def anonymise_audit(connection: sa.Connection, person: Person) -> int:
     found = connection.execute(sa.select(audit).where(THEIRS[audit](person, ()))).all()
     for row in found:
         subject = _anonymous(person, row.subject)
+        theirs = subject != row.subject or subject == str(person.id)
         values = {
             "actor": _anonymous(person, row.actor),
             "subject": subject,
             # what was done to them may hold any of their words; where they are only named among others, the rest stays
-            "detail": {ERASED: True} if subject != row.subject else _redacted(person, row.detail),
+            "detail": {ERASED: True} if theirs else _redacted(person, row.detail),
         }
         connection.execute(sa.update(audit).where(audit.c.id == row.id).values(values))
     return len(found)

@@ -139,7 +139,8 @@ def _audit(person: Person, _: Sequence[str]) -> sa.ColumnElement[bool]:
         told |= {json.dumps(folded, ensure_ascii=plain).strip('"') for plain in (True, False)}
     named = [detail.contains(one.lower(), autoescape=True) for one in sorted(told)]
     for column in (audit.c.subject, audit.c.actor):
-        named += [column == person.key, column.endswith(f":{person.key}", autoescape=True)]
+        for name in (person.key, str(person.id)):
+            named += [column == name, column.endswith(f":{name}", autoescape=True)]
         named += [
             sa.func.lower(column).contains(folded, autoescape=True) for _channel, folded in sorted(person.addresses)
         ]

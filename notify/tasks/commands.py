@@ -96,7 +96,7 @@ def _started() -> App:
 
 def _require_sound_kinds(app: App) -> None:
     """In production a kind that fails its check stops the worker; in development it is only announced."""
-    problems = [*app.kinds.check(), *footing.unaddressed(app)]
+    problems = [*app.kinds.check(), *footing.lacking(app)]
     for problem in problems:
         telemetry.emit("kind.invalid", kind=problem.kind, problem=str(problem))
     if problems and app.settings.env is Environment.PRODUCTION:

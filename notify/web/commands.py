@@ -27,5 +27,7 @@ def web(host: str | None, port: int | None) -> None:
         port=settings.web_port if port is None else port,
         log_config=None,
         access_log=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         server_header=False,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,25 @@ def test_the_door_is_open_for_its_own_transaction_and_shut_again_after_it(app: A
     assert [deed.actor for deed in kept(app)] == ["anonymous"]
     with pytest.raises(sa.exc.IntegrityError), app.store.begin() as connection:
         connection.execute(sa.delete(tables.audit))
+
+
+def test_a_recipient_is_found_by_key_and_by_id_and_forgotten_by_both(app: App) -> None:
+    notify.recipients.add({"key": "u1", "email": "ada@example.org"})
+    person = notify.recipients.set("u1", locale="nl", reason="asked by Ada")
+    notify.preferences.pause("u1", app.clock.now() + timedelta(days=1), reason="asked by Ada")
+    told = [("preferences.pause", str(person.id)), ("recipients.set", "u1"), ("recipients.add", "u1")]
+    for name in ("u1", str(person.id)):
+        assert [(deed.action, deed.subject) for deed in found(app, name)] == told
+    assert found(app, "u2") == []
+    notify.privacy.erase("u1", reason="asked")
+    left = found(app, f"erased:{person.id}")
+    assert [deed.action for deed in left] == ["recipients.erase", *(action for action, _ in told)]
+    assert [deed.detail for deed in left[1:]] == [{"erased": True}] * 3
+
+
+def found(app: App, subject: str) -> list[audit.Deed]:
+    with app.store.read() as connection:
+        return audit.listing(connection, DEFAULT_ID, subject=subject)
 
 
 def test_the_command_lists_what_was_done_by_whom(

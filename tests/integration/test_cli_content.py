@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import json
+import re
 import webbrowser
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -239,22 +240,31 @@ def _counts(shown: str) -> dict[str, str]:
     return {name.strip(): count for name, _, count in (line.rstrip().rpartition(" ") for line in lines)}
 
 
-def test_production_refuses_what_is_not_transactional_without_a_postal_address(
+def test_production_refuses_what_is_not_transactional_without_a_postal_address_and_a_way_to_leave(
     monkeypatch: pytest.MonkeyPatch, templates: Path
 ) -> None:
     footer = "<p>{{ sender.postal_address }} <a href='{{ unsubscribe_url }}'>Leave</a></p>"
     html = f"<html lang='en'><head><title>x</title></head><body>{footer}</body></html>"
-    make_kind(templates, "news", toml="", html=html)
+    make_kind(templates, "news", toml="unsubscribe = true", html=html)
     assert notify_cli("kinds", "check").code == 0, "while it is developed"
     notify_cli("db", "upgrade")
     for name, value in {"ENV": "production", "SECRET_KEY": "s" * 40, "ALLOW_SQLITE": "1"}.items():
         monkeypatch.setenv(f"NOTIFY_{name}", value)
     ran = notify_cli("kinds", "check")
-    assert (ran.code, "news/kind.toml: is not transactional" in ran.out) == (1, True)
+    assert ran.code == 1
+    for remedy in ("set NOTIFY_POSTAL_ADDRESS", "set NOTIFY_PUBLIC_URL"):
+        assert re.search(f"news/kind.toml: is not transactional, and .*: {remedy}", ran.out)
     to = json.dumps({"key": "ada", "email": "ada@example.org"})
     refused = notify_cli("send", "news", "--to", to)
     assert (refused.code, "NOTIFY_POSTAL_ADDRESS" in refused.err) == (3, True)
     assert notify_cli("send", "hello", "--to", to).code == 0
     monkeypatch.setenv("NOTIFY_POSTAL_ADDRESS", "Keizersgracht 1, Amsterdam")
+    refused = notify_cli("send", "news", "--to", to)
+    assert (refused.code, "NOTIFY_PUBLIC_URL: news is not transactional" in refused.err) == (3, True)
+    assert "or NOTIFY_UNSUBSCRIBE_URL" in refused.err
+    monkeypatch.setenv("NOTIFY_PUBLIC_URL", "https://notify.example.org")
     assert notify_cli("kinds", "check").code == 0
     assert notify_cli("send", "news", "--to", to).code == 0
+    make_kind(templates, "offers", toml="", html=html)
+    refused = notify_cli("send", "offers", "--to", to)
+    assert (refused.code, "write unsubscribe = true in kind.toml" in refused.err) == (1, True)

@@ -61,6 +61,24 @@ def test_a_recipient_is_added_changed_and_shown_with_the_history_of_it() -> None
     assert row["changes"]["tags"] == [["vip"], ["vip", "pilot"]]
 
 
+def test_a_change_is_counted_in_the_answer_to_it() -> None:
+    done("add", "ada", "--email", "ada@example.org")
+    assert [recipients("set", "ada", "--locale", each, "--json").json["changes"] for each in ("nl", "fr", "fr")] == [
+        1,
+        2,
+        2,
+    ]
+    assert recipients("show", "ada", "--json").json["changes"] == 2
+
+
+def test_a_recipient_is_shown_by_an_address_too() -> None:
+    done("add", "ada", "--email", "ada@example.org", "--email", "ada@work.example", "--phone", "+31 6 12345678")
+    for named in ("ADA@example.org", "ada@work.example", "+31 6-12345678"):
+        assert recipients("show", named, "--json").json["key"] == "ada"
+    ran = recipients("show", "eve@example.org")
+    assert (ran.code, "no recipient 'eve@example.org'" in ran.err) == (1, True)
+
+
 def test_addresses_are_taken_away_and_made_primary() -> None:
     done("add", "ada", "--email", "ada@example.org", "--email", "ada@work.example")
     done("set", "ada", "--primary", "ADA@work.example", "--remove", "ada@example.org")

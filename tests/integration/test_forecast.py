@@ -232,6 +232,9 @@ def house(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("house")
 def test_the_command_foretells_and_explains(app: App) -> None:
+    unknown = notify_cli("explain", "--kind", "helo", "--to", "off")
+    assert (unknown.code, unknown.out) == (1, "")
+    assert "there is no kind 'helo'; did you mean 'hello'?\nNext: `notify kinds list`" in unknown.err
     told = notify_cli("explain", "--kind", "hello", "--to", "off")
     assert (told.code, told.err) == (0, "")
     assert "decides  preference" in told.out

@@ -171,7 +171,7 @@ def test_rows_that_are_left_out_are_kept_and_can_be_mended_and_imported(app: App
     assert (result.rows, result.inserted, result.refused_rows, result.duplicate_rows) == (4, 1, 2, 1)
     header, *rows = table(kept)
     assert header == ["line", "reason", "key", "email", "note"]
-    assert sorted([row[0], *row[2:]] for row in rows) == [
+    assert [[row[0], *row[2:]] for row in rows] == [
         ["3", "u2", "nowhere", "two\nlines"],
         ["5", "u1", "b@example.org", ""],
         ["6", "u3", "c@", ""],
@@ -184,6 +184,15 @@ def test_rows_that_are_left_out_are_kept_and_can_be_mended_and_imported(app: App
     assert (again.inserted, again.updated, again.refused_rows) == (1, 1, 1)
     assert stored(app, "u2")["u2"].attributes == {"note": "two\nlines"}
     assert table(kept)[0] == ["line", "reason", "key", "email", "note"]
+
+
+def test_what_is_left_out_stands_in_the_order_of_the_file(app: App, roster: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "rejected.csv"
+    text = "key,email\nu1,a@example.org\nu2,a@example.org\nu3,nowhere\nu1,c@example.org\nu4,c@\n"
+    result = imported(app, roster, text, keep_rejects=kept)
+    assert [one.line for one in result.refused] == [3, 4, 6]
+    assert "already, line 2" in result.refused[0].reason
+    assert [row[0] for row in table(kept)[1:]] == ["3", "4", "5", "6"]
 
 
 def test_a_file_of_rejects_is_never_written_over_unasked(app: App, roster: Path, tmp_path: Path) -> None:

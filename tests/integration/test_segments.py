@@ -474,7 +474,9 @@ def test_the_commands_save_count_show_and_explain(app: App) -> None:
     ]
     told = notify_cli("segments", "explain", "pilots", "cas")
     assert told.out.splitlines() == ["cas is not in it:", '  no   tags has "pilot"']
-    assert notify_cli("segments", "remove", "pilots").code == 0
+    other = notify_cli("segments", "add", "pilots", "has phone")
+    assert (other.code, "with --replace" in other.err) == (1, True)
+    assert notify_cli("segments", "remove", "pilots", "--json").json == {"removed": "pilots"}
     gone = notify_cli("segments", "count", "pilots")
     assert gone.code == 1
     assert "Next: notify segments list" in gone.err

@@ -31,6 +31,11 @@ ADA = "ada@example.org"
 SOON = timedelta(days=7)
 
 
+@pytest.fixture(autouse=True)
+def _known_categories(templates: Path) -> None:
+    (templates / "categories.toml").write_text("[newsletter]\n[news]\n")
+
+
 def standing(app: App, address: str = ADA) -> list[tuple[str, str, bool]]:
     """Scope, reason, and whether it lasts, of each row of an address."""
     rows = suppressing.show(app, address).suppressions
@@ -104,10 +109,13 @@ def test_leaving_the_newsletter_does_not_block_a_password_reset(app: App, mailbo
     ("given", "error", "says"),
     [
         ({"address": "nowhere"}, InvalidAddress, "is not an e-mail address"),
-        ({"address": "0612", "channel": "sms"}, InvalidAddress, "E.164"),
+        ({"address": "0612", "channel": "sms"}, InvalidAddress, "begin with \\+ and the country's code"),
         ({"address": ADA, "reason": "bounce"}, InvalidSuppression, "did you mean 'bounced'"),
         ({"address": ADA, "channel": "mail"}, InvalidSuppression, "did you mean 'email'"),
         ({"address": ADA, "scope": ""}, InvalidSuppression, "scope must have"),
+        ({"address": ADA, "scope": "newsleter"}, InvalidSuppression, "did you mean 'newsletter'"),
+        ({"address": ADA, "scope": "kind:welcom"}, InvalidSuppression, "did you mean 'kind:welcome'"),
+        ({"address": ADA, "scope": "nosuch"}, InvalidSuppression, "It is all, a category \\(account, "),
         ({"address": ADA, "expires": -SOON}, InvalidSuppression, "in the past"),
         ({"address": ADA, "expires": timedelta.max}, InvalidSuppression, "beyond the year 9999"),
         ({"address": ADA, "expires": datetime(2031, 1, 1)}, InvalidSuppression, "with a time zone"),
@@ -120,6 +128,18 @@ def test_what_cannot_be_suppressed_is_refused_with_the_remedy(
     with pytest.raises(error, match=says):
         notify.suppressions.add(**given)
     assert audited(app) == []
+
+
+def test_one_kind_can_be_suppressed_by_hand(app: App) -> None:
+    assert notify.suppressions.add(ADA, scope="kind:welcome")
+    assert standing(app) == [("kind:welcome", "manual", True)]
+
+
+def test_a_phone_number_is_read_as_it_is_everywhere_else(app: App, make_app: Callable[..., App]) -> None:
+    dutch = make_app(app.settings, phone_region="NL")
+    assert suppressing.add(dutch, "06 12345678", actor="test", channel="sms")
+    [kept] = suppressing.show(app, "+31 6-1234.5678", channel="sms").suppressions
+    assert kept.suppression.address == "+31612345678"
 
 
 # removing
@@ -369,6 +389,14 @@ def test_a_row_that_cannot_be_used_is_named_by_its_line_and_the_others_go_in(app
         assert part in said
 
 
+def test_a_list_for_a_category_that_nobody_knows_suppresses_nobody(app: App, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(SENDGRID_BOUNCES)
+    with pytest.raises(InvalidSuppression, match="did you mean 'news'"):
+        suppression_import.import_list(app, path, actor="test", scope="newz")
+    assert reasons(app) == {}
+
+
 def test_rows_of_json_are_named_by_their_line_too(app: App, tmp_path: Path) -> None:
     text = '[\n{"email": "a@example.org",\n "created": 1},\n\n{"email": "nowhere", "created": 1}\n]'
     assert [row.line for row in imported(app, tmp_path, text).lines_refused] == [5]
@@ -425,6 +453,11 @@ def test_the_commands_tell_the_whole_story(monkeypatch: pytest.MonkeyPatch, tmp_
     assert notify_cli("suppressions", "list").out == "No address is suppressed.\n"
     added = notify_cli("suppressions", "add", ADA, "--reason", "unsubscribed", "--scope", "news", "--note", "by phone")
     assert (added.code, added.out) == (0, "Suppressed.\n")
+    assert notify_cli("suppressions", "add", "+31 6 12345678", "--channel", "sms").code == 0
+    assert notify_cli("suppressions", "list", "--channel", "sms", "--json").json[0]["address"] == "+31612345678"
+    assert notify_cli("suppressions", "show", "+31612345678", "--channel", "sms", "--json").json["channel"] == "sms"
+    gone = notify_cli("suppressions", "remove", "+31612345678", "--channel", "sms", "--reason", "oops")
+    assert gone.out == "Removed 1 suppression.\n"
     assert "nothing was changed" in notify_cli("suppressions", "add", ADA, "--scope", "news").out
     shown = notify_cli("suppressions", "show", "ADA@example.org").out
     for part in ("news", "unsubscribed", "operator", "for ever", "by phone", "No recipient has it"):

@@ -173,7 +173,8 @@ def test_no_secret_has_a_default() -> None:
     without_default = set(re.findall(r"\$\{(\w+):\?[^}]+\}", COMPOSE_TEXT))
     every = set(re.findall(r"\$\{(\w+)", COMPOSE_TEXT))
     assert without_default == set(SECRETS)
-    assert every - without_default == {"EMAIL_PROVIDERS", "EMAIL_FROM"}
+    ours = {"PUBLIC_URL", "ORGANISATION", "POSTAL_ADDRESS", "TRUSTED_PROXIES"}
+    assert every - without_default == {"EMAIL_PROVIDERS", "EMAIL_FROM", "NOTIFY_OLD_SECRET_KEYS", *ours}
 
 
 def test_every_process_of_the_procfile_is_a_service_with_the_same_command() -> None:

@@ -275,6 +275,12 @@ def test_the_public_url_is_the_root_of_pages(places: Places) -> None:
     assert places.load().unsubscribe_page == "https://notify.example.org/mail/unsubscribe"
 
 
+@pytest.mark.parametrize("given", ["*", "proxy", "10.0.0.1/8"])
+def test_a_trusted_proxy_is_an_address_or_a_network(places: Places, given: str) -> None:
+    places.environment(NOTIFY_TRUSTED_PROXIES=f"10.0.0.0/8, {given}")
+    assert f"NOTIFY_TRUSTED_PROXIES: '{given}' is no IP address and no network" in places.refusal()
+
+
 # production
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,11 @@ class Account:
         self.result.duplicate_rows += 1
         self._left_out(self.result.duplicates, line, reason, cells)
 
+    def in_order(self) -> None:
+        """List what was left out as it stands in the file: rows that wait for an address are refused last."""
+        for listed in (self.result.refused, self.result.duplicates):
+            listed.sort(key=lambda one: one.line)
+
     def _left_out(self, listed: list[Refused], line: int, reason: str, cells: Sequence[str]) -> None:
         if len(listed) < KEPT:
             listed.append(Refused(line, reason))
@@ -86,22 +93,27 @@ class Account:
 def rejects(path: Path | None, header: Sequence[str], *, force: bool) -> Iterator[Reject]:
     """What keeps rejected rows as CSV at `path`: line, reason, then the cells as they were; nothing without a path.
 
-    It is written once all is done, and not at all when that fails or nothing was rejected. `OperatorError` when there
+    They stand in the order of the file, and wait for it in a temporary database, so that memory does not grow. It is
+    written once all is done, and not at all when that fails or nothing was rejected. `OperatorError` when there
     is such a file already, unless `force`.
     """
     if path is None:
         yield lambda line, reason, cells: None
         return
-    with new_file(path, force=force) as file:
-        writer = csv.writer(file)
-        begun = False
+    old = tuple(header[:2]) == REJECTS  # a mended file of rejects: its own two columns stand there already
+    with new_file(path, force=force) as file, closing(sqlite3.connect("", isolation_level=None)) as kept:
+        for pragma in ("journal_mode=OFF", "synchronous=OFF"):
+            kept.execute(f"PRAGMA {pragma}")
+        kept.execute("CREATE TABLE left_out (line INTEGER PRIMARY KEY, row TEXT)")
+        kept.execute("BEGIN")
 
         def keep(line: int, reason: str, cells: Sequence[str]) -> None:
-            nonlocal begun
-            old = tuple(header[:2]) == REJECTS  # a mended file of rejects: its own two columns stand there already
-            if not begun:
-                writer.writerow(map(guarded, [*REJECTS, *(header[2:] if old else header)]))
-                begun = True
-            writer.writerow(map(guarded, [str(line), reason, *(cells[2:] if old else cells)]))
+            row = [str(line), reason, *(cells[2:] if old else cells)]
+            kept.execute("INSERT INTO left_out VALUES (?, ?)", (line, json.dumps(row)))
 
         yield keep
+        writer = csv.writer(file)
+        for number, (row,) in enumerate(kept.execute("SELECT row FROM left_out ORDER BY line")):
+            if not number:
+                writer.writerow(map(guarded, [*REJECTS, *(header[2:] if old else header)]))
+            writer.writerow(map(guarded, json.loads(row)))

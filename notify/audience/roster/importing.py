@@ -101,6 +101,7 @@ def import_roster(
                 progress(min(roster.position(), total), total)
                 gc.collect(1)
         work.finish()
+        account.in_order()
         with transaction() as connection:
             if dry_run:
                 connection.rollback()

@@ -67,7 +67,8 @@ def add(app: App, name: str, expression: str, *, actor: str, replace: bool = Fal
         before = segments.find(connection, tenant_id, name)
         if before is not None and not replace and before.expression != expression:
             raise InvalidSegment(
-                f"there is a segment {name!r} already: {before.expression}\nNext: choose another name, or replace it"
+                f"there is a segment {name!r} already: {before.expression}\nNext: choose another name, or replace "
+                "it with --replace (replace=True)."
             )
         if before is None or before.expression != expression:
             segments.save(connection, tenant_id, name, expression, now)

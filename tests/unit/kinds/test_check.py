@@ -225,14 +225,30 @@ def test_a_kind_that_is_not_transactional_needs_an_address_and_a_way_out(worksho
     assert "transactional = true" in said
 
 
+@pytest.mark.parametrize(
+    ("toml", "remedy"),
+    [
+        ("", "write unsubscribe = true in kind.toml"),
+        ("unsubscribe = true\nrequired = true", "nobody can leave what is required"),
+    ],
+)
+def test_a_kind_that_is_not_transactional_and_cannot_be_left_is_a_problem(
+    workshop: Workshop, toml: str, remedy: str
+) -> None:
+    workshop.kind(toml=toml, files={"email.html": HTML % FOOTER}, sample={})
+    assert remedy in complaints(workshop)
+    workshop.kind(toml=f"{toml}\ntransactional = true", files={"email.html": HTML % FOOTER}, sample={})
+    assert complaints(workshop) == ""
+
+
 def test_a_footer_in_both_parts_will_do(workshop: Workshop) -> None:
-    workshop.kind(toml="", files={"email.html": HTML % FOOTER}, sample={})
+    workshop.kind(toml="unsubscribe = true", files={"email.html": HTML % FOOTER}, sample={})
     assert complaints(workshop) == ""
 
 
 def test_a_text_part_of_its_own_needs_the_footer_too(workshop: Workshop) -> None:
     text = "{{ sender.postal_address }}"
-    workshop.kind(toml="", files={"email.html": HTML % FOOTER, "email.txt": text}, sample={})
+    workshop.kind(toml="unsubscribe = true", files={"email.html": HTML % FOOTER, "email.txt": text}, sample={})
     assert "email in en: the text part lacks {{ unsubscribe_url }}" in complaints(workshop)
     assert "the HTML lacks" not in complaints(workshop)
 
