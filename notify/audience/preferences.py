@@ -1,6 +1,7 @@
 """What recipients choose: by category and channel, when they want quiet, and when nothing at all.
 
-Every change leaves a row in the recipient's history and one in the audit. What is required cannot be turned off.
+Every change leaves a row in the recipient's history and one in the audit. What is required cannot be turned off. What
+is held for quiet that is no longer wanted goes out at once.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from notify.app import App
+from notify.app import App, ring
 from notify.audience import ruling
 from notify.audience.person import Who, person
+from notify.audience.rescheduling import reschedule
 from notify.errors import InvalidChoice, did_you_mean
 from notify.kinds import Category
 from notify.model import Author, Channel, Preferences, Quiet
@@ -181,8 +183,16 @@ def _change(
         recipient_history.write(connection, holder.tenant_id, [(holder.id, changes)], now, by)
         subject, detail = str(holder.id), {name: list(pair) for name, pair in changes.items()}
         audit.write(connection, holder.tenant_id, actor=by.actor, action=action, subject=subject, detail=detail, at=now)
+        rung = reschedule(app, connection, holder.id) if _wakes(holder.preferences, chosen) else []
+    ring(app, rung)
     emit("preferences.changed", recipient=holder.id, fields=len(changes))
     return True
+
+
+def _wakes(was: Preferences, chosen: Preferences) -> bool:
+    """Whether what is held may go out earlier: other hours than before, or a shorter do-not-disturb."""
+    before, after = was.undisturbed_until, chosen.undisturbed_until
+    return was.quiet != chosen.quiet or (before is not None and (after is None or after < before))
 
 
 def _rule(app: App, edit: Callable[[Preferences], Preferences], *, by: Author, tenant: str | None) -> bool:

@@ -12,11 +12,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from notify.app import App
+from notify.app import App, ring
 from notify.audience import correction
 from notify.audience.addresses import Addresses
 from notify.audience.correction import Edit, Reached
 from notify.audience.description import REACHED, describe
+from notify.audience.rescheduling import reschedule
 from notify.channels.sms import number
 from notify.errors import InvalidAddress, InvalidRecipient, NotFound
 from notify.model import Author, Changed, Channel, Profile, Source, Status
@@ -122,8 +123,8 @@ def add(app: App, to: Mapping[str, Any], *, by: Author, active: bool = True, ten
 def edit(app: App, key: str, wanted: Edit, *, by: Author, tenant: str | None = None) -> Profile:
     """Change a recipient by hand, and keep imports from changing it back; all of it or nothing.
 
-    Writes one row of history and one of audit, and none when nothing changes. Raises `NotFound`, `InvalidRecipient`,
-    `InvalidAddress`, `AddressTaken`.
+    Writes one row of history and one of audit, and none when nothing changes. What waits for a time on their clock
+    moves with their time zone. Raises `NotFound`, `InvalidRecipient`, `InvalidAddress`, `AddressTaken`.
     """
     said = {field: value for field, value in wanted.said.items() if value is not None}
     firsts, others = _split({**said, "key": key})
@@ -148,7 +149,9 @@ def edit(app: App, key: str, wanted: Edit, *, by: Author, tenant: str | None = N
         if changes or changed.overrides != profile.overrides:
             note = _Note(connection, tenant_id, key, now)
             note.write("recipients.set", by, fields=sorted(changes), follow_imports=sorted(wanted.follow))
-        return replace(changed, changes=changed.changes + bool(changes))
+        rung = reschedule(app, connection, profile.id) if "timezone" in changes else []
+    ring(app, rung)
+    return replace(changed, changes=changed.changes + bool(changes))
 
 
 def deactivate(app: App, key: str, *, by: Author, tenant: str | None = None) -> Profile:

@@ -69,6 +69,10 @@ class Gates:
             for part in self._limits.portions(later, batch, works)
         ]
 
+    def counts(self, kind: str) -> bool:
+        """Whether a message of this kind takes a share of its recipient's."""
+        return self._limits.counts(kind)
+
     def recipients(self, works: Sequence[Work]) -> list[tuple[list[Work], Wait]]:
         """Those whose recipients had their share of the kind, and until when."""
         return [(one.works, Wait(one.until, REASON, one.rule)) for one in self._limits.recipients(works)]

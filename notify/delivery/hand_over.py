@@ -87,7 +87,7 @@ class _HandOver:
                 live += group
             else:
                 self._write_files(notification_id, list(group))
-        live = self._within_category(live)
+        live = self._within_category(self._allowed(live))
         live = self._wait(live, self._gates.recipients(live))
         while live and not self._ended():
             live = self._round(live)
@@ -114,6 +114,16 @@ class _HandOver:
         if waits:
             self._ledger.put_off_each(waits)
             self._known.update(id(work) for held, _ in waits for work in held)
+        return [work for work in works if id(work) not in self._known]
+
+    def _allowed(self, works: list[Work]) -> list[Work]:
+        """Ask policy before a share is counted, for what goes no further takes none; returns the others."""
+        counted = {kind for kind in {work.occasion.kind for work in works} if self._gates.counts(kind)}
+        if not counted:
+            return works
+        now = self._app.clock.now()
+        asked = (work for work in works if work.occasion.kind in counted)
+        self._known.update(id(work) for work in asked if not self._recheck.allows(work, now))
         return [work for work in works if id(work) not in self._known]
 
     def _within_category(self, works: list[Work]) -> list[Work]:

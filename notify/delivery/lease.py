@@ -15,6 +15,7 @@ from notify import failpoints
 from notify.app import App, ring
 from notify.audience import ruling
 from notify.delivery import doubt, poison
+from notify.delivery.addressing import addressed
 from notify.delivery.journal import Journal
 from notify.delivery.route import Wait
 from notify.errors import RequestError
@@ -128,7 +129,7 @@ def claim(
 
 def _load(app: App, connection: Connection, batch: Batch, due_by: datetime, now: datetime) -> Load:
     rules = ruling.rules(app, connection, batch.tenant_id)
-    taken = work.take(connection, batch, due_by=due_by, at=now)
+    taken = addressed(app, connection, batch, work.take(connection, batch, due_by=due_by, at=now))
     if rules.require_verified:
         taken = work.with_verified(connection, batch, taken)
     folded = [address.folded for one in taken for address in one.recipient.addresses.values()]

@@ -154,6 +154,7 @@ class Ledger:
             if batch.as_was:
                 kept_mails.forget_settled(connection, batch.id)
             if self._left or self._waiting:
+                messages.cancel_returned(connection, batch.id, now)
                 rest = works.rebatch(connection, batch, now)
             if batch.size > 1:  # single sends are rung for when they are planned
                 rest += batches.follow(connection, batch, now)

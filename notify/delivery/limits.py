@@ -191,6 +191,10 @@ class Limits:
             part = list(works[start : start + size])
             yield Delayed(part, self.promise(later, batch, len(part)), later.rule)
 
+    def counts(self, kind: str) -> bool:
+        """Whether a message of this kind takes a share of its recipient's."""
+        return self._of_kind(kind) is not None or self._of_category(kind) is not None
+
     def recipients(self, works: Sequence[Work]) -> list[Delayed]:
         """Those of these messages whose recipients had their share of the kind, by when they may go. Never dropped.
 

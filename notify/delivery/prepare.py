@@ -36,6 +36,14 @@ class _Shared:
     attachments: tuple[Attachment, ...]
 
 
+def meant_at(work: Work, default_timezone: str) -> datetime:
+    """When it was meant to go out, by the recipient's clock if that was asked for: the Date of its mail."""
+    at = work.occasion.at_local
+    if at is None:
+        return work.occasion.scheduled_at
+    return wall_clock.moment(at, wall_clock.zone(work.recipient.timezone, default_timezone))
+
+
 class Preparation:
     """Prepares the messages of one batch."""
 
@@ -70,18 +78,12 @@ class Preparation:
             subject=rendered.subject,
             html=rendered.html_part,
             text=rendered.text_part,
-            date=self._meant_for(work),
+            date=meant_at(work, settings.default_timezone),
             mode=work.occasion.mode,
             attachments=shared.attachments,
             unsubscribe_url=own.get("unsubscribe_url") if shared.kind.facts.unsubscribe else None,
         )
         return Prepared(envelope, rendered.subject, shared.kind.facts.version, now)
-
-    def _meant_for(self, work: Work) -> datetime:
-        at, zone = work.occasion.at_local, work.recipient.timezone
-        if at is None:
-            return work.occasion.scheduled_at
-        return wall_clock.moment(at, wall_clock.zone(zone, self._app.settings.default_timezone))
 
     def _kept(self, work: Work) -> Prepared:
         assert work.address is not None, "policy lets no message without an address pass"

@@ -7,12 +7,12 @@ from uuid import UUID
 
 from notify import failpoints
 from notify.app import App
-from notify.delivery.lease import Lease
+from notify.delivery.lease import CLOCK_SKEW, Lease
 from notify.delivery.ledger import Ledger
-from notify.delivery.prepare import Preparation, Prepared
+from notify.delivery.prepare import Preparation, Prepared, meant_at
 from notify.errors import OperatorError
-from notify.model import Decision, Kind, Send
-from notify.policy import decide, past
+from notify.model import Decision, Kind, Local, Send
+from notify.policy import decide, gone, past
 from notify.store.work import Work
 
 
@@ -27,28 +27,46 @@ class Recheck:
 
     def __call__(self, work: Work, now: datetime) -> Prepared | None:
         """Ask again, and render; None when the message goes no further. Raises an `OperatorError`."""
-        if past(work.occasion.expires_at, now):
-            self._ledger.expired(work)
-            return None
         try:
-            decision = self._decide(work, now)
-            if isinstance(decision, Send):
-                failpoints.reach("render", work.recipient.key)
-                return self._prepare(work, now)
-            self._ledger.decided(work, decision)
+            if not self._may(work, now):
+                return None
+            failpoints.reach("render", work.recipient.key)
+            return self._prepare(work, now)
         except OperatorError:
             raise
         except Exception as error:  # a template may raise anything: it must not take the batch along
             self._ledger.unrenderable(work, error)
         return None
 
+    def allows(self, work: Work, now: datetime) -> bool:
+        """Ask again, and render nothing yet; False when the message goes no further. Raises an `OperatorError`."""
+        try:
+            return self._may(work, now)
+        except OperatorError:
+            raise
+        except Exception as error:
+            self._ledger.unrenderable(work, error)
+        return False
+
+    def _may(self, work: Work, now: datetime) -> bool:
+        if past(work.occasion.expires_at, now):
+            self._ledger.expired(work)
+            return False
+        decision = self._decide(work, now)
+        if isinstance(decision, Send):
+            return True
+        self._ledger.decided(work, decision)
+        return False
+
     def _decide(self, work: Work, now: datetime) -> Decision:
         """Since the planning an address may have been suppressed, or the recipient have thought better of it.
 
-        Or it is a retry that comes in quiet hours.
+        Or it is a retry that comes in quiet hours, or comes before its time.
         """
         channel = work.occasion.channel
         address = work.recipient.addresses.get(channel)
+        if address is None and work.address is not None:
+            return gone(channel)
         kind = self._app.kinds.get(work.occasion.kind).facts
         return decide(
             kind,
@@ -58,9 +76,18 @@ class Recheck:
             now,
             mode=work.occasion.mode,
             test_recipients=self._app.settings.test_recipients,
+            at=self._ahead(work, now),
             rules=self._lease.rules,
             consent=self._consent(work, kind),
         )
+
+    def _ahead(self, work: Work, now: datetime) -> datetime | Local | None:
+        """The moment that it is meant for, where it comes too early: somebody released it, or the recipient moved.
+
+        That a planner's clock is ahead of ours is no reason to wait.
+        """
+        meant = meant_at(work, self._lease.rules.timezone)
+        return (work.occasion.at_local or meant) if meant > now + CLOCK_SKEW else None
 
     def _consent(self, work: Work, kind: Kind) -> UUID | None:
         return self._lease.agreed.get((work.recipient.id, kind.category)) if kind.consent else None

@@ -18,11 +18,11 @@ from uuid_utils.compat import uuid7
 
 from notify import broker, failpoints
 from notify.app import App, ring
-from notify.delivery.gathering import gathered
 from notify.delivery.sieve import Sieve
 from notify.errors import NotFound, OperatorError
 from notify.model import Batch, Filter, MessageState, Replay, ReplayState
 from notify.store import Connection, audit, dead_letters, kept_mails, replays, tenants
+from notify.store.gathering import gathered
 from notify.store.replays import Candidate
 from notify.telemetry import emit
 

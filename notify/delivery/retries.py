@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from notify.app import App, ring
-from notify.delivery.gathering import Queue, gathered
 from notify.errors import NotFound
 from notify.model import Batch, Filter, MessageState
 from notify.store import Connection, audit, kept_mails, messages, tenants, waiting
+from notify.store.gathering import Queue, gathered
 from notify.store.waiting import Waiting
 
 SLICE = 2_000  # messages of one transaction

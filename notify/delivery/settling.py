@@ -10,10 +10,10 @@ from enum import StrEnum
 from uuid import UUID
 
 from notify.app import App, ring
-from notify.delivery.gathering import Queue, gathered
 from notify.errors import RequestError
 from notify.model import Batch, Death, ErrorClass, Filter, Lane, MessageState
 from notify.store import Connection, audit, dead_letters, kept_mails, messages, replays, tenants, waiting
+from notify.store.gathering import Queue, gathered
 from notify.store.waiting import Waiting
 from notify.telemetry import emit
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from notify.app import App
-from notify.delivery.gathering import Queue
 from notify.errors import RequestError
 from notify.model import Lane, MessageState, Replay
+from notify.store.gathering import Queue
 from notify.store.replays import Candidate
 
 

@@ -93,7 +93,8 @@ def _slice(app: App, connection: Connection, fan_out: FanOut, kind: CompiledKind
     planned, count = list[Batch](), 0
     for channel in fan_out.channels if part.size and part.chosen != [] else ():
         written = _unremarkable(app, connection, fan_out, part, _Question(kind, channel, now, rules))
-        asked = _request(fan_out, kind, channel, written.special)
+        left = messages.unwritten(connection, fan_out.notification, channel, written.special)
+        asked = _request(fan_out, kind, channel, left)
         rows, further = planning.part(app, connection, asked, replace(fan_out.notification, created_at=now))
         messages.insert(connection, rows)
         planned += [*written.batches, *further]

@@ -1,6 +1,6 @@
 """Pure decisions: may we, when, and when again. Everything they need comes in as an argument."""
 
-from notify.policy.fate import decide, due_at
+from notify.policy.fate import decide, due_at, gone, meant_for
 from notify.policy.retry import MISCONFIGURED_WAIT, UNREACHED_WAIT, RetryPolicy, next_round, next_try
 from notify.policy.rules import NO_RULES, Rules
 from notify.policy.trail import Looked, Trail, trail
@@ -20,6 +20,8 @@ __all__ = [
     "decide",
     "due_at",
     "expired",
+    "gone",
+    "meant_for",
     "next_round",
     "next_try",
     "past",

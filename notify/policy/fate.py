@@ -35,7 +35,7 @@ def decide(
     address = None if recipient.erased else recipient.addresses.get(channel)
     if address is None:
         return unreachable(recipient, channel)
-    due, rule = meant_for(at, recipient, rules, now)
+    due, rule = meant_for(at, recipient.timezone, rules.timezone, now)
     if no := suppressed(kind, channel, suppressions, due):
         return no
     if no := wishes.against(kind, recipient, address, rules, due, agreed=consent is not None):
@@ -62,6 +62,11 @@ def unreachable(recipient: Recipient, channel: Channel) -> Skip:
     return Skip("no_address", f"recipient has no address for {channel}")
 
 
+def gone(channel: Channel) -> Skip:
+    """It was planned to an address that is the recipient's no more, and can go to no other."""
+    return Skip("address_gone", f"the address is no longer the recipient's, and none for {channel} takes its place")
+
+
 def suppressed(kind: Kind, channel: Channel, suppressions: Iterable[Suppression], due: datetime) -> Skip | None:
     """The first of the address's suppressions that forbids it."""
     for one in suppressions:
@@ -77,9 +82,9 @@ def not_meant(address: Address, mode: Mode, test_recipients: Collection[str]) ->
     return Skip("not_a_test_recipient", "mode test writes only to NOTIFY_TEST_RECIPIENTS")
 
 
-def meant_for(at: datetime | Local | None, recipient: Recipient, rules: Rules, now: datetime) -> tuple[datetime, str]:
+def meant_for(at: datetime | Local | None, timezone: str | None, default: str, now: datetime) -> tuple[datetime, str]:
     """When it should go out, and the rule that says so; never in the past."""
     if at is None or isinstance(at, datetime):
         return max(at or now, now), "send(at=…)"
-    zone = wall_clock.zone(recipient.timezone, rules.timezone)
+    zone = wall_clock.zone(timezone, default)
     return max(wall_clock.moment(at, zone), now), f"send(at=local {at}) in {zone.key}"

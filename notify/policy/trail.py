@@ -73,7 +73,7 @@ def trail(
     if address is None:
         no = fate.unreachable(recipient, channel)
         return Trail(decision, (Looked("address", no.rule, no, decides=True),))
-    due, when = fate.meant_for(at, recipient, rules, now)
+    due, when = fate.meant_for(at, recipient.timezone, rules.timezone, now)
     looked = [
         Looked("address", address.value),
         _suppressions(kind, channel, suppressions, due),

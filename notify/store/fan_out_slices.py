@@ -31,13 +31,13 @@ PART = """
                WHERE s.tenant_id = :tenant AND s.channel = :channel AND s.address = a.folded LIMIT 1
            ) IS NOT NULL AS special
     FROM recipients r {address}
-    WHERE r.tenant_id = :tenant AND r.key > :after AND r.key <= :until {tagged} {chosen}
+    WHERE r.tenant_id = :tenant AND r.key > :after AND r.key <= :until AND r.erased_at IS NULL {tagged} {chosen}
     ORDER BY r.key
 """
 KEYS = "SELECT key FROM ({part}) AS part"
 ZONES = """
     SELECT DISTINCT coalesce(r.timezone, '') FROM recipients r
-    WHERE r.tenant_id = :tenant AND r.key > :after AND r.key <= :until {tagged} {chosen}
+    WHERE r.tenant_id = :tenant AND r.key > :after AND r.key <= :until AND r.erased_at IS NULL {tagged} {chosen}
 """
 
 # One statement, and so one picture of the roster: nobody slips through between who is planned and who is named.

@@ -114,7 +114,8 @@ class Slice:
 def cut(connection: sa.Connection, fan_out: FanOut, size: int, segment: Asked | None = None) -> Slice:
     """The next slice of at most `size` recipients: read from the index of keys, and no further."""
     tenant = recipients.c.tenant_id == fan_out.notification.tenant_id
-    keys = sa.select(recipients.c.key).where(tenant, recipients.c.key > fan_out.cursor)
+    alive = recipients.c.erased_at.is_(None)  # whose key was renamed, and may lie ahead once more
+    keys = sa.select(recipients.c.key).where(tenant, alive, recipients.c.key > fan_out.cursor)
     part = keys.order_by(recipients.c.key).limit(size).subquery()
     until, found = connection.execute(sa.select(sa.func.max(part.c.key), sa.func.count()).select_from(part)).one()
     cursor = until or fan_out.cursor

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from notify.model import TRANSITIONS, BatchState, Channel, Message, MessageState, Mode
+from notify.model import TRANSITIONS, BatchState, Channel, Message, MessageState, Mode, Notification
 from notify.store.engine import any_of
 from notify.store.tables import batches, kept_mails, messages, notifications, recipients
 
@@ -53,6 +53,19 @@ def insert(connection: sa.Connection, rows: Sequence[tuple[Message, Mapping[str,
         )
 
 
+def unwritten(
+    connection: sa.Connection, notification: Notification, channel: Channel, keys: Sequence[str]
+) -> list[str]:
+    """Of these keys of recipients, in their order, those who have no message of this notification on this channel."""
+    if not keys:
+        return []
+    joined = sa.select(recipients.c.key).join(messages, messages.c.recipient_id == recipients.c.id)
+    theirs = recipients.c.tenant_id == notification.tenant_id, any_of(connection, recipients.c.key, list(keys))
+    written = joined.where(*theirs, messages.c.notification_id == notification.id, messages.c.channel == channel)
+    there = set(connection.scalars(written))
+    return [key for key in keys if key not in there]
+
+
 def move(
     connection: sa.Connection,
     ids: Collection[UUID],
@@ -83,28 +96,38 @@ def move(
 
 
 def cancel(connection: sa.Connection, notification_id: UUID, at: datetime) -> int:
-    """Cancel what no worker has taken yet; returns how many.
+    """Cancel what no worker has taken yet; returns how many. What one gives back later is cancelled then.
 
     Its batches are locked first, as by whoever claims or settles them: so neither waits for a message that the other
     has, and each message is either taken or cancelled.
     """
-    waiting = (messages.c.notification_id == notification_id, messages.c.state == MessageState.QUEUED)
-    held = sa.select(batches.c.id).where(batches.c.id.in_(sa.select(messages.c.batch_id).where(*waiting)))
+    noted = sa.update(notifications).where(notifications.c.id == notification_id)
+    connection.execute(noted.values(cancelled_at=sa.func.coalesce(notifications.c.cancelled_at, at)))
+    own = messages.c.notification_id == notification_id
+    under_way = own, messages.c.state.in_([MessageState.QUEUED, MessageState.SENDING])
+    held = sa.select(batches.c.id).where(batches.c.id.in_(sa.select(messages.c.batch_id).where(*under_way)))
     connection.execute(held.order_by(batches.c.id).with_for_update())
-    cancelled = connection.execute(
-        sa.update(messages)
-        .where(*waiting)
-        .values(
-            state=MessageState.CANCELLED,
-            reason="cancelled",
-            rule="by request, before any worker had it",
-            updated_at=at,
-        )
+    return _cancel(connection, own, at, rule="by request, before any worker had it")
+
+
+def cancel_returned(connection: sa.Connection, batch_id: UUID, at: datetime) -> int:
+    """Cancel what waits in this batch, whose lock is held, of notifications that were cancelled; returns how many."""
+    cancelled = notifications.c.id == messages.c.notification_id, notifications.c.cancelled_at.is_not(None)
+    of_cancelled = sa.exists().where(*cancelled)
+    return _cancel(
+        connection,
+        sa.and_(messages.c.batch_id == batch_id, of_cancelled),
+        at,
+        rule="by request, before it was sent on",
     )
+
+
+def _cancel(connection: sa.Connection, which: sa.ColumnElement[bool], at: datetime, *, rule: str) -> int:
+    told = {"state": MessageState.CANCELLED, "reason": "cancelled", "rule": rule, "updated_at": at}
+    waiting = sa.update(messages).where(which, messages.c.state == MessageState.QUEUED)
+    cancelled = connection.execute(waiting.values(**told))
     if cancelled.rowcount:
-        gone = sa.select(messages.c.id).where(
-            messages.c.notification_id == notification_id, messages.c.state == MessageState.CANCELLED
-        )
+        gone = sa.select(messages.c.id).where(which, messages.c.state == MessageState.CANCELLED)
         connection.execute(sa.delete(kept_mails).where(kept_mails.c.message_id.in_(gone)))
     return cancelled.rowcount
 

@@ -97,18 +97,21 @@ def doubts(
     return [_waiting(row) for row in connection.execute(chosen)]
 
 
-def move_to(connection: sa.Connection, parts: Sequence[Part], at: datetime) -> tuple[int, list[Batch]]:
-    """Move these waiting messages to new batches, due when they are.
+def move_to(
+    connection: sa.Connection, parts: Sequence[Part], at: datetime, *, why: tuple[str, str] | None = None
+) -> tuple[int, list[Batch]]:
+    """Move these waiting messages to new batches, due when they are; `why` is the reason and the rule to wait for it.
 
     Returns how many still waited, and the batches to ring for.
     """
     new = [batch for batch, _ in parts]
     rung = batch_rows.insert(connection, new, at)
+    told = dict(zip(("reason", "rule"), why, strict=True)) if why else {}
     moved = sum(
         connection.execute(
             sa.update(messages)
             .where(any_of(connection, messages.c.id, ids), messages.c.state == MessageState.QUEUED)
-            .values(batch_id=batch.id, due_at=batch.due_at, updated_at=at)
+            .values(batch_id=batch.id, due_at=batch.due_at, updated_at=at, **told)
         ).rowcount
         for batch, ids in parts
     )

@@ -15,7 +15,7 @@ from notify.model import Batch, Channel, Local, MessageState, Mode, Preferences,
 from notify.model.recipient import Address
 from notify.store import batches, tables
 from notify.store.engine import any_of
-from notify.store.messages import move
+from notify.store.messages import cancel_returned, move
 from notify.store.tables import Json, addresses, attachments, messages, notifications, recipients
 
 
@@ -74,6 +74,7 @@ class HalfWay:
 
 
 _OF_BATCH = messages.c.batch_id == sa.bindparam("batch")
+_TAKEN = messages.c.state == MessageState.SENDING
 _HALF_WAY = (
     sa.select(
         *(messages.c[name] for name in ("id", "tenant_id", "notification_id", "attempts", "forgiven")),
@@ -81,7 +82,7 @@ _HALF_WAY = (
         notifications.c.mode,
     )
     .join(notifications, notifications.c.id == messages.c.notification_id)
-    .where(_OF_BATCH, messages.c.state == MessageState.SENDING)
+    .where(_OF_BATCH, _TAKEN)
 )
 _LIVE = (
     sa.select(sa.true())
@@ -99,6 +100,15 @@ _TAKE = (
     .where(_OF_BATCH, messages.c.state == MessageState.QUEUED, messages.c.due_at <= sa.bindparam("due_by"))
     .values(state=MessageState.SENDING, updated_at=sa.bindparam("at"))
 )
+# looked up for each: for a join PostgreSQL would read the whole table of addresses
+_PRIMARY = (
+    sa.select(addresses.c.value)
+    .where(addresses.c.recipient_id == messages.c.recipient_id, addresses.c.channel == messages.c.channel)
+    .where(addresses.c.is_primary)
+    .correlate(messages)
+    .scalar_subquery()
+)
+_ELSEWHERE = sa.func.coalesce(messages.c.address != _PRIMARY, sa.true())
 _LOAD = (
     sa.select(
         *(messages.c[name] for name in ("id", "address", "attempts", "forgiven", "data", "recipient_id")),
@@ -109,9 +119,10 @@ _LOAD = (
         sa.func.nullif(recipients.c.preferences, sa.literal({}, Json), type_=Json),
         recipients.c.deactivated_at,
         recipients.c.erased_at,
+        _ELSEWHERE,
     )
     .join(recipients, recipients.c.id == messages.c.recipient_id)
-    .where(_OF_BATCH, messages.c.state == MessageState.SENDING)
+    .where(_OF_BATCH, _TAKEN)
     .order_by(messages.c.id)
 )
 _OCCASIONS = sa.select(
@@ -119,17 +130,14 @@ _OCCASIONS = sa.select(
     sa.func.coalesce(notifications.c.at, notifications.c.created_at).label("scheduled_at"),
     notifications.c.expires_at,
     notifications.c.at_local,
+    notifications.c.cancelled_at,
     # of the first, by its unique index: for EXISTS of any, PostgreSQL may read the whole table
     sa.select(sa.true())
     .where(attachments.c.notification_id == notifications.c.id, attachments.c.position == 0)
     .correlate(notifications)
     .scalar_subquery()
     .label("has_attachments"),
-).where(
-    notifications.c.id.in_(
-        sa.select(messages.c.notification_id).where(_OF_BATCH, messages.c.state == MessageState.SENDING)
-    )
-)
+).where(notifications.c.id.in_(sa.select(messages.c.notification_id).where(_OF_BATCH, _TAKEN)))
 
 
 class Overdue(NamedTuple):
@@ -158,11 +166,25 @@ def half_way(connection: sa.Connection, batch: Batch) -> list[HalfWay]:
 
 
 def take(connection: sa.Connection, batch: Batch, *, due_by: datetime, at: datetime) -> list[Work]:
-    """Mark what is due in this batch as sending, and load it in the order of planning."""
+    """Mark what is due in this batch as sending, and load it in the order of planning.
+
+    What came back to be sent again, though its notification was cancelled, is cancelled. An address that is not the
+    recipient's primary one is not among theirs: whether it is one of them is still to be asked.
+    """
     connection.execute(_TAKE, {"batch": batch.id, "due_by": due_by, "at": at})
     rows = connection.execute(_LOAD, {"batch": batch.id}).all()
     if not rows:
         return []
+    found = connection.execute(_OCCASIONS, {"batch": batch.id}).all()
+    if cancelled := [row.id for row in found if row.cancelled_at is not None]:
+        returned = sa.update(messages).where(_OF_BATCH, messages.c.notification_id.in_(cancelled), _TAKEN)
+        connection.execute(returned.values(state=MessageState.QUEUED), {"batch": batch.id})
+        cancel_returned(connection, batch.id, at)
+        rows = [row for row in rows if row.notification_id not in cancelled]
+    return _works(rows, found, batch)
+
+
+def _works(rows: Sequence[Any], found: Sequence[Any], batch: Batch) -> list[Work]:
     channel = batch.channel
     occasions = {
         row.id: Occasion(
@@ -179,7 +201,7 @@ def take(connection: sa.Connection, batch: Batch, *, due_by: datetime, at: datet
             expires_at=row.expires_at,
             at_local=Local.parse(row.at_local, since=row.scheduled_at) if row.at_local else None,
         )
-        for row in connection.execute(_OCCASIONS, {"batch": batch.id})
+        for row in found
     }
     if len(occasions) == 1:  # nearly always; hashing an id for each row is slow
         (occasion,) = occasions.values()
@@ -189,12 +211,30 @@ def take(connection: sa.Connection, batch: Batch, *, due_by: datetime, at: datet
 
 def _work(row: Any, channel: Channel, occasion: Occasion) -> Work:
     message_id, address, tries, forgiven, data, recipient_id, _, key, locale, timezone, attributes, *more = row
-    tags, preferences, deactivated_at, erased_at = more
-    addresses = {channel: Address(channel, address)} if address else {}
+    tags, preferences, deactivated_at, erased_at, elsewhere = more
+    addresses = {channel: Address(channel, address)} if address and not elsewhere else {}
     wishes, active, erased = Preferences.of_json(preferences), deactivated_at is None, erased_at is not None
     who = (recipient_id, key, locale, timezone, attributes, tuple(tags or ()))
     person = Recipient(*who, addresses, wishes, active, erased)
     return Work(message_id, address, tries, forgiven, data, person, occasion)
+
+
+def addresses_of(
+    connection: sa.Connection, channel: Channel, recipient_ids: Collection[UUID]
+) -> dict[UUID, list[tuple[Address, bool]]]:
+    """The addresses of these recipients on this channel, and whether each is the primary one."""
+    fields = (addresses.c[name] for name in ("recipient_id", "value", "verified", "is_primary"))
+    theirs = any_of(connection, addresses.c.recipient_id, list(recipient_ids)), addresses.c.channel == channel
+    found: dict[UUID, list[tuple[Address, bool]]] = {}
+    for row in connection.execute(sa.select(*fields).where(*theirs)):
+        address = Address(channel, row.value, bool(row.verified))
+        found.setdefault(row.recipient_id, []).append((address, bool(row.is_primary)))
+    return found
+
+
+def readdress(connection: sa.Connection, message_id: UUID, address: str) -> None:
+    """Note that a message in hand goes to another address than it was planned to."""
+    connection.execute(sa.update(messages).where(messages.c.id == message_id).values(address=address))
 
 
 def with_verified(connection: sa.Connection, batch: Batch, taken: Sequence[Work]) -> list[Work]:

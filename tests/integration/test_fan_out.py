@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 import notify
 from notify import telemetry
 from notify.app import App, using
+from notify.audience import erasure
 from notify.delivery import status
 from notify.errors import IdempotencyConflict, InvalidRecipient
 from notify.intake import fan_out
@@ -277,6 +278,45 @@ def test_cancelling_stops_the_planning_and_withdraws_what_is_queued(app: App, ro
     states = Counter(fate[2] for fate in fates(app, sent.id).values())
     assert set(states) <= {"cancelled", "skipped"}
     assert (states["cancelled"], states.total()) == (withdrawn, planned)
+
+
+def test_who_is_erased_while_everyone_is_planned_is_planned_no_second_time(app: App, roster: list[str]) -> None:
+    early = [f"a-{number}" for number in range(10)]  # an erased key sorts behind theirs, and before those of the roster
+    with app.store.begin() as connection:
+        recipients.apply(connection, DEFAULT_ID, [recipients.Change(key) for key in early], datetime.now(UTC), by=BY)
+    sent = notify.send_many("hello", notify.everyone())
+    fan_out.run(app, seconds=0)
+    for key in ("a-1", "a-9", "user-30"):
+        erasure.erase(app, key, reason="asked", actor="test")
+    heard = list[str]()
+    with subscribed(lambda event, _facts: heard.append(event)):
+        fan_out.run(app)
+    assert "fan_out.stuck" not in heard
+    with app.store.read() as connection:
+        assert fan_outs.under_way(connection) == []
+    planned = set(fates(app, sent.id))
+    assert {key for key in planned if not key.startswith("erased:")} == {*early, *roster} - {"a-1", "a-9", "user-30"}
+    assert len(planned) == len(early) - 1 + PEOPLE - 1  # a-1 had a message already
+
+
+def test_who_was_erased_is_not_among_everyone(app: App, roster: list[str]) -> None:
+    erasure.erase(app, "user-07", reason="asked", actor="test")
+    sent = notify.send_many("hello", notify.everyone())
+    fan_out.run(app)
+    assert set(fates(app, sent.id)) == set(roster) - {"user-07"}
+
+
+def test_who_has_a_message_of_it_already_is_left_out(app: App, roster: list[str]) -> None:
+    sent = notify.send_many("hello", notify.everyone())
+    fan_out.run(app)
+    before = fates(app, sent.id)
+    with app.store.begin() as connection:
+        connection.execute(sa.update(tables.fan_outs).values(state="planning", cursor=""))
+    heard = list[str]()
+    with subscribed(lambda event, _facts: heard.append(event)):
+        assert fan_out.run(app) == 0
+    assert "fan_out.stuck" not in heard
+    assert fates(app, sent.id) == before
 
 
 def test_a_notification_whose_kind_is_gone_waits_and_keeps_no_other_waiting(

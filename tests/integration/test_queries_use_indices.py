@@ -314,6 +314,7 @@ HOT: dict[str, Callable[[Filled, sa.Connection], object]] = {
     "batches.bring_forward": lambda on, c: batches.bring_forward(c, "provider_paused", PAST),
     "messages.move": lambda on, c: messages.move(c, [on.message], MessageState.SENT, MessageState.DELIVERED, at=NOW),
     "messages.cancel": lambda on, c: messages.cancel(c, on.notification, NOW),
+    "messages.unwritten": lambda on, c: messages.unwritten(c, on.fan_out.notification, Channel.EMAIL, KEYS),
     "messages.find": lambda on, c: messages.find(c, on.message),
     "attempts.of_message": lambda on, c: attempts.of_message(c, on.message),
     "notifications.request_hash_of": lambda on, c: notifications.request_hash_of(c, DEFAULT_ID, "key-7"),

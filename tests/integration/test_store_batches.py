@@ -45,7 +45,8 @@ def plant(
     note = Notification(uuid7(), DEFAULT_ID, "hello", Mode.LIVE, now)
     notifications.insert(connection, note, request_hash="-", data={"word": "hi"}, at=None, correlation_id=None)
     keys = [f"user-{number}" for number in range(len(states))]
-    recipients.apply(connection, DEFAULT_ID, [Change(key) for key in keys], now, by=Author("test", Source.SEND))
+    changes = [Change(key, addresses={Channel.EMAIL: f"{key}@example.org"}) for key in keys]
+    recipients.apply(connection, DEFAULT_ID, changes, now, by=Author("test", Source.SEND))
     ids = recipients.ids_by_key(connection, DEFAULT_ID, keys)
     batch = Batch(uuid7(), DEFAULT_ID, Channel.EMAIL, Lane.NORMAL, due_at, size=len(states))
     batches.insert(connection, [batch], now)

@@ -23,6 +23,7 @@ notifications = sa.Table(
     time("expires_at", nullable=True),
     text("cancellation_key", nullable=True),
     text("at_local", nullable=True),  # 2026-03-29T09:00: the wall clock of each recipient
+    time("cancelled_at", nullable=True),
     one_of("mode", Mode),
     sa.UniqueConstraint("tenant_id", "idempotency_key"),
     sa.Index(

@@ -11,7 +11,6 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from notify.audience import preferences
-from notify.delivery.release import release
 from notify.errors import RequestError
 from notify.web.preference_centre import mails, profile, topics
 from notify.web.preference_centre.entry import Entry, Refused
@@ -37,13 +36,11 @@ def follow(visit: Visit, entry: Entry) -> str:
 def _quiet(visit: Visit, entry: Entry) -> str:
     if entry.act == "none":
         preferences.quiet(visit.app, visit.profile.id, None, by=visit.by)
-        release(visit.app, visit.profile.id)
         return "quiet-none"
     start, end = _hour(visit, entry, "start"), _hour(visit, entry, "end")
     if start == end:
         raise Refused(visit.words("Quiet hours cannot begin and end at the same time."), "end")
     preferences.quiet(visit.app, visit.profile.id, f"{start:%H:%M}-{end:%H:%M}", by=visit.by)
-    release(visit.app, visit.profile.id)  # to where the new hours end, if these hold it too
     return "quiet"
 
 
@@ -57,7 +54,6 @@ def _hour(visit: Visit, entry: Entry, name: str) -> time:
 def _disturb(visit: Visit, entry: Entry) -> str:
     if entry.act == "off":
         preferences.do_not_disturb(visit.app, visit.profile.id, None, by=visit.by)
-        release(visit.app, visit.profile.id)
         return "disturb-off"
     preferences.do_not_disturb(visit.app, visit.profile.id, _until(visit, entry), by=visit.by)
     return "disturb"

@@ -30,7 +30,11 @@ ADDED: dict[str, list[tuple[str, Any, str | None]]] = {
         ("deactivated_at", TIME, None),
         ("erased_at", TIME, None),
     ],
-    "notifications": [("cancellation_key", sa.Text(), None), ("at_local", sa.Text(), None)],
+    "notifications": [
+        ("cancellation_key", sa.Text(), None),
+        ("at_local", sa.Text(), None),
+        ("cancelled_at", TIME, None),
+    ],
     "fan_outs": [("segment", sa.Text(), None)],
     "messages": [("consent_id", sa.Uuid(), None)],
     "suppressions": [("note", sa.Text(), None)],

@@ -1,4 +1,4 @@
-"""Messages gathered into new batches that are due now, so that somebody's word sends them on at once."""
+"""Messages gathered into new batches, so that somebody's word sends them on at once, or at another time."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Queue(NamedTuple):
     as_was: bool = False
 
 
-def gathered(tenant_id: UUID, waiting: Mapping[Queue, Sequence[UUID]], size: int, now: datetime) -> list[Part]:
-    """New batches of at most `size` messages, each with the ids of its own."""
+def gathered(tenant_id: UUID, waiting: Mapping[Queue, Sequence[UUID]], size: int, due_at: datetime) -> list[Part]:
+    """New batches of at most `size` messages that are due then, each with the ids of its own."""
     parts = []
     for queue, ids in waiting.items():
         for start in range(0, len(ids), size):
             part = ids[start : start + size]
-            batch = Batch(uuid7(), tenant_id, queue.channel, queue.lane, now, size=len(part), as_was=queue.as_was)
+            batch = Batch(uuid7(), tenant_id, queue.channel, queue.lane, due_at, size=len(part), as_was=queue.as_was)
             parts.append((batch, part))
     return parts
