@@ -27,9 +27,9 @@ SHOTS = os.environ.get("BROWSER_SHOTS")
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's chromium, one per test process."""
+    """Debian's chromium. It ends with the module: while it lives, an event loop runs that lets no other one run."""
     found = shutil.which("chromium")
     if found is None:
         pytest.skip("no chromium is installed")

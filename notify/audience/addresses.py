@@ -38,7 +38,10 @@ class Addresses:
             person = self._person()
             chosen = self._own(person, channel, value)
             if not chosen.primary:
-                store.promote(self.connection, Wanted(person.id, self.key, Address(channel, chosen.value)))
+                former = person.primary(channel)
+                leaves = fold(former.value) if former else None
+                wanted = Wanted(person.id, self.key, Address(channel, chosen.value), leaves)
+                store.promote(self.connection, self.tenant_id, wanted, now)
         for channel, value in edit.removed:
             self._remove(channel, value)
 

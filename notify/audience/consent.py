@@ -205,9 +205,9 @@ def pending(app: App, asked_id: UUID) -> Pending | None:
 def confirm(app: App, asked_id: UUID, proof: Proof) -> Consent | None:
     """The recipient followed the link and said yes. None when that was withdrawn since, or the person is gone.
 
-    A second time changes nothing. Whoever says yes takes back an earlier no to this category, be it a choice or an
-    unsubscribe; what was suppressed for another reason, or for all, stays so. Where the link went to the address that
-    the recipient still has, it is verified.
+    A second time changes nothing. Whoever says yes takes back an earlier no to this category or one of its kinds, be it
+    a choice or an unsubscribe; what was suppressed for another reason, or for all, stays so. Where the link went to the
+    address that the recipient still has, it is verified.
     """
     now = app.clock.now()
     with app.store.begin() as connection:
@@ -233,7 +233,7 @@ def confirm(app: App, asked_id: UUID, proof: Proof) -> Consent | None:
             by=by,
             proof={**proof, "asked": str(asked_id)},
         )
-        _take_back(connection, holder, category, by=by, now=now)
+        _take_back(app, connection, holder, category, by=by, now=now)
         address = (found.entry.proof or {}).get("address")
         if address is not None:
             verification.mark(connection, holder, UUID(address), by=by, now=now)
@@ -241,14 +241,15 @@ def confirm(app: App, asked_id: UUID, proof: Proof) -> Consent | None:
     return made
 
 
-def _take_back(connection: Connection, holder: Holder, category: str, *, by: Author, now: datetime) -> None:
-    """An earlier no to exactly this category, by the person who says yes now."""
+def _take_back(app: App, connection: Connection, holder: Holder, category: str, *, by: Author, now: datetime) -> None:
+    """An earlier no to exactly this category or a kind of it, by the person who says yes now."""
     chosen = choices.without(holder.preferences, category)
     changes = choices.differences(holder.preferences, chosen)
     if changes:
         preferences.write(connection, holder, chosen, now)
-    lifted = suppressions.lift(connection, holder.tenant_id, holder.id, scope=category, reason="unsubscribed")
-    changes |= {f"suppressed.{channel}.{category}": ("unsubscribed", None) for channel in lifted}
+    scopes = app.kinds.category(category).scopes
+    lifted = suppressions.lift(connection, holder.tenant_id, holder.id, scopes=scopes, reason="unsubscribed")
+    changes |= {f"suppressed.{channel}.{scope}": ("unsubscribed", None) for channel, scope in lifted}
     recipient_history.write(connection, holder.tenant_id, [(holder.id, changes)], now, by)
 
 

@@ -1,6 +1,7 @@
 """Leaving by a link: one mail's kind, its category or everything; taken back exactly, and said twice it counts once.
 
-Whoever holds the link is the person: no login, no cookie. What follows is stored in one transaction.
+Whoever holds the link is the person: no login, no cookie. What follows is stored in one transaction, which holds the
+recipient's row: an erasure or another address comes before it or after it.
 """
 
 from __future__ import annotations
@@ -8,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from notify.app import App
 from notify.audience import consent, links
 from notify.errors import RequestError
 from notify.kinds import Category
-from notify.model import Author, ConsentAction, Kind, Source
+from notify.model import Author, ConsentAction, Kind, Source, fold
 from notify.store import Connection, audit, consents, leaving, preferences, recipient_history, tenants
-from notify.store.leaving import Whose
+from notify.store.leaving import Said, Whose
 from notify.store.preferences import Holder
 from notify.telemetry import emit
 
@@ -71,7 +72,7 @@ def of_message(app: App, message_id: UUID, recipient_id: UUID) -> Parting | None
 
 def of_address(app: App, address: str) -> Parting:
     """What a link of the predecessor opens, which names an address alone: it can be left whether anybody has it."""
-    folded = address.casefold()
+    folded = fold(address)
     link = Whose(tenants.DEFAULT_ID, event_of(app, folded), (folded,))
     with app.store.read() as connection:
         return _parting(app, connection, leaving.with_said(connection, link))
@@ -85,11 +86,13 @@ def event_of(app: App, folded: str) -> str:
 def at_once(app: App, message_id: UUID, recipient_id: UUID) -> Parting | None:
     """One click: leave the category of this mail, unless it is required, in the transaction that opens the link."""
     with app.store.begin() as connection:
-        link = leaving.whose(connection, message_id, recipient_id)
-        if link is None:
+        held = _held(connection, message_id, recipient_id)
+        if held is None:
             return None
-        parting = _parting(app, connection, link)
-        changed = not parting.required and _leave(app, connection, parting, "category", "one-click", words=None)
+        parting = _parting(app, connection, held.link)
+        changed = not parting.required and _leave(
+            app, connection, held, parting, "category", way="one-click", words=None
+        )
     if changed:
         _announce(parting, "category", "one-click")
     return parting
@@ -97,31 +100,37 @@ def at_once(app: App, message_id: UUID, recipient_id: UUID) -> Parting | None:
 
 def leave(
     app: App, parting: Parting, breadth: Breadth, way: Way, *, reason: str | None = None, note: str | None = None
-) -> Parting:
+) -> Parting | None:
     """Send nothing of this breadth any more, and withdraw the consent to it; returns the link as it is then.
 
-    Said again, it changes nothing.
+    Said again, it changes nothing. None, and nothing is stored, when the recipient is not there any more.
     """
     words = ": ".join(part for part in (reason, note and _plain(note)) if part) or None
     with app.store.begin() as connection:
-        known = replace(parting, link=_somebody(connection, parting.link))
-        changed = _leave(app, connection, known, breadth, way, words=words)
+        held = _held_again(connection, parting.link)
+        if held is None:
+            return None
+        known = replace(parting, link=held.link)
+        changed = _leave(app, connection, held, known, breadth, way=way, words=words)
     if changed:
         _announce(known, breadth, way)
-    return replace(parting, left=tuple({*parting.left, parting.scope(breadth)}))
+    return replace(known, left=tuple({*parting.left, parting.scope(breadth)}))
 
 
 def _leave(
-    app: App, connection: Connection, parting: Parting, breadth: Breadth, way: Way, *, words: str | None
+    app: App, connection: Connection, held: _Held, parting: Parting, breadth: Breadth, *, way: Way, words: str | None
 ) -> bool:
-    """Store what leaving stores; False when nothing was to be changed."""
-    link, scope, now = parting.link, parting.scope(breadth), app.clock.now()
-    remembered = leaving.suppress(connection, link, scope, source=way, note=words, now=now)
-    if remembered is None:
+    """Store what leaving stores; False when this link said so already, and it stands."""
+    link, scope, now = held.link, parting.scope(breadth), app.clock.now()
+    changed = leaving.suppress(connection, link, scope, source=way, note=words, now=now)
+    if not changed and scope in leaving.standing(connection, link):
         return False
     by = _author(link, words or f"unsubscribed by {way}")
+    said_at = leaving.moment(connection, link, scope, now)
+    remembered: dict[str, Any] = {"at": said_at.isoformat(), "source": way}
     if parting.consents(breadth):
-        remembered["withdrawn"] = _withdraw(app, connection, link, parting, breadth, by=by)
+        withdrawn = _withdraw(app, connection, held, parting, breadth, by=by)
+        remembered["withdrawn"] = {**link.said.get(scope, {}).get("withdrawn", {}), **withdrawn}
     leaving.remember(connection, link, {scope: remembered}, now)
     _note(connection, link, "recipient.unsubscribe", {scope: (None, leaving.REASON)}, by=by, now=now)
     return True
@@ -136,27 +145,58 @@ def _announce(parting: Parting, breadth: Breadth, way: Way) -> None:
     )
 
 
-def undo(app: App, parting: Parting) -> Parting:
-    """Take back all that was left by this link, and nothing else."""
-    now = app.clock.now()
+def undo(app: App, parting: Parting) -> Parting | None:
+    """Take back all that was left by this link, and nothing else: what was said another way, too, stays in `left`.
+
+    None, and nothing is stored, when the recipient is not there any more.
+    """
     with app.store.begin() as connection:
-        link = _somebody(connection, parting.link)
-        said = leaving.said(connection, link)
+        held = _held_again(connection, parting.link)
+        if held is None:
+            return None
+        link, said = held.link, leaving.said(connection, held.link)
         if said.scopes:
             by = _author(link, "took it back on the page")
-            for scope, remembered in said.scopes.items():
-                leaving.restore(connection, link, scope, remembered)
-                _regrant(app, connection, link, remembered.get("withdrawn", ()), by=by)
+            others = leaving.others(connection, link)
+            freed = leaving.take_back(connection, link, said, others)
+            _regrant(app, connection, held, said, others, by=by)
             leaving.forget(connection, said)
-            changes = dict.fromkeys(said.scopes, (leaving.REASON, None))
-            _note(connection, link, "recipient.unsubscribe_undone", changes, by=by, now=now)
+            changes = dict.fromkeys(sorted(freed), (leaving.REASON, None))
+            _note(connection, link, "recipient.unsubscribe_undone", changes, by=by, now=app.clock.now())
+        left = leaving.standing(connection, link)
     if said.scopes:
         emit("recipient.unsubscribe_undone", recipient=str(link.recipient_id), scopes=list(said.scopes), source="page")
-    return replace(parting, left=())
+    return replace(parting, link=link, left=tuple(left))
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A link, and its recipient, whom nobody else changes until the transaction ends; None: nobody has the address."""
+
+    link: Whose
+    holder: Holder | None
+
+
+def _held(connection: Connection, message_id: UUID, recipient_id: UUID) -> _Held | None:
+    """What a mail's link leads to; None when its recipient is not there any more."""
+    holder = preferences.by_id(connection, recipient_id, lock=True)
+    link = leaving.whose(connection, message_id, recipient_id) if holder else None
+    return _Held(link, holder) if link else None
+
+
+def _held_again(connection: Connection, link: Whose) -> _Held | None:
+    """What a link leads to now: since it was opened, its recipient may have another address, or be gone."""
+    if link.named is not None and link.recipient_id is not None:
+        return _held(connection, link.named, link.recipient_id)
+    bare = replace(link, recipient_id=None, addresses=link.addresses[:1])
+    found = leaving.with_holder(connection, bare).recipient_id
+    holder = preferences.by_id(connection, found, lock=True) if found else None
+    again = leaving.with_said(connection, leaving.with_holder(connection, bare))
+    return _Held(again, holder if holder and holder.id == again.recipient_id else None)
 
 
 def _parting(app: App, connection: Connection, link: Whose) -> Parting:
-    left = leaving.standing(connection, link, link.said)
+    left = leaving.standing(connection, link)
     kind = _kind(app, link.kind)
     return Parting(link, kind, _category(app, kind) if kind else None, tuple(left))
 
@@ -180,39 +220,32 @@ def _category(app: App, kind: Kind) -> Category:
         return Category(kind.category, kind.category)
 
 
-def _somebody(connection: Connection, link: Whose) -> Whose:
-    """The link, with whoever has its address."""
-    if link.recipient_id is not None:
-        return link
-    return replace(link, recipient_id=leaving.holder(connection, link.tenant_id, link.addresses[0]))
-
-
 def _withdraw(
-    app: App, connection: Connection, link: Whose, parting: Parting, breadth: Breadth, *, by: Author
-) -> list[str]:
-    """Withdraw what was agreed to; returns the entries by which it had been, for an undo."""
-    holder = _holder(connection, link)
-    if holder is None:
-        return []
+    app: App, connection: Connection, held: _Held, parting: Parting, breadth: Breadth, *, by: Author
+) -> dict[str, str]:
+    """Withdraw what was agreed to; returns for each entry that withdraws the one that had granted, for an undo."""
+    if held.holder is None:
+        return {}
     category = None if breadth == "all" or parting.kind is None else parting.kind.category
-    before = consents.standing(connection, holder.id)
-    gone = consent.withdrawn(app, connection, holder, category, source=SOURCE, by=by)
-    former = [before[entry.category] for entry in gone]
-    return [str(entry.id) for entry in former if entry.action is ConsentAction.GRANTED]
+    before = consents.standing(connection, held.holder.id)
+    gone = consent.withdrawn(app, connection, held.holder, category, source=SOURCE, by=by)
+    former = [(entry, before[entry.category]) for entry in gone]
+    return {str(entry.id): str(one.id) for entry, one in former if one.action is ConsentAction.GRANTED}
 
 
-def _regrant(app: App, connection: Connection, link: Whose, former: Sequence[str], *, by: Author) -> None:
-    holder = _holder(connection, link) if former else None
-    if holder is not None:
-        standing = consents.standing(connection, holder.id)
-        for entry in former:
-            found = consents.find(connection, UUID(entry))
-            if found and standing[found.entry.category].action is ConsentAction.WITHDRAWN:
-                consent.regranted(app, connection, holder, UUID(entry), source=UNDONE, by=by)
-
-
-def _holder(connection: Connection, link: Whose) -> Holder | None:
-    return None if link.recipient_id is None else preferences.by_id(connection, link.recipient_id, lock=True)
+def _regrant(app: App, connection: Connection, held: _Held, said: Said, others: Sequence[Said], *, by: Author) -> None:
+    """Grant again what this link withdrew, where that is the last word; where another link says no, its undo does."""
+    withdrawn = {k: v for remembered in said.scopes.values() for k, v in remembered.get("withdrawn", {}).items()}
+    if held.holder is None or not withdrawn:
+        return
+    for last in consents.standing(connection, held.holder.id).values():
+        if (former := withdrawn.get(str(last.id))) is None:
+            continue
+        no = next((other for other in others if {last.category, EVERYTHING} & set(other.scopes)), None)
+        if no is None:
+            consent.regranted(app, connection, held.holder, UUID(former), source=UNDONE, by=by)
+        else:
+            leaving.inherit(connection, no, {str(last.id): former})
 
 
 def _author(link: Whose, reason: str) -> Author:

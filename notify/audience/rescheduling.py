@@ -14,6 +14,7 @@ from notify.model import Batch
 from notify.policy import meant_for
 from notify.store import Connection, held, waiting
 from notify.store.gathering import Queue, gathered
+from notify.store.messages import SCHEDULED
 
 
 def reschedule(app: App, connection: Connection, recipient_id: UUID) -> list[Batch]:
@@ -29,7 +30,7 @@ def reschedule(app: App, connection: Connection, recipient_id: UUID) -> list[Bat
             moved[due, rule, one.tenant_id][one.queue].append(one.id)
     rung: list[Batch] = []
     for (due, rule, tenant_id), queues in moved.items():
-        why = (waiting.SCHEDULED, rule) if due > now else None
+        why = (SCHEDULED, rule) if due > now else None
         _, ready = waiting.move_to(connection, gathered(tenant_id, queues, size, due), now, why=why)
         rung += ready
     return rung

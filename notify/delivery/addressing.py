@@ -19,7 +19,7 @@ def addressed(app: App, connection: Connection, batch: Batch, taken: Sequence[Wo
 
     That is also what was to prove that very address, and a mail that is sent as it was.
     """
-    astray = [one for one in taken if one.address and not one.recipient.addresses]
+    astray = [one for one in taken if one.address and not one.recipient.addresses and not one.recipient.erased]
     if not astray:
         return taken
     theirs = work.addresses_of(connection, batch.channel, [one.recipient.id for one in astray])

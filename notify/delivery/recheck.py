@@ -65,7 +65,7 @@ class Recheck:
         """
         channel = work.occasion.channel
         address = work.recipient.addresses.get(channel)
-        if address is None and work.address is not None:
+        if address is None and work.address is not None and not work.recipient.erased:
             return gone(channel)
         kind = self._app.kinds.get(work.occasion.kind).facts
         return decide(

@@ -116,11 +116,11 @@ class Catalogue:
         paths = (parent / name for parent in self._folders)
         return next(path for path in paths if (path / toml.FILE).is_file())
 
-    def _declared(self) -> Iterator[Declaration]:
-        """What the kinds declare; one that cannot be read is passed over, for it cannot be sent either."""
+    def _declared(self) -> Iterator[tuple[str, Declaration]]:
+        """What the kinds declare, by name; one that cannot be read is passed over, for it cannot be sent either."""
         for name in self.names():
             with suppress(InvalidKind):
-                yield declaration.read(self._found(name) / toml.FILE)
+                yield name, declaration.read(self._found(name) / toml.FILE)
 
     def _load(self, path: Path) -> CompiledKind:
         if _NAME.fullmatch(path.name) is None:

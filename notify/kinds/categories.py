@@ -50,8 +50,15 @@ class Category:
     over: Over = Over.DELAY
     channels: tuple[Channel, ...] = ()
     consent: bool = False
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """The titles of its kinds, by name."""
     place: Place | None = None
     """Where its entry stands, if it has one."""
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes of suppressions that are about it, or about one of its kinds alone."""
+        return self.name, *(f"kind:{name}" for name in self.kinds)
 
 
 def read(folders: Sequence[Path]) -> dict[str, Category]:
@@ -65,14 +72,14 @@ def read(folders: Sequence[Path]) -> dict[str, Category]:
     return found
 
 
-def in_use(described: Mapping[str, Category], kinds: Iterable[Declaration]) -> dict[str, Category]:
+def in_use(described: Mapping[str, Category], kinds: Iterable[tuple[str, Declaration]]) -> dict[str, Category]:
     """All that are described, and all that these kinds belong to, with what follows from the kinds; by name, in order.
 
-    Where no kind of a category may be turned off, the category may not be either.
+    Kinds come with their names. Where no kind of a category may be turned off, the category may not be either.
     """
-    members: dict[str, list[Declaration]] = {name: [] for name in described}
-    for kind in kinds:
-        members.setdefault(kind.category, []).append(kind)
+    members: dict[str, dict[str, Declaration]] = {name: {} for name in described}
+    for name, kind in kinds:
+        members.setdefault(kind.category, {})[name] = kind
     return {name: _with_kinds(described.get(name) or Category(name, name), members[name]) for name in sorted(members)}
 
 
@@ -87,13 +94,15 @@ def babel_extract(
                 yield text.partition(f"[{name}]")[0].count("\n") + 1, None, entry[key], []
 
 
-def _with_kinds(category: Category, kinds: Sequence[Declaration]) -> Category:
+def _with_kinds(category: Category, named: Mapping[str, Declaration]) -> Category:
+    kinds = named.values()
     channels = {channel for kind in kinds for channel in kind.channels}
     return replace(
         category,
         required=category.required or (bool(kinds) and all(kind.required for kind in kinds)),
         channels=tuple(channel for channel in Channel if channel in channels),
         consent=any(kind.consent for kind in kinds),
+        kinds={name: kind.title for name, kind in named.items()},
     )
 
 

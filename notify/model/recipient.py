@@ -10,7 +10,7 @@ from uuid import UUID
 
 import idna
 
-from notify.model.kind import Channel
+from notify.model.kind import Channel, Kind
 from notify.model.preferences import NONE, Preferences
 
 
@@ -74,7 +74,7 @@ ERASED_KEY = "erased:"
 """How the key begins that somebody who was erased has got; no description may use such a key."""
 
 OWN_WORD = ("unsubscribed", "complained")
-"""The reasons that are the person's own word: no other reason takes their place, and none is removed lightly."""
+"""The reasons that are the person's own word: they go with the person, and none is removed lightly."""
 REASONS = (*OWN_WORD, "bounced", "manual")
 
 
@@ -95,7 +95,11 @@ class Suppression:
     since: datetime | None = field(default=None, compare=False)
     """When it began; None: when it is stored."""
 
-    def covers(self, category: str, now: datetime, kind: str = "") -> bool:
-        """Whether it forbids `kind`, which is of `category`, at `now`."""
+    def covers(self, kind: Kind, now: datetime) -> bool:
+        """Whether it forbids `kind` at `now`.
+
+        What the person said never stops what is required: who leaves everything can still set a new password.
+        """
         current = self.expires_at is None or self.expires_at > now
-        return current and self.scope in ("all", category, f"kind:{kind}")
+        heard = self.reason not in OWN_WORD or not kind.required
+        return current and heard and self.scope in ("all", kind.category, f"kind:{kind.name}")

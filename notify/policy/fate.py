@@ -70,7 +70,7 @@ def gone(channel: Channel) -> Skip:
 def suppressed(kind: Kind, channel: Channel, suppressions: Iterable[Suppression], due: datetime) -> Skip | None:
     """The first of the address's suppressions that forbids it."""
     for one in suppressions:
-        if one.channel is channel and one.covers(kind.category, due, kind.name):
+        if one.channel is channel and one.covers(kind, due):
             return Skip("suppressed", f"suppressed for {one.scope}: {one.reason} ({one.source})")
     return None
 

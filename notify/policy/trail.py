@@ -96,7 +96,8 @@ def _marked(looked: Sequence[Looked], decision: Decision) -> Iterator[Looked]:
 
 def _suppressions(kind: Kind, channel: Channel, suppressions: Sequence[Suppression], due: datetime) -> Looked:
     others = [f"{one.scope}: {one.reason}" for one in suppressions if one.channel is channel]
-    passed = f"none for {kind.category}, only for {', '.join(others)}" if others else "none of this address"
+    what = "what is required" if kind.required else kind.category
+    passed = f"none for {what}, only for {', '.join(others)}" if others else "none of this address"
     return _of("suppressions", fate.suppressed(kind, channel, suppressions, due), passed)
 
 

@@ -1,12 +1,13 @@
 """What an unsubscribe link names, what somebody said by it, and the rows that follow from that.
 
-What was said by a link is kept in an event of its own. Undoing takes away exactly what was added by this link, and puts
-back what stood there before.
+What was said by a link is kept in an event of its own, also where another link had said it before. So a suppression
+goes with the last link that says no. A no counts for the suppressions that began when it was said, or before: whoever
+came back since has taken it back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
@@ -16,8 +17,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
-from notify.model import Channel, EventType
-from notify.store.engine import upsert_on
+from notify.model import Channel, EventType, fold
+from notify.store.engine import Upsert, upsert_on
 from notify.store.tables import (
     addresses,
     events,
@@ -29,7 +30,8 @@ from notify.store.tables import (
 
 PROVIDER = "notify"
 REASON = "unsubscribed"
-OWN_WORDS = (REASON, "complained")
+WAYS = ("one-click", "page")
+"""The sources of what was suppressed by a link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,15 @@ class Whose:
     kind: str | None = None
     locale: str | None = None
     channel: Channel = Channel.EMAIL
-    said: tuple[str, ...] = ()
-    """The scopes that were left by this link before."""
+    said: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What was said by this link before, by scope."""
+    named: UUID | None = None
+    """The message that the link names, whether it is still there or not; None for a link of the predecessor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What was said by a link and stands: for each scope when, by which way, and what it took the place of."""
+    """What was said by a link: for each scope when, by which way, and which consent that withdrew."""
 
     id: UUID | None = None
     scopes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -102,7 +106,7 @@ def whose(connection: sa.Connection, message_id: UUID, recipient_id: UUID) -> Wh
     row = connection.execute(_WHOSE, asked).one_or_none()
     if row is None:
         return None
-    reached = (one.casefold() for one in (row.address, row.in_use) if one)
+    reached = (fold(one) for one in (row.address, row.in_use) if one)
     return Whose(
         row.tenant_id,
         event,
@@ -111,7 +115,8 @@ def whose(connection: sa.Connection, message_id: UUID, recipient_id: UUID) -> Wh
         row.message_id,
         row.kind,
         row.locale,
-        said=tuple(row.said["scopes"]) if row.said else (),
+        said=row.said["scopes"] if row.said else {},
+        named=message_id,
     )
 
 
@@ -122,58 +127,69 @@ def said(connection: sa.Connection, link: Whose) -> Said:
 
 
 def with_said(connection: sa.Connection, link: Whose) -> Whose:
-    """The link, with the scopes that were left by it; nothing is locked."""
+    """The link, with what was said by it; nothing is locked."""
     detail = connection.scalar(_DETAIL, {"tenant": link.tenant_id, "event": link.event})
-    return replace(link, said=tuple(detail["scopes"]) if detail else ())
+    return replace(link, said=detail["scopes"] if detail else {})
 
 
-def standing(connection: sa.Connection, link: Whose, scopes: Collection[str]) -> list[str]:
-    """Those of these scopes for which an address of the link is suppressed by the person's own word."""
-    if not scopes:
-        return []
-    mine = (
-        suppressions.c.tenant_id == link.tenant_id,
-        suppressions.c.channel == link.channel,
-        suppressions.c.address.in_(link.addresses),
-        suppressions.c.scope.in_(scopes),
-        suppressions.c.reason.in_(OWN_WORDS),
+def standing(connection: sa.Connection, link: Whose) -> list[str]:
+    """The scopes that were left by this link, and for which an address of the person still is suppressed."""
+    rows = connection.execute(sa.select(suppressions).where(*_own(link))) if link.said else ()
+    return sorted({row.scope for row in rows if _counts(link.said.get(row.scope), row)})
+
+
+def others(connection: sa.Connection, link: Whose) -> list[Said]:
+    """What the same person said by other links, as far as it stands."""
+    theirs = (
+        events.c.tenant_id == link.tenant_id,
+        events.c.recipient_id == link.recipient_id,
+        events.c.type == EventType.UNSUBSCRIBED,
+        events.c.provider == PROVIDER,
+        events.c.provider_event_id != link.event,
     )
-    return sorted(set(connection.scalars(sa.select(suppressions.c.scope).where(*mine))))
+    found = connection.execute(sa.select(events.c.id, events.c.detail).where(*theirs)).all() if _known(link) else []
+    rows = connection.execute(sa.select(suppressions).where(*_own(link))).all() if found else []
+    return [
+        Said(id_, {row.scope: scopes[row.scope] for row in rows if _counts(scopes.get(row.scope), row)})
+        for id_, scopes in ((row.id, row.detail["scopes"]) for row in found)
+    ]
 
 
 def suppress(
     connection: sa.Connection, link: Whose, scope: str, *, source: str, note: str | None, now: datetime
-) -> dict[str, Any] | None:
-    """Suppress the link's addresses for `scope`; returns what is to be remembered of it, None when they were already.
-
-    The person's own word takes the place of a bounce, which says less, and of one that would end.
-    """
-    place = {"tenant_id": link.tenant_id, "channel": link.channel, "scope": scope}
+) -> bool:
+    """Suppress the link's addresses for `scope`, for ever; False when they all were so already."""
     words = {"reason": REASON, "source": source, "note": note, "created_at": now, "expires_at": None}
-    fresh = [{"id": uuid7(), **place, "address": one, **words} for one in sorted(link.addresses)]
-    added = connection.execute(_adding(connection.dialect.name), fresh if len(fresh) > 1 else fresh[0]).scalars()
-    met = sorted(set(link.addresses) - set(added))
-    weaker = [row for row in _rows(connection, link, scope, met) if not _final(row)]
-    for row in weaker:
-        connection.execute(sa.update(suppressions).where(suppressions.c.id == row.id).values(words))
-    if len(met) == len(fresh) and not weaker:
-        return None
-    replaced = [_kept(link, row) for row in weaker]
-    return {"at": now.isoformat(), "source": source, **({"replaced": replaced} if replaced else {})}
+    place = {"tenant_id": link.tenant_id, "channel": link.channel, "scope": scope}
+    rows = [{"id": uuid7(), **place, "address": one, **words} for one in sorted(link.addresses)]
+    return bool(connection.execute(_adding(connection.dialect.name), rows).scalars().all())
 
 
-def restore(connection: sa.Connection, link: Whose, scope: str, remembered: Mapping[str, Any]) -> None:
-    """Take back what `suppress` did."""
-    at = datetime.fromisoformat(remembered["at"])
-    gone = connection.execute(sa.delete(suppressions).where(*_mine(link, scope, at)).returning(suppressions.c.address))
-    freed = set(gone.scalars())
-    for one in remembered.get("replaced", ()):
-        address = link.addresses[one["which"]] if one["which"] < len(link.addresses) else None
-        if address in freed:
-            times = {name: one[name] and datetime.fromisoformat(one[name]) for name in ("created_at", "expires_at")}
-            words = {name: one[name] for name in ("reason", "source", "note")}
-            place = {"tenant_id": link.tenant_id, "channel": link.channel, "address": address, "scope": scope}
-            connection.execute(sa.insert(suppressions), {"id": uuid7(), **place, **words, **times})
+def moment(connection: sa.Connection, link: Whose, scope: str, now: datetime) -> datetime:
+    """When a no is said that met suppressions of others: not before these began, though clocks differ."""
+    began = connection.scalar(sa.select(sa.func.max(suppressions.c.created_at)).where(*_own(link, scope)))
+    return now if began is None else max(now, began)
+
+
+def take_back(connection: sa.Connection, link: Whose, said: Said, others: Sequence[Said]) -> set[str]:
+    """Lift what `said` suppressed, but what another link says too; returns the scopes that are free."""
+    rows = connection.execute(sa.select(suppressions).where(*_own(link), suppressions.c.source.in_(WAYS))).all()
+    gone = [
+        row
+        for row in rows
+        if _counts(said.scopes.get(row.scope), row)
+        and not any(_counts(other.scopes.get(row.scope), row) for other in others)
+    ]
+    connection.execute(sa.delete(suppressions).where(suppressions.c.id.in_([row.id for row in gone])))
+    return {row.scope for row in gone}
+
+
+def inherit(connection: sa.Connection, heir: Said, withdrawn: Mapping[str, str]) -> None:
+    """Let another link remember, too, which consent was withdrawn: its own undo grants it again."""
+    scopes = connection.execute(sa.select(events.c.detail).where(events.c.id == heir.id)).scalar_one()["scopes"]
+    first = next(iter(heir.scopes))
+    known = scopes[first].get("withdrawn", {})
+    _change(connection, heir, {**scopes, first: {**scopes[first], "withdrawn": {**known, **withdrawn}}})
 
 
 def remember(connection: sa.Connection, link: Whose, added: Mapping[str, Any], now: datetime) -> None:
@@ -207,60 +223,54 @@ def _row(link: Whose, scopes: Mapping[str, Any], now: datetime) -> dict[str, Any
     }
 
 
-def holder(connection: sa.Connection, tenant_id: UUID, folded: str) -> UUID | None:
-    """The recipient who has this e-mail address."""
-    has = (addresses.c.tenant_id == tenant_id, addresses.c.channel == Channel.EMAIL, addresses.c.folded == folded)
-    found: UUID | None = connection.scalar(sa.select(addresses.c.recipient_id).where(*has).limit(1))
-    return found
+def with_holder(connection: sa.Connection, link: Whose) -> Whose:
+    """A link that names an address alone, with the recipient who has it, and their address in use."""
+    has = (
+        addresses.c.tenant_id == link.tenant_id,
+        addresses.c.channel == link.channel,
+        addresses.c.folded == link.addresses[0],
+    )
+    who = sa.select(addresses.c.recipient_id).where(*has).order_by(addresses.c.id).limit(1).scalar_subquery()
+    row = connection.execute(sa.select(recipients.c.id, _IN_USE).where(recipients.c.id == who)).one_or_none()
+    if row is None:
+        return link
+    reached = (link.addresses[0], *([row.in_use] if row.in_use else []))
+    return replace(link, recipient_id=row.id, addresses=tuple(dict.fromkeys(reached)))
 
 
-def _rows(connection: sa.Connection, link: Whose, scope: str, folded: Sequence[str]) -> list[Any]:
-    """The suppressions of these addresses of the link for `scope`, locked."""
-    if not folded:
-        return []
-    wanted = (
+def _own(link: Whose, scope: str | None = None) -> tuple[sa.ColumnElement[bool], ...]:
+    """What the person unsubscribed from, by whichever of their addresses."""
+    theirs = sa.select(addresses.c.folded).where(
+        addresses.c.recipient_id == link.recipient_id, addresses.c.channel == link.channel
+    )
+    return (
         suppressions.c.tenant_id == link.tenant_id,
         suppressions.c.channel == link.channel,
-        suppressions.c.scope == scope,
-        suppressions.c.address.in_(folded),
+        suppressions.c.reason == REASON,
+        sa.or_(suppressions.c.address.in_(link.addresses), suppressions.c.address.in_(theirs)),
+        *([] if scope is None else [suppressions.c.scope == scope]),
     )
-    return list(connection.execute(sa.select(suppressions).where(*wanted).with_for_update()))
+
+
+def _known(link: Whose) -> bool:
+    return link.recipient_id is not None
+
+
+def _counts(remembered: Mapping[str, Any] | None, row: Any) -> bool:
+    """Whether what was said then is a no to what this suppression forbids."""
+    return remembered is not None and datetime.fromisoformat(remembered["at"]) >= row.created_at
 
 
 @cache
 def _adding(dialect: str) -> sa.Executable:
-    return upsert_on(dialect, suppressions).on_conflict_do_nothing().returning(suppressions.c.address)
+    """One that would end gives way to the one that does not."""
+    insert: Upsert = upsert_on(dialect, suppressions)
+    place = ["tenant_id", "channel", "address", "scope", "reason"]
+    words = {name: insert.excluded[name] for name in ("source", "note", "created_at", "expires_at")}
+    ends = suppressions.c.expires_at.is_not(None)
+    return insert.on_conflict_do_update(index_elements=place, set_=words, where=ends).returning(suppressions.c.id)
 
 
 @cache
 def _telling(dialect: str) -> sa.Executable:
     return upsert_on(dialect, events).on_conflict_do_nothing().returning(events.c.id)
-
-
-def _final(row: Any | None) -> bool:
-    """Whether a suppression says already what the person says, and for ever."""
-    return row is not None and row.reason in OWN_WORDS and row.expires_at is None
-
-
-def _mine(link: Whose, scope: str, at: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    """Those that this link added for `scope` at this moment, and no others."""
-    return (
-        suppressions.c.tenant_id == link.tenant_id,
-        suppressions.c.channel == link.channel,
-        suppressions.c.address.in_(link.addresses),
-        suppressions.c.scope == scope,
-        suppressions.c.reason == REASON,
-        suppressions.c.created_at == at,
-    )
-
-
-def _kept(link: Whose, row: Any) -> dict[str, Any]:
-    """A row that gave way, without its address: which of the link's it is."""
-    times = {name: value and value.isoformat() for name, value in _times(row)}
-    return {"which": link.addresses.index(row.address), **times} | {
-        name: getattr(row, name) for name in ("reason", "source", "note")
-    }
-
-
-def _times(row: Any) -> list[tuple[str, datetime | None]]:
-    return [("created_at", row.created_at), ("expires_at", row.expires_at)]

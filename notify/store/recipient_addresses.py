@@ -1,6 +1,7 @@
 """Addresses of recipients: each belongs to one recipient of its tenant, whoever else asks for it at the same moment.
 
 Whoever writes here holds the locks of the recipients' rows. A row is one address for ever: another one is another row.
+Who said no at their primary address said it for the next one, too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from uuid_utils.compat import uuid7
 
 from notify.errors import AddressTaken
 from notify.model import Address, Channel, Recipient
-from notify.store import bulk
+from notify.store import bulk, suppressions
 from notify.store.engine import any_of, each_bound
 from notify.store.tables import Json, addresses, recipients
 
@@ -52,6 +53,7 @@ def replace(
     own, taken = _sift(connection, tenant_id, wanted)
     if taken:
         raise taken[0]
+    _carry(connection, tenant_id, wanted, now)
     _promote(connection, own)
     mine = set(own)
     fresh = [one for one in wanted if one not in mine]
@@ -83,8 +85,9 @@ def remove(connection: sa.Connection, recipient_id: UUID, channel: Channel, fold
     connection.execute(sa.delete(addresses).where(*_one(recipient_id, channel, folded)))
 
 
-def promote(connection: sa.Connection, wanted: Wanted) -> None:
-    """Make an address of their own the primary one of its channel."""
+def promote(connection: sa.Connection, tenant_id: UUID, wanted: Wanted, now: datetime) -> None:
+    """Make an address of their own the primary one of its channel, in the place of the one that it `leaves`."""
+    _carry(connection, tenant_id, [wanted], now)
     _promote(connection, [wanted])
 
 
@@ -166,6 +169,15 @@ def _promote(connection: sa.Connection, own: Sequence[Wanted]) -> None:
             {"recipient": one.recipient_id, "of": one.address.channel, "address": one.address.folded} for one in own
         ]
         connection.execute(_PROMOTING, each)
+
+
+def _carry(connection: sa.Connection, tenant_id: UUID, wanted: Sequence[Wanted], now: datetime) -> None:
+    moved: dict[Channel, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for one in wanted:
+        if one.leaves is not None:
+            moved[one.address.channel][one.leaves].append(one.address.folded)
+    for channel, to in moved.items():
+        suppressions.carry(connection, tenant_id, channel, to, now)
 
 
 def _leave(connection: sa.Connection, leaving: Sequence[Wanted]) -> None:

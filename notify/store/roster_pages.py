@@ -13,6 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from notify.model import Channel
+from notify.model.recipient import REASONS
 from notify.store.engine import Store, any_bound
 from notify.store.tables import addresses, recipients, suppressions
 
@@ -99,6 +100,8 @@ def _suppressed() -> sa.ScalarSelect[Any]:
             suppressions.c.scope == "all",
             sa.or_(suppressions.c.expires_at.is_(None), suppressions.c.expires_at > sa.bindparam("now")),
         )
+        .order_by(sa.case({reason: rank for rank, reason in enumerate(REASONS)}, value=suppressions.c.reason))
+        .limit(1)
         .correlate(recipients)
         .scalar_subquery()
     )

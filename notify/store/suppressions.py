@@ -1,10 +1,13 @@
-"""Addresses that must not be used, found by the address and by its tombstone; none is ever weakened by another."""
+"""Addresses that must not be used, found by the address and by its tombstone; none takes the place of another.
+
+What stands for one address and scope for several reasons is several rows: to take one back leaves the others.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -41,23 +44,26 @@ class Kept:
 def add(connection: sa.Connection, tenant_id: UUID, rows: Sequence[Suppression], now: datetime) -> int:
     """Suppress these addresses; returns how many rows were made or changed.
 
-    Of two for one address and scope the stronger word stays (a person's own, unsubscribed or complained, over any
-    other), and among equals the earlier; the longer time counts. One that has expired stands in nobody's way.
+    Of two for one address, scope and reason the earlier stays, and the longer time counts. One that has expired stands
+    in nobody's way.
     """
     # in one order everywhere: two callers with the same addresses must not wait for each other in a circle
-    ordered = sorted(dict.fromkeys(rows), key=lambda row: (row.channel, row.address, row.scope))
+    ordered = sorted(dict.fromkeys(rows), key=_place)
     changed: set[UUID] = set()
     while ordered:
-        seen: set[tuple[str, str, str]] = set()
+        seen: set[tuple[str, ...]] = set()
         part, again = list[Suppression](), list[Suppression]()
         for row in ordered:
-            place = (row.channel, row.address, row.scope)
-            (again if place in seen else part).append(row)  # no statement changes one row twice
-            seen.add(place)
+            (again if _place(row) in seen else part).append(row)  # no statement changes one row twice
+            seen.add(_place(row))
         made = connection.execute(_adding(connection.dialect.name), [_row(tenant_id, row, now) for row in part])
         changed.update(made.scalars())
         ordered = again
     return len(changed)
+
+
+def _place(row: Suppression) -> tuple[str, ...]:
+    return row.channel, row.address, row.scope, row.reason
 
 
 def _row(tenant_id: UUID, row: Suppression, now: datetime) -> dict[str, Any]:
@@ -80,36 +86,54 @@ def _adding(dialect: str) -> sa.Executable:
     insert: Upsert = upsert_on(dialect, suppressions)
     said, known = insert.excluded, suppressions.c
     gone = sa.and_(known.expires_at.is_not(None), known.expires_at <= said.created_at)
-    stronger = sa.and_(_own(said.reason), sa.not_(_own(known.reason)))
     longer = sa.and_(
         known.expires_at.is_not(None), sa.or_(said.expires_at.is_(None), said.expires_at > known.expires_at)
     )
-    replaced = sa.or_(gone, stronger)
     kept: dict[str, Any] = {
-        name: sa.case((replaced, said[name]), else_=known[name]) for name in ("reason", "source", "created_at", "note")
+        name: sa.case((gone, said[name]), else_=known[name]) for name in ("source", "created_at", "note")
     }
     kept["expires_at"] = sa.case((sa.or_(gone, longer), said.expires_at), else_=known.expires_at)
-    place = ["tenant_id", "channel", "address", "scope"]
-    change = insert.on_conflict_do_update(index_elements=place, set_=kept, where=sa.or_(replaced, longer))
+    place = ["tenant_id", "channel", "address", "scope", "reason"]
+    change = insert.on_conflict_do_update(index_elements=place, set_=kept, where=sa.or_(gone, longer))
     return change.returning(suppressions.c.id)
 
 
-def _own(reason: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    return sa.or_(*(reason == sa.literal_column(f"'{word}'") for word in OWN_WORD))
+def lift(
+    connection: sa.Connection, tenant_id: UUID, recipient_id: UUID, *, scopes: Collection[str], reason: str
+) -> list[tuple[str, str]]:
+    """Take away those of a recipient's addresses that have this reason and one of these scopes.
 
-
-def lift(connection: sa.Connection, tenant_id: UUID, recipient_id: UUID, *, scope: str, reason: str) -> list[str]:
-    """Take away those of a recipient's addresses that have exactly this scope and reason; returns their channels."""
+    Returns the channel and scope of each.
+    """
     mine = sa.select(addresses.c.folded).where(
         addresses.c.recipient_id == recipient_id, addresses.c.channel == suppressions.c.channel
     )
     gone = sa.delete(suppressions).where(
         suppressions.c.tenant_id == tenant_id,
-        suppressions.c.scope == scope,
+        suppressions.c.scope.in_(scopes),
         suppressions.c.reason == reason,
         suppressions.c.address.in_(mine),
     )
-    return list(connection.scalars(gone.returning(suppressions.c.channel)))
+    rows = connection.execute(gone.returning(suppressions.c.channel, suppressions.c.scope))
+    return [(row.channel, row.scope) for row in rows]
+
+
+def carry(
+    connection: sa.Connection, tenant_id: UUID, channel: Channel, moved: Mapping[str, Collection[str]], now: datetime
+) -> None:
+    """Say of other folded addresses what their owners said themselves of the former one: `moved` is by that.
+
+    A bounce is the address's own, and stays with it.
+    """
+    wanted = (
+        suppressions.c.tenant_id == tenant_id,
+        suppressions.c.channel == channel,
+        any_of(connection, suppressions.c.address, list(moved)),
+        suppressions.c.reason.in_(OWN_WORD),
+    )
+    rows = connection.execute(sa.select(suppressions).where(*wanted)).all() if moved else []
+    said = [replace(_kept(row).suppression, address=address) for row in rows for address in moved[row.address]]
+    add(connection, tenant_id, said, now)
 
 
 def of_addresses(

@@ -39,17 +39,18 @@ def routes(shell: Shell) -> APIRouter:
         if found.required:
             return _page(shell, request, found, status=403)
         if clicked:
-            if found.link.message_id is None and found.link.recipient_id is None:  # of the predecessor
+            if found.link.named is None:  # of the predecessor
                 leaving.leave(shell.app, found, "all", "one-click")
             return PlainTextResponse("Unsubscribed.\n", headers={"Cache-Control": "no-store"})
         if "undo" in form:
-            return _page(shell, request, leaving.undo(shell.app, found), undone=True)
+            back = leaving.undo(shell.app, found)
+            return _page(shell, request, back, undone=True) if back else shell.problem(request, "expired")
         breadth = next((one for one in _BREADTHS if one == form.get("scope")), None)
         if breadth is None:
             return _page(shell, request, found, status=400, problem=True)
         reason = form.get("reason") if form.get("reason") in leaving.REASONS else None
         done = leaving.leave(shell.app, found, breadth, "page", reason=reason, note=form.get("note"))
-        return _page(shell, request, done)
+        return _page(shell, request, done) if done else shell.problem(request, "expired")
 
     router.add_api_route(PATH, shown(look), methods=["GET", "HEAD"])
     router.add_api_route(PATH, acted(act), methods=["POST"])
@@ -83,8 +84,9 @@ def _page(
         status=status,
         locale=parting.link.locale,
         options=[_option(parting, breadth, words) for breadth in sorted(more, key=_ORDER.index)],
-        left=left,
+        left=[] if undone else left,
         undone=undone,
+        stands=undone and bool(left),
         problem=problem,
         required=words(parting.kind.title) if parting.required and parting.kind else "",
     )

@@ -129,7 +129,7 @@ def test_dev_carries_an_application_until_it_is_told_to_stop(tmp_path: Path) -> 
         subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, check=True, timeout=30)
         until(lambda: mail.is_dir() and list(mail.glob("*.eml")), 30, "the mail caught")
         dev.send_signal(signal.SIGINT)
-        assert dev.wait(30) == 0
+        assert dev.wait(60) == 0  # its worker alone may take 30 s to end
     assert processes_in(tmp_path) == []
     assert "ada@example.org" in log.read_text()
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from notify.model import BatchState, MessageState, Outcome
 from notify.store import Store
-from notify.store.tables import attempts, batches, messages, workers
+from notify.store.tables import attempts, batches, messages, notifications, workers
 from tests.chaos.checker import Row
 
 
@@ -109,6 +109,8 @@ def hasten(store: Store, now: datetime) -> None:
             connection.execute(
                 sa.update(table).where(table.c.state == waiting, table.c.due_at > now).values(due_at=now)
             )
+        # what was meant for later is put off again when it is claimed
+        connection.execute(sa.update(notifications).where(notifications.c.at > now).values(at=now))
 
 
 def waiting(store: Store, *, later: bool) -> int:

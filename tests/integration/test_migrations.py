@@ -12,7 +12,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from notify.errors import MigrationNeeded, OperatorError
-from notify.store import Store, audit, open_store, schema
+from notify.model import Channel, Suppression
+from notify.store import Store, audit, open_store, schema, suppressions
 from notify.store.tables import metadata, tenants
 from notify.store.tenants import DEFAULT_ID, DEFAULT_KEY
 from tests.integration.test_store_checks import NOW, populate
@@ -114,6 +115,17 @@ def test_cheap_rows_keep_every_message_and_every_attempt_on_the_way_up_and_down(
     assert contents(store) == {**kept, "fan_outs": []}
     schema.downgrade(store, "0001")
     assert contents(store) == kept
+
+
+def test_of_several_reasons_the_persons_own_word_is_left_on_the_way_down(store: Store) -> None:
+    schema.upgrade(store, "0004")
+    with store.begin() as connection:
+        for reason in ("bounced", "unsubscribed", "manual"):
+            row = Suppression(Channel.EMAIL, "ada@example.org", reason, "test")
+            suppressions.add(connection, DEFAULT_ID, [row], NOW)
+    schema.downgrade(store, "0003")
+    with store.read() as connection:
+        assert connection.execute(sa.text("SELECT reason FROM suppressions")).scalars().all() == ["unsubscribed"]
 
 
 def test_an_empty_database_is_at_no_revision(store: Store) -> None:

@@ -127,7 +127,7 @@ def test_an_exported_roster_changes_nothing_when_it_is_imported(app: App, tmp_pa
         Change("c", addresses={Channel.EMAIL: "c@example.org"}, active=False),
     )
     with app.store.begin() as connection:
-        one = Suppression(Channel.EMAIL, "c@example.org", "by hand", "x")
+        one = Suppression(Channel.EMAIL, "c@example.org", "manual", "x")
         suppressions.add(connection, DEFAULT_ID, [one], app.clock.now())
     _reimported(app, tmp_path, 3)
 

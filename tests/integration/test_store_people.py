@@ -247,8 +247,8 @@ def test_one_new_recipient_takes_four_statements_and_a_known_one_takes_one(store
         with statements(store) as seen:
             apply(store, change)
         counts.append(len([one for one in seen if not one.startswith("BEGIN")]))
-    # read, recipient, who has the address, address; read; read, lock, read again, recipient, and its history by COPY
-    assert counts == [4, 1, 5]
+    # read, recipient, who has the address, address; read; read, lock, read again, own choices, recipient, history
+    assert counts == [4, 1, 6]
 
 
 def test_keys_are_listed_in_order(store: Store) -> None:
@@ -276,9 +276,9 @@ def test_a_suppression_is_found_by_its_address(store: Store) -> None:
     assert found(store, "ada@example.org", channel=Channel.SMS) == {}
 
 
-def test_the_first_reason_stays(store: Store) -> None:
+def test_who_said_it_first_stays(store: Store) -> None:
     suppress(store, Suppression(Channel.EMAIL, "ada@example.org", "unsubscribed", "recipient"))
-    again = Suppression(Channel.EMAIL, "ada@example.org", "bounced", "feedback", expires_at=LATER)
+    again = Suppression(Channel.EMAIL, "ada@example.org", "unsubscribed", "feedback", expires_at=LATER)
     assert suppress(store, again) == 0
     assert found(store, "ada@example.org")["ada@example.org"] == [
         Suppression(Channel.EMAIL, "ada@example.org", "unsubscribed", "recipient")

@@ -15,8 +15,10 @@ from notify.model import (
     Address,
     Batch,
     Channel,
+    Kind,
     Lane,
     MessageState,
+    OnDoubt,
     Recipient,
     Suppression,
 )
@@ -91,13 +93,28 @@ def test_addresses_are_compared_without_case() -> None:
     assert one != other, "what is shown stays as it was written"
 
 
+def a_kind(category: str, *, name: str = "news", required: bool = False) -> Kind:
+    facts = (name, "News", category, (Channel.EMAIL,), Lane.NORMAL, OnDoubt.RESEND, False, "1")
+    return Kind(*facts, required=required)
+
+
 def test_a_suppression_covers_its_scope_while_it_lasts() -> None:
+    news, code = a_kind("newsletter"), a_kind("account")
     everything = Suppression(Channel.EMAIL, "ada@example.org", "bounced", "feedback")
     newsletter = dataclasses.replace(everything, scope="newsletter", expires_at=NOW + timedelta(days=1))
-    assert everything.covers("anything", NOW)
-    assert newsletter.covers("newsletter", NOW)
-    assert not newsletter.covers("transactional", NOW)
-    assert not newsletter.covers("newsletter", NOW + timedelta(days=1))
+    assert everything.covers(code, NOW)
+    assert newsletter.covers(news, NOW)
+    assert not newsletter.covers(code, NOW)
+    assert not newsletter.covers(news, NOW + timedelta(days=1))
+
+
+@pytest.mark.parametrize("scope", ["all", "account", "kind:new-password"])
+@pytest.mark.parametrize(
+    ("reason", "covered"), [("unsubscribed", False), ("complained", False), ("bounced", True), ("manual", True)]
+)
+def test_no_word_of_the_persons_own_covers_what_is_required(scope: str, reason: str, covered: bool) -> None:
+    required = a_kind("account", name="new-password", required=True)
+    assert Suppression(Channel.EMAIL, "ada@example.org", reason, "page", scope).covers(required, NOW) is covered
 
 
 def test_templates_see_a_recipients_fields_even_where_attributes_have_the_same_names() -> None:

@@ -429,11 +429,20 @@ def test_who_agreed_gets_it_though_the_default_is_no_but_may_still_turn_it_off(
     assert (decision.reason if isinstance(decision, Skip) else "sent") == expected
 
 
-def test_nothing_that_is_required_or_agreed_to_goes_past_a_suppression_for_all() -> None:
+def test_nothing_that_is_required_or_agreed_to_goes_past_a_bounce() -> None:
     for kind in (replace(KIND, required=True), replace(KIND, consent=True)):
-        decision = decide(kind, ADA, Channel.EMAIL, [COMPLAINT], NOW, consent=CONSENT)
+        decision = decide(kind, ADA, Channel.EMAIL, [replace(COMPLAINT, reason="bounced")], NOW, consent=CONSENT)
         assert isinstance(decision, Skip)
         assert decision.reason == "suppressed"
+
+
+@pytest.mark.parametrize("reason", ["unsubscribed", "complained"])
+def test_what_is_required_goes_past_the_persons_own_word_and_nothing_else_does(reason: str) -> None:
+    said = [replace(COMPLAINT, reason=reason)]
+    assert isinstance(decide(replace(KIND, required=True), ADA, Channel.EMAIL, said, NOW), Send)
+    assert isinstance(decide(replace(KIND, critical=True), ADA, Channel.EMAIL, said, NOW), Skip)
+    bounced = [*said, replace(COMPLAINT, reason="bounced")]
+    assert isinstance(decide(replace(KIND, required=True), ADA, Channel.EMAIL, bounced, NOW), Skip)
 
 
 def test_leaving_the_newsletter_does_not_block_a_password_reset() -> None:

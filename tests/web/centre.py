@@ -11,7 +11,6 @@ from uuid import UUID
 
 import httpx2
 import sqlalchemy as sa
-from fastapi.testclient import TestClient
 
 from notify.app import App
 from notify.audience import links
@@ -101,7 +100,7 @@ class Seen(HTMLParser):
 class Tab:
     """A browser's tab on somebody's page."""
 
-    client: TestClient
+    client: httpx2.Client
     path: str
     seen: Seen = field(init=False)
 

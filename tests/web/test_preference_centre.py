@@ -193,6 +193,31 @@ def test_who_unsubscribed_from_a_category_finds_it_off_and_may_come_back(app: Ap
     assert all(source == "page" for source, _ in history(app))
 
 
+def test_who_left_one_kind_finds_it_and_may_have_it_again(app: App, tab: Tab) -> None:
+    suppress(app, "kind:news", "unsubscribed")
+    assert "You unsubscribed from these alone." in tab.reload().html
+    assert tab.seen.forms["topics"].boxes["newsletter/email"] is True
+    assert tab.seen.forms["topics"].boxes["email/kind:news"] is False
+    tab.send("topics", tick=["email/kind:news"])
+    assert state(app, "news")[0] == MessageState.QUEUED
+    assert "You unsubscribed from these alone." not in tab.reload().html
+
+
+def test_who_ticks_a_category_gets_the_kinds_again_that_they_left_alone(app: App, tab: Tab) -> None:
+    suppress(app, "kind:news", "unsubscribed")
+    suppress(app, "newsletter", "unsubscribed")
+    tab.reload()
+    tab.send("topics", tick=["newsletter/email"])
+    assert state(app, "news")[0] == MessageState.QUEUED
+
+
+@pytest.mark.parametrize("cell", ["email/kind:nothing", "email/all", "nowhere/kind:news", "email"])
+def test_a_forged_kind_brings_nothing_back(app: App, tab: Tab, cell: str) -> None:
+    suppress(app, "all", "unsubscribed")
+    tab.client.post(tab.path, data={"section": "topics", "on": cell})
+    assert state(app, "news") == (MessageState.SKIPPED, "suppressed")
+
+
 def test_who_unsubscribed_from_everything_is_told_and_may_come_back(app: App, tab: Tab) -> None:
     suppress(app, "all", "unsubscribed")
     assert "You unsubscribed ada@example.org from everything." in tab.reload().html

@@ -28,8 +28,8 @@ def messages(page: Path) -> Iterator[str]:
 def phrases(module: Path) -> set[str]:
     """What the code gives a page to print."""
     with module.open("rb") as file:
-        found = list(extract_python(file, ("_", "words"), (), {}))
-    texts = (words[0] if isinstance(words, tuple) else words for _, _, words, _ in found)
+        found = list(extract_python(file, {"_": None, "words": None}, (), {}))
+    texts = (words if isinstance(words, str) else next(iter(words or ()), None) for _, _, words, _ in found)
     return {text for text in texts if text}
 
 

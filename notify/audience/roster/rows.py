@@ -24,7 +24,7 @@ STATUSES = {
     "unsubscribed": "unsubscribed",
     "bounced": "bounced",
     "complained": "complained",
-    "suppressed": "suppressed",
+    "suppressed": "manual",
 }
 """What a status means: the reason to suppress the address, or None."""
 

@@ -95,7 +95,7 @@ suppressions = sa.Table(
     time("expires_at", nullable=True),
     text("note", nullable=True),
     one_of("channel", Channel),
-    sa.UniqueConstraint("tenant_id", "channel", "address", "scope"),
+    sa.UniqueConstraint("tenant_id", "channel", "address", "scope", "reason"),
     # whether a tenant has any: most have none, and then no address is looked up twice
     sa.Index(
         "suppressions_tombstones_idx",

@@ -30,6 +30,8 @@ class Topic:
     description: str
     required: bool
     cells: tuple[Cell, ...]
+    left: tuple[tuple[str, str], ...] = ()
+    """The kinds of it that the visitor unsubscribed from alone: what names each in the form, and its title."""
 
 
 def channel_names(_: Words) -> Mapping[Channel, str]:
@@ -65,6 +67,11 @@ def _topic(visit: Visit, row: Row, channels: list[Channel], names: Mapping[Chann
             else Cell(names[channel])
             for channel in channels
         ),
+        left=tuple(
+            (f"{channel}/{scope}", visit.own_words(category.kinds[scope.removeprefix("kind:")]))
+            for channel in channels
+            for scope in sorted(set(_left(visit.profile, channel)) & set(category.scopes[1:]))
+        ),
     )
 
 
@@ -80,16 +87,23 @@ def _left(profile: Profile, channel: Channel) -> Iterator[str]:
 
 
 def save(visit: Visit, entry: Entry) -> str:
-    """Change the cells whose boxes were changed since the page showed them."""
+    """Change the cells whose boxes were changed since the page showed them, and send again the kinds that were ticked.
+
+    Who ticks a category gets all of its kinds again.
+    """
     on, shown = set(entry.all("on")), [value.partition(" ") for value in entry.all("was")]
+    for channel, _, scope in (value.partition("/") for value in on):
+        if scope.startswith("kind:") and channel in list(Channel):
+            _come_back(visit, Channel(channel), scope)
     changed = dict(_named(visit, cell, cell in on) for was, _, cell in shown if (cell in on) != (was == "on"))
     if not changed:
         return "topics"
     rows = {row.category.name: row for row in preferences.get(visit.app, visit.profile.id).rows}
     preferences.choose(visit.app, visit.profile.id, changed, by=visit.by)
     for (category, channel), chosen in changed.items():
-        if chosen and category in _left(visit.profile, Channel(channel)):
-            _come_back(visit, Channel(channel), category)
+        scopes = rows[category].category.scopes if chosen and category in rows else ()
+        for scope in set(scopes) & set(_left(visit.profile, Channel(channel))):
+            _come_back(visit, Channel(channel), scope)
     for category in {category for category, _channel in changed}:
         row = rows.get(category)
         if row is not None and row.category.consent:

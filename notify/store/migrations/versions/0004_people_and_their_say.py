@@ -46,6 +46,16 @@ NUMBER_TWINS = """
           AND earlier.folded = addresses.folded AND earlier.id < addresses.id
     )
 """  # those who shared an address keep it; nobody joins them from now on
+PLACE = ("tenant_id", "channel", "address", "scope")
+ONE_REASON = """
+    DELETE FROM suppressions WHERE EXISTS (
+        SELECT 1 FROM suppressions AS other
+        WHERE other.tenant_id = suppressions.tenant_id AND other.channel = suppressions.channel
+          AND other.address = suppressions.address AND other.scope = suppressions.scope
+          AND (other.reason NOT IN ('unsubscribed', 'complained'), other.id)
+            < (suppressions.reason NOT IN ('unsubscribed', 'complained'), suppressions.id)
+    )
+"""  # the tables of 0003 have room for one of each scope: the person's own word
 AUDIT_ONLY_GROWS = {
     "sqlite": [
         """
@@ -102,6 +112,9 @@ def upgrade() -> None:
         sqlite_where=CANCELLABLE,
         postgresql_where=CANCELLABLE,
     )
+    with op.batch_alter_table("suppressions", copy_from=_suppressions(*PLACE)) as suppressions:
+        suppressions.drop_constraint(f"suppressions_{'_'.join(PLACE)}_key", type_="unique")
+        suppressions.create_unique_constraint(f"suppressions_{'_'.join(PLACE)}_reason_key", [*PLACE, "reason"])
     op.create_index(
         "suppressions_tombstones_idx",
         "suppressions",
@@ -204,6 +217,10 @@ def downgrade() -> None:
         op.drop_column("addresses", name)
     op.drop_index("notifications_cancellation_key_idx", "notifications")
     op.drop_index("suppressions_tombstones_idx", "suppressions")
+    op.execute(ONE_REASON)
+    with op.batch_alter_table("suppressions", copy_from=_suppressions(*PLACE, "reason")) as suppressions:
+        suppressions.drop_constraint(f"suppressions_{'_'.join(PLACE)}_reason_key", type_="unique")
+        suppressions.create_unique_constraint(f"suppressions_{'_'.join(PLACE)}_key", list(PLACE))
     for table, columns in ADDED.items():
         for name, *_ in columns:
             op.drop_column(table, name)
@@ -228,6 +245,23 @@ def _keys(table: str) -> tuple[sa.ForeignKeyConstraint, sa.PrimaryKeyConstraint]
     return (
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f(f"{table}_tenant_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f(f"{table}_pkey")),
+    )
+
+
+def _suppressions(*unique: str) -> sa.Table:
+    """The table with its new column, and the key from before or after this revision."""
+    return sa.Table(
+        "suppressions",
+        sa.MetaData(),
+        *_row(),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("channel", "address", "scope", "reason", "source")),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("expires_at", TIME, nullable=True),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.CheckConstraint(CHANNELS, name="suppressions_channel_check"),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="suppressions_tenant_id_fkey"),
+        sa.PrimaryKeyConstraint("id", name="suppressions_pkey"),
+        sa.UniqueConstraint(*unique, name=f"suppressions_{'_'.join(unique)}_key"),
     )
 
 
