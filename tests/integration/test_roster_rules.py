@@ -238,16 +238,18 @@ def test_a_slice_that_is_given_up_to_break_a_deadlock_is_written_again(app: App,
     if app.store.engine.dialect.name == "sqlite":
         pytest.skip("one writer at a time: no two wait for each other")
     imported(app, roster, "key,locale\na,nl\nz,nl\n")
-    column, waiting = tables.recipients.c, sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    column = tables.recipients.c
+    waits = sa.text("SELECT count(*) FROM pg_locks WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))")
     result: list[Imported] = []
     work = threading.Thread(
         target=lambda: result.append(imported(app, roster, "key,locale,name\na,fr,A\nz,fr,Z\n")), daemon=True
     )
     with app.store.begin() as other:
+        other.execute(sa.text("SET LOCAL deadlock_timeout = '60s'"))  # who looks first is given up: the import
         other.execute(sa.select(column.id).where(column.key == "z").with_for_update())
         work.start()
         pause = threading.Event()
-        while not other.execute(waiting).scalar():  # it has locked a, and waits for z: so it is the one to find out
+        while not other.execute(waits).scalar():  # it has locked a, and waits for us at z
             pause.wait(0.01)
         other.execute(sa.update(tables.recipients).where(column.key == "a").values(timezone="UTC"))
     work.join(60)
