@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -87,6 +88,39 @@ def test_what_can_never_run_is_a_dead_letter_and_hurts_nobody(
     assert Counter(one.death.reason for one in buried(app)) == Counter(reason for reason, *_ in GARBAGE)
     assert all(len(letter.death.payload or "") <= LONGEST for letter in buried(app))
     assert "Traceback" not in (tmp_path / "worker.log").read_text()
+
+
+NO_MESSAGES = (
+    *(
+        b"",
+        b"garbage",
+        b"5",
+        b"[]",
+        b"{}",
+        b"null",
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+        b'{"body": "x", "properties": {}}',
+    ),
+    *(b'{"body": "x", "headers": 5, "properties": {"delivery_tag": "t", "delivery_info": {}}}',),
+    *(b'{"body": "x", "headers": {}, "properties": {"delivery_tag": "t", "delivery_info": {}, "body_encoding": "?"}}',),
+)
+
+
+def test_what_is_no_message_at_all_is_kept_as_it_was(
+    app: App, brisk: Settings, mailbox: Mailbox, tmp_path: Path
+) -> None:
+    for entry in NO_MESSAGES:
+        app.redis.lpush("notify:email.normal", entry)
+    notify.send("hello", to={"key": "ada", "email": "ada@example.org"})
+    with notify_process("worker", env=environment(brisk), cwd=tmp_path) as worker:
+        until(lambda: len(buried(app)) == len(NO_MESSAGES), 30, "each a dead letter")
+        until(lambda: mailbox.count == 1, 30, "the mail behind them caught")
+        until(lambda: not app.redis.hlen("notify:unacked"), 10, "everything acknowledged")
+        assert worker.poll() is None
+    kept = [base64.b64decode(json.loads(one.death.payload or "")["body"]) for one in buried(app)]
+    assert {one[:1000] for one in kept} == {entry[:1000] for entry in NO_MESSAGES}
+    assert {one.death.reason for one in buried(app)} == {"undecodable"}
 
 
 def test_a_task_that_can_run_now_is_sent_again_and_one_that_was_cut_is_told(

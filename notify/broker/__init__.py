@@ -13,6 +13,7 @@ from kombu import Connection, Exchange, Queue
 from kombu.exceptions import KombuError
 from kombu.messaging import Producer
 from kombu.pools import ProducerPool
+from kombu.transport import TRANSPORT_ALIASES
 from uuid_utils.compat import uuid4
 
 from notify.errors import InvalidSettings, Unreachable
@@ -51,6 +52,8 @@ celery.conf.update(
     timezone="UTC",
     enable_utc=True,
 )
+
+TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "notify.broker.redis_queue:Transport"))
 
 REDIS_TRANSPORT = {
     "visibility_timeout": 300,
