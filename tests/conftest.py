@@ -65,6 +65,10 @@ def postgresql_server() -> Iterator[str]:
             folder, cleanup_mode="delete"
         )
     try:
+        with _admin(server.get_uri()) as run:
+            for setting in ("fsync", "full_page_writes"):
+                run(f"ALTER SYSTEM SET {setting} = off")  # for power cuts, and a database for each test is many files
+            run("SELECT pg_reload_conf()")
         yield server.get_uri()
     finally:
         server.cleanup()
@@ -185,7 +189,7 @@ def _admin(server: str) -> Iterator[Callable[[str], None]]:
 def _own_database(server: str, template: str) -> Iterator[str]:
     name = f"notify_{uuid.uuid4().hex}"
     with _admin(server) as run:
-        run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     yield _database_url(server, name)
     with _admin(server) as run:
         run(f"DROP DATABASE {name} WITH (FORCE)")
