@@ -4,9 +4,11 @@ from notify.model.alert import Alert, AlertState, Notice, Severity, Told, Word
 from notify.model.batch import Batch, BatchState
 from notify.model.consent import Consent, ConsentAction, Sealed
 from notify.model.decision import Decision, Defer, Send, Skip
-from notify.model.event import BounceClass, EventType
+from notify.model.event import BounceClass, Consequence, Effect, Event, EventType
 from notify.model.failure import DeadLetter, Death, ErrorClass, Filter, KeptMail, Pause, Replay, ReplayState
 from notify.model.fan_out import FanOut, FanOutState
+from notify.model.guard import Hold, HoldScope, Measure
+from notify.model.hook import HookState
 from notify.model.kind import Channel, Kind, Lane, OnDoubt, OnQuiet, Retry
 from notify.model.local import Local
 from notify.model.message import TRANSITIONS, Attempt, Message, MessageState, Outcome
@@ -31,19 +33,26 @@ __all__ = [
     "Channel",
     "Consent",
     "ConsentAction",
+    "Consequence",
     "DeadLetter",
     "Death",
     "Decision",
     "Defer",
+    "Effect",
     "ErrorClass",
+    "Event",
     "EventType",
     "FanOut",
     "FanOutState",
     "Filter",
+    "Hold",
+    "HoldScope",
+    "HookState",
     "KeptMail",
     "Kind",
     "Lane",
     "Local",
+    "Measure",
     "Message",
     "MessageState",
     "Mode",

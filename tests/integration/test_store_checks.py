@@ -17,9 +17,13 @@ from notify.model import (
     BounceClass,
     Channel,
     ConsentAction,
+    Effect,
     EventType,
     FanOutState,
+    HoldScope,
+    HookState,
     Lane,
+    Measure,
     MessageState,
     Mode,
     Outcome,
@@ -37,13 +41,19 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "batches.lane": tuple(Lane),
     "batches.state": tuple(BatchState),
     "consents.action": tuple(ConsentAction),
+    "consequences.channel": tuple(Channel),
+    "consequences.effect": tuple(Effect),
     "events.bounce": tuple(BounceClass),
     "events.type": tuple(EventType),
     "fan_outs.state": tuple(FanOutState),
+    "guard_holds.measure": tuple(Measure),
+    "guard_holds.scope": tuple(HoldScope),
+    "hook_payloads.state": tuple(HookState),
     "messages.channel": tuple(Channel),
     "messages.state": tuple(MessageState),
     "notifications.mode": tuple(Mode),
     "replays.state": tuple(ReplayState),
+    "soft_bounces.channel": tuple(Channel),
     "suppressions.channel": tuple(Channel),
 }
 
@@ -88,7 +98,7 @@ def _value(
         return named
     if isinstance(kind, sa.CHAR) and kind.length == 32:
         return named.hex  # how SQLite tells of a UUID
-    values: dict[type, Any] = {bool: True, int: 7, bytes: b"\x00\xff", datetime: NOW, dict: {"a": [1, "ž"]}}
+    values: dict[type, Any] = {bool: True, int: 7, float: 0.5, bytes: b"\x00\xff", datetime: NOW, dict: {"a": [1, "ž"]}}
     return values.get(kind.python_type, f"{column.name} ž")
 
 

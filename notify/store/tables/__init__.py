@@ -8,6 +8,7 @@ Foreign keys that every writer keeps by itself are left out, for each costs as m
 """
 
 from notify.store.tables.columns import Json, UtcDateTime, metadata, one_of
+from notify.store.tables.feedback import consequences, guard_holds, hook_payloads, soft_bounces
 from notify.store.tables.operating import (
     alerts,
     audit,
@@ -39,9 +40,12 @@ __all__ = [
     "audit",
     "batches",
     "consents",
+    "consequences",
     "dead_letters",
     "events",
     "fan_outs",
+    "guard_holds",
+    "hook_payloads",
     "kept_mails",
     "messages",
     "metadata",
@@ -53,6 +57,7 @@ __all__ = [
     "replays",
     "schedule_claims",
     "segments",
+    "soft_bounces",
     "suppressions",
     "tenants",
     "workers",

@@ -24,6 +24,7 @@ notifications = sa.Table(
     text("cancellation_key", nullable=True),
     text("at_local", nullable=True),  # 2026-03-29T09:00: the wall clock of each recipient
     time("cancelled_at", nullable=True),
+    text("paused", nullable=True),  # why what waits of it waits on, but for critical lanes
     one_of("mode", Mode),
     sa.UniqueConstraint("tenant_id", "idempotency_key"),
     sa.Index(
@@ -149,6 +150,9 @@ messages = sa.Table(
     postgresql_with={"fillfactor": 50},  # a batch changes all the rows of its pages in one transaction
 )
 
+NAMED_BY_A_SERVICE = sa.text("length(provider_id) > 16")
+"""Services report under their own names of messages, which are long; the queue names of mail servers are short."""
+
 attempts = sa.Table(
     "attempts",
     metadata,
@@ -170,7 +174,15 @@ attempts = sa.Table(
     text("passed_over", nullable=True),  # the providers before this one, and why not they
     one_of("outcome", Outcome),
     sa.PrimaryKeyConstraint("message_id", "id"),  # one index serves both: nobody asks for an attempt by its id alone
+    sa.Index(
+        "attempts_provider_id_idx",
+        "provider_id",
+        sqlite_where=NAMED_BY_A_SERVICE,
+        postgresql_where=NAMED_BY_A_SERVICE,
+    ),
 )
+
+COUNTED = sa.text("type IN ('bounced', 'complained')")
 
 events = sa.Table(
     "events",
@@ -190,9 +202,22 @@ events = sa.Table(
     sa.Column("detail", Json, nullable=False),
     time("at"),
     time("received_at"),
+    # what it was said to be of, while that is not known here
+    implied("claimed_id", nullable=True),
+    text("header_id", nullable=True),
+    text("provider_message_id", nullable=True),
+    time("look_at", nullable=True),  # parked: when its message is looked for again
     one_of("type", EventType),
     sa.CheckConstraint(f"bounce IS NULL OR {one_of('bounce', BounceClass).sqltext}", name="bounce"),
     sa.UniqueConstraint("tenant_id", "provider", "provider_event_id"),
     sa.Index(None, "message_id"),
     sa.Index(None, "recipient_id", "type", "at"),
+    sa.Index(
+        "events_parked_idx",
+        "look_at",
+        sqlite_where=sa.text("look_at IS NOT NULL"),
+        postgresql_where=sa.text("look_at IS NOT NULL"),
+    ),
+    # what the guard counts: few beside deliveries and opens
+    sa.Index("events_bad_idx", "received_at", sqlite_where=COUNTED, postgresql_where=COUNTED),
 )

@@ -1,0 +1,137 @@
+"""What comes back: posted payloads, parked events, what follows from them, and what the guard holds.
+
+Revision: 0005, after 0004
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+TIME = sa.DateTime(timezone=True)
+JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+CHANNELS = "channel IN ('email', 'sms', 'web_push', 'in_app', 'chat', 'webhook')"
+STATES = "state IN ('received', 'processed', 'rejected')"
+EFFECTS = "effect IN ('suppressed', 'scored', 'unsubscribed', 'stood')"
+SCOPES = "scope IN ('mailout', 'tenant', 'provider', 'domain')"
+MEASURES = "measure IN ('bounced', 'complained')"
+PARKED: list[tuple[str, Any]] = [
+    ("claimed_id", sa.Uuid()),
+    ("header_id", sa.Text()),
+    ("provider_message_id", sa.Text()),
+    ("look_at", TIME),
+]
+INDICES = [
+    ("attempts_provider_id_idx", "attempts", "provider_id", "length(provider_id) > 16"),
+    ("events_parked_idx", "events", "look_at", "look_at IS NOT NULL"),
+    ("events_bad_idx", "events", "received_at", "type IN ('bounced', 'complained')"),
+]
+
+
+def upgrade() -> None:
+    op.add_column("notifications", sa.Column("paused", sa.Text(), nullable=True))
+    for name, kind in PARKED:
+        op.add_column("events", sa.Column(name, kind, nullable=True))
+    for name, table, column, where in INDICES:
+        op.create_index(name, table, [column], sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+    op.create_table(
+        "hook_payloads",
+        *_row(),
+        *_texts("provider", "payload_id"),
+        sa.Column("headers", JSON, nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        *_texts("state"),
+        *_texts("reason", "problem", nullable=True),
+        sa.Column("events", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("received_at", TIME, nullable=False),
+        sa.Column("processed_at", TIME, nullable=True),
+        sa.CheckConstraint(STATES, name=op.f("hook_payloads_state_check")),
+        *_keys("hook_payloads"),
+        sa.UniqueConstraint("provider", "payload_id", name=op.f("hook_payloads_provider_payload_id_key")),
+    )
+    op.create_index("hook_payloads_state_received_at_idx", "hook_payloads", ["state", "received_at"])
+    op.create_table(
+        "consequences",
+        *_row(),
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.Column("message_id", sa.Uuid(), nullable=True),
+        sa.Column("recipient_id", sa.Uuid(), nullable=True),
+        *_texts("channel"),
+        *_texts("address", nullable=True),
+        *_texts("effect"),
+        *_texts("scope", nullable=True),
+        sa.Column("until", TIME, nullable=True),
+        *_texts("detail", nullable=True),
+        sa.Column("at", TIME, nullable=False),
+        sa.CheckConstraint(CHANNELS, name=op.f("consequences_channel_check")),
+        sa.CheckConstraint(EFFECTS, name=op.f("consequences_effect_check")),
+        *_keys("consequences"),
+    )
+    op.create_index("consequences_tenant_id_channel_address_idx", "consequences", ["tenant_id", "channel", "address"])
+    op.create_index("consequences_message_id_idx", "consequences", ["message_id"])
+    op.create_table(
+        "soft_bounces",
+        *_row(),
+        *_texts("channel", "address"),
+        sa.Column("score", sa.Float(), nullable=False),
+        sa.Column("at", TIME, nullable=False),
+        sa.CheckConstraint(CHANNELS, name=op.f("soft_bounces_channel_check")),
+        *_keys("soft_bounces"),
+        sa.UniqueConstraint("tenant_id", "channel", "address", name=op.f("soft_bounces_tenant_id_channel_address_key")),
+    )
+    op.create_table(
+        "guard_holds",
+        *_row(),
+        *_texts("scope", "subject", "measure"),
+        sa.Column("bad", sa.Integer(), nullable=False),
+        sa.Column("sent", sa.Integer(), nullable=False),
+        *_texts("provider", nullable=True),
+        sa.Column("began_at", TIME, nullable=False),
+        sa.Column("ended_at", TIME, nullable=True),
+        *_texts("ended_by", nullable=True),
+        sa.CheckConstraint(SCOPES, name=op.f("guard_holds_scope_check")),
+        sa.CheckConstraint(MEASURES, name=op.f("guard_holds_measure_check")),
+        *_keys("guard_holds"),
+    )
+    still = sa.text("ended_at IS NULL")
+    op.create_index(
+        "guard_holds_open_key",
+        "guard_holds",
+        ["tenant_id", "scope", "subject"],
+        unique=True,
+        sqlite_where=still,
+        postgresql_where=still,
+    )
+    op.create_index("guard_holds_ended_at_idx", "guard_holds", ["ended_at"])
+
+
+def downgrade() -> None:
+    for table in ("guard_holds", "soft_bounces", "consequences", "hook_payloads"):
+        op.drop_table(table)
+    for name, table, *_ in INDICES:
+        op.drop_index(name, table)
+    for name, _ in PARKED:
+        op.drop_column("events", name)
+    op.drop_column("notifications", "paused")
+
+
+def _row() -> tuple[sa.Column[Any], sa.Column[Any]]:
+    return sa.Column("id", sa.Uuid(), nullable=False), sa.Column("tenant_id", sa.Uuid(), nullable=False)
+
+
+def _texts(*names: str, nullable: bool = False) -> list[sa.Column[Any]]:
+    return [sa.Column(name, sa.Text(), nullable=nullable) for name in names]
+
+
+def _keys(table: str) -> tuple[sa.ForeignKeyConstraint, sa.PrimaryKeyConstraint]:
+    return (
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f(f"{table}_tenant_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f(f"{table}_pkey")),
+    )
