@@ -1,4 +1,4 @@
-"""Rates as they are written: `14/s`, `10/m`, `1000/h`, `50000/d`."""
+"""Rates and shares as they are written: `14/s`, `10/m`, `1000/h`, `50000/d`; `5%`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}  # in seconds
+_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*%")
 _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)/([smhd])")
 
 
@@ -32,6 +33,14 @@ def rate(text: str) -> Rate:
     if found is None or float(found[1]) == 0:
         raise ValueError(f"write a rate as a number per s, m, h or d, such as 14/s or 10/m, not {text[:40]!r}")
     return Rate(float(found[1]), _UNITS[found[2]])
+
+
+def share_of(text: str) -> float:
+    """Read a share: `0.1%` is 0.001. ValueError says how to write one."""
+    found = _SHARE.fullmatch(text.strip())
+    if found is None or not 0 < float(found[1]) <= 100:  # noqa: PLR2004 - per cent
+        raise ValueError(f"write a share as a number per cent above 0, such as 5% or 0.1%, not {text[:40]!r}")
+    return float(found[1]) / 100
 
 
 def domain_rates(text: str) -> dict[str, Rate]:

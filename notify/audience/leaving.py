@@ -29,7 +29,7 @@ SOURCE, UNDONE = "unsubscribe link", "undo of an unsubscribe"
 REASONS = ("too_many", "not_relevant", "never_asked", "other")
 
 Breadth = Literal["category", "kind", "all"]
-Way = Literal["one-click", "page"]
+Way = Literal["one-click", "page", "provider"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +86,24 @@ def event_of(app: App, folded: str) -> str:
 def at_once(app: App, message_id: UUID, recipient_id: UUID) -> Parting | None:
     """One click: leave the category of this mail, unless it is required, in the transaction that opens the link."""
     with app.store.begin() as connection:
-        held = _held(connection, message_id, recipient_id)
-        if held is None:
-            return None
-        parting = _parting(app, connection, held.link)
-        changed = not parting.required and _leave(
-            app, connection, held, parting, "category", way="one-click", words=None
-        )
-    if changed:
+        parting, changed = category_of(app, connection, message_id, recipient_id, way="one-click")
+    if changed and parting:
         _announce(parting, "category", "one-click")
     return parting
+
+
+def category_of(
+    app: App, connection: Connection, message_id: UUID, recipient_id: UUID, *, way: Way, words: str | None = None
+) -> tuple[Parting | None, bool]:
+    """Leave the category of this mail in the caller's transaction; whether that changed anything.
+
+    What is required cannot be left. None when its recipient is not there any more.
+    """
+    held = _held(connection, message_id, recipient_id)
+    if held is None:
+        return None, False
+    parting = _parting(app, connection, held.link)
+    return parting, not parting.required and _leave(app, connection, held, parting, "category", way=way, words=words)
 
 
 def leave(

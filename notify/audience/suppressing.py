@@ -16,7 +16,8 @@ from notify.errors import InvalidAddress, InvalidSuppression, NotFound, did_you_
 from notify.model import Address, Channel, Suppression
 from notify.model.recipient import OWN_WORD, REASONS
 from notify.settings import Environment
-from notify.store import audit, suppressions, tenants, tombstones
+from notify.store import audit, consequences, suppressions, tenants, tombstones
+from notify.store.consequences import Caused
 from notify.store.suppressions import Kept
 from notify.store.text import line
 from notify.telemetry import emit
@@ -28,12 +29,16 @@ KIND_SCOPE = "kind:"  # what stands before a kind's name as a scope
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known of an address: its suppressions, expired ones and tombstones too, and who has it."""
+    """What is known of an address: its suppressions, expired ones and tombstones too, who has it, and what came back.
+
+    `consequences` are what followed from events, the latest first, each with its cause.
+    """
 
     channel: Channel
     address: str
     suppressions: tuple[Kept, ...]
     recipients: tuple[str, ...]
+    consequences: tuple[Caused, ...] = ()
 
 
 def add(
@@ -135,7 +140,8 @@ def show(app: App, address: str, *, channel: str = Channel.EMAIL, tenant: str | 
         tenant_id = tenants.tenant_id(connection, tenant)
         rows = suppressions.at(connection, tenant_id, where, known, app.settings.secrets)
         keys = suppressions.holders(connection, tenant_id, where, known)
-    return Standing(where, known, tuple(rows), tuple(keys))
+        followed = consequences.of_address(connection, tenant_id, where, known)
+    return Standing(where, known, tuple(rows), tuple(keys), tuple(followed))
 
 
 def folded(app: App, channel: Channel, address: str) -> str:

@@ -23,6 +23,7 @@ from notify.model import Channel
 from notify.model.recipient import REASONS
 from notify.store import suppressions as store
 from notify.store import tenants
+from notify.store.consequences import Caused
 from notify.store.suppressions import Kept
 
 SHOWN = 20
@@ -88,6 +89,7 @@ def show(address: str, channel: str, tenant: str | None, as_json: bool) -> None:
                 "address": known.address,
                 "suppressions": rows,
                 "recipients": list(known.recipients),
+                "consequences": [one.as_json() for one in known.consequences],
             }
         )
     else:
@@ -101,10 +103,18 @@ def _show(known: Standing) -> None:
         out.print(_table(known.suppressions, address=False))
     else:
         out.print("Nothing stands against it.")
+    if known.consequences:
+        rows = [(one.consequence.at, *_followed(one), one.message_id) for one in known.consequences]
+        out.print(screen.table(("At", "Effect", "Because of", "Message"), rows, whole=("At", "Message")))
     if known.recipients:
         out.print(screen.cell(f"Recipients who have it: {', '.join(known.recipients)}"))
     else:
         out.print("No recipient has it.")
+
+
+def _followed(one: Caused) -> tuple[str, str]:
+    done = one.consequence
+    return f"{done.effect.value}: {done.detail}" if done.detail else done.effect.value, one.cause
 
 
 @suppressions.command(

@@ -11,7 +11,18 @@ from uuid import UUID
 from notify.app import App
 from notify.errors import NotFound
 from notify.model import Address, Attempt, Consent, Message, MessageState, Notification, Suppression
-from notify.store import Connection, attempts, batches, consents, events, messages, notifications, suppressions
+from notify.store import (
+    Connection,
+    attempts,
+    batches,
+    consents,
+    consequences,
+    events,
+    messages,
+    notifications,
+    suppressions,
+)
+from notify.store.consequences import Caused
 from notify.store.events import Happened
 
 
@@ -29,7 +40,7 @@ class Explanation:
     """A message, its notification, its attempts, what came back of it, and the same as a timeline.
 
     `consent` is the entry of the log that covered it, `suppressions` are those of the address of what was skipped for
-    one, as they stand now.
+    one, as they stand now; `consequences` what followed from what came back.
     """
 
     message: Message
@@ -39,6 +50,7 @@ class Explanation:
     events: tuple[Happened, ...] = ()
     consent: Consent | None = None
     suppressions: tuple[Suppression, ...] = ()
+    consequences: tuple[Caused, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"message {self.message.id}: {self.message.state}{_because(self.message)}"]
@@ -84,6 +96,7 @@ class Explanation:
                 }
                 for event in self.events
             ],
+            "consequences": [one.as_json() for one in self.consequences],
             "consent": _consent(self.consent),
             "suppressions": [
                 {"scope": one.scope, "reason": one.reason, "source": one.source} for one in self.suppressions
@@ -109,12 +122,13 @@ def explain(app: App, message_id: UUID | str) -> Explanation:
         if message.state is MessageState.QUEUED and message.batch_id is not None:
             message = _with_its_batch(message, batches.waiting(connection, message.batch_id))
         happened = tuple(events.of_message(connection, message.id))
+        followed = tuple(consequences.of_message(connection, message.id))
         sealed = consents.find(connection, message.consent_id) if message.consent_id is not None else None
         forbidden = _forbidden(connection, message, app.settings.secrets)
     assert notification is not None
     consent = sealed.entry if sealed else None
-    timeline = _timeline(message, notification, tried, happened, consent)
-    return Explanation(message, notification, tried, timeline, happened, consent, forbidden)
+    timeline = (*_timeline(message, notification, tried, happened, consent), *map(_followed, followed))
+    return Explanation(message, notification, tried, timeline, happened, consent, forbidden, followed)
 
 
 def _forbidden(connection: Connection, message: Message, secrets: Sequence[str]) -> tuple[Suppression, ...]:
@@ -163,6 +177,13 @@ def _timeline(
 def _told(event: Happened) -> str:
     by = "a machine, not a person" if event.bot else None
     return " ".join(part for part in (event.provider, event.bounce, event.status, event.diagnostic, by) if part)
+
+
+def _followed(caused: Caused) -> Moment:
+    one = caused.consequence
+    until = f"until {one.until:%Y-%m-%d %H:%M}" if one.until else None
+    told = (one.scope and f"for {one.scope}", one.detail, until)
+    return Moment(one.at, one.effect.value, ": ".join(part for part in told if part))
 
 
 def _consent(consent: Consent | None) -> dict[str, Any] | None:

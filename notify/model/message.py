@@ -43,7 +43,7 @@ TRANSITIONS: Mapping[MessageState, frozenset[MessageState]] = MappingProxyType(
         ),
         MessageState.SENT: frozenset({MessageState.DELIVERED, MessageState.BOUNCED, MessageState.COMPLAINED}),
         MessageState.DELIVERED: frozenset({MessageState.BOUNCED, MessageState.COMPLAINED}),
-        MessageState.BOUNCED: frozenset(),
+        MessageState.BOUNCED: frozenset({MessageState.COMPLAINED}),
         MessageState.COMPLAINED: frozenset(),
         MessageState.IN_DOUBT: frozenset({MessageState.QUEUED, MessageState.SENT, MessageState.DEAD}),
         MessageState.DEAD: frozenset({MessageState.QUEUED}),

@@ -73,7 +73,8 @@ class Recipient:
 ERASED_KEY = "erased:"
 """How the key begins that somebody who was erased has got; no description may use such a key."""
 
-OWN_WORD = ("unsubscribed", "complained")
+COMPLAINED = "complained"
+OWN_WORD = ("unsubscribed", COMPLAINED)
 """The reasons that are the person's own word: they go with the person, and none is removed lightly."""
 REASONS = (*OWN_WORD, "bounced", "manual")
 

@@ -99,6 +99,17 @@ class Settings(BaseSettings):
         300.0, gt=0, le=DAY, description="Alert when work that is due waits longer than this."
     )
     alert_dead: int = Field(100, ge=1, description="Alert when so many messages died within a quarter of an hour.")
+    soft_bounces: float = Field(
+        3.0,
+        gt=0,
+        le=1000,
+        description="An address with so many soft bounces rests for 30 days; each counts half after two weeks.",
+    )
+    guard_bounce: str = Field("5%", description="A mailout pauses when more than this share of what was sent bounces.")
+    guard_complaint: str = Field("0.1%", description="A mailout pauses when more than this share brings complaints.")
+    guard_least: int = Field(
+        200, ge=1, description="No rate of bounces or complaints is judged by fewer sent messages than this."
+    )
     email_from: str = Field("Notify <notify@example.org>", description="The From of every mail: `Name <address>`.")
     email_reply_to: str | None = Field(None, description="The Reply-To of every mail.")
     email_domain: str | None = Field(None, description="Domain of Message-IDs; unset: the domain of the From address.")
@@ -222,6 +233,7 @@ class Settings(BaseSettings):
     _broker = field_validator("broker_url")(rules.broker_url)
     _providers = field_validator("email_providers")(rules.provider_urls)
     _rates = field_validator("recipient_rate", "tenant_rate")(rules.one_rate)
+    _shares = field_validator("guard_bounce", "guard_complaint")(rules.share)
     _by_domain = field_validator("domain_rates")(rules.rates_of_domains)
     _mailbox = field_validator("email_from", "email_reply_to")(rules.mailbox)
     _public = field_validator("public_url")(rules.public_url)

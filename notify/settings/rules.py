@@ -18,7 +18,7 @@ from phonenumbers import SUPPORTED_REGIONS
 from pydantic import SecretStr
 
 from notify.errors import did_you_mean
-from notify.rates import domain_rates, rate
+from notify.rates import domain_rates, rate, share_of
 
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 NOT_IANA = frozenset({"localtime", "posixrules", "Factory"})  # lie among the zone files, and differ from host to host
@@ -71,6 +71,12 @@ def one_rate(value: str | None) -> str | None:
     """A rate such as 10/m."""
     if value is not None:
         rate(value)
+    return value
+
+
+def share(value: str) -> str:
+    """A share such as 0.1%."""
+    share_of(value)
     return value
 
 

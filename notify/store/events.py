@@ -1,15 +1,23 @@
-"""What came back of messages."""
+"""What came back of messages: rows that are only ever added, each known by its provider's own name of the event.
+
+One whose message is not known, or was not recorded as sent yet, is parked: `look_at` says when to look again.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from uuid_utils.compat import uuid7
 
-from notify.model import BounceClass, EventType
-from notify.store.tables import events
+from notify.model import BounceClass, Event, EventType, MessageState
+from notify.store.engine import any_of, upsert
+from notify.store.owners import Owner
+from notify.store.tables import events, messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +33,18 @@ class Happened:
     bot: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event as it is stored, with the message that it is of, if that is known."""
+
+    event: Event
+    owner: Owner | None
+    received_at: datetime
+    id: UUID = field(default_factory=uuid7)
+    known: bool = False
+    """Whether its message was known before: what follows from it was done then."""
+
+
 def of_message(connection: sa.Connection, message_id: UUID) -> list[Happened]:
     """What happened to this message after its hand-over, in the order of time."""
     fields = (events.c[name] for name in ("type", "at", "provider", "bounce", "status", "diagnostic", "bot"))
@@ -35,3 +55,131 @@ def of_message(connection: sa.Connection, message_id: UUID) -> list[Happened]:
         Happened(EventType(type_), at, provider, BounceClass(bounce) if bounce else None, status, diagnostic, bool(bot))
         for type_, at, provider, bounce, status, diagnostic, bot in rows
     ]
+
+
+def insert(connection: sa.Connection, tenant_id: UUID, told: Sequence[Told], look_at: datetime) -> list[Told]:
+    """Store these, each once; returns those that were not known. Of `tenant_id` are those whose message is not known.
+
+    They are written in the order of their names: two callers with the same events must not wait for each other in a
+    circle.
+    """
+    already = _already(connection, tenant_id, told)
+    fresh = sorted((one for one in told if _name(one.event) not in already), key=lambda one: _name(one.event))
+    if not fresh:
+        return []
+    rows = [_row(one, tenant_id, look_at) for one in fresh]
+    adding = upsert(connection, events).on_conflict_do_nothing().returning(events.c.id)
+    made = set(connection.execute(adding, rows).scalars())
+    return [one for one in fresh if one.id in made]
+
+
+def _already(connection: sa.Connection, tenant_id: UUID, told: Sequence[Told]) -> set[tuple[str, str]]:
+    """Those that are stored, under this tenant or under that of their message."""
+    tenants = {tenant_id, *(one.owner.tenant_id for one in told if one.owner)}
+    names = {one.event.provider_event_id for one in told}
+    if not names:
+        return set()
+    chosen = sa.select(events.c.provider, events.c.provider_event_id).where(
+        any_of(connection, events.c.tenant_id, list(tenants)),
+        any_of(connection, events.c.provider, list({one.event.provider for one in told})),
+        any_of(connection, events.c.provider_event_id, list(names)),
+    )
+    return {(provider, name) for provider, name in connection.execute(chosen)}
+
+
+def lock_fed(
+    connection: sa.Connection, ids: Collection[UUID], states: Collection[MessageState]
+) -> dict[UUID, MessageState]:
+    """Those of these messages that are in one of these states, locked in the order of their ids.
+
+    None that a worker holds is waited for.
+    """
+    if not ids:
+        return {}
+    wanted = (any_of(connection, messages.c.id, list(ids)), messages.c.state.in_(list(states)))
+    chosen = sa.select(messages.c.id, messages.c.state).where(*wanted).order_by(messages.c.id).with_for_update()
+    return {id_: MessageState(state) for id_, state in connection.execute(chosen)}
+
+
+def parked(connection: sa.Connection, now: datetime, limit: int) -> list[tuple[UUID, UUID | None, Told]]:
+    """Those to look at again, for this transaction alone: each with its tenant and, if it is known, its message."""
+    chosen = sa.select(events).where(events.c.look_at <= now).order_by(events.c.look_at).limit(limit)
+    rows = connection.execute(chosen.with_for_update(skip_locked=True))
+    return [
+        (row.tenant_id, row.message_id, Told(_event(row), None, row.received_at, row.id, row.message_id is not None))
+        for row in rows
+    ]
+
+
+def park(connection: sa.Connection, until: Mapping[UUID, datetime | None]) -> None:
+    """When these are looked at again; None: never."""
+    if until:
+        values = [{"event": id_, "until": moment} for id_, moment in until.items()]
+        moved = sa.update(events).where(events.c.id == sa.bindparam("event")).values(look_at=sa.bindparam("until"))
+        connection.execute(moved, values)
+
+
+def adopt(connection: sa.Connection, told: Sequence[Told]) -> None:
+    """The message of these is known now. A tenant that was told the same event keeps it once."""
+    twin = events.alias("twin")
+    for one in told:
+        if one.owner is None:
+            continue
+        taken = sa.exists().where(
+            twin.c.tenant_id == one.owner.tenant_id,
+            twin.c.provider == one.event.provider,
+            twin.c.provider_event_id == one.event.provider_event_id,
+            twin.c.id != one.id,
+        )
+        values = {"message_id": one.owner.id, "recipient_id": one.owner.recipient_id}
+        mine = events.c.id == one.id
+        connection.execute(sa.update(events).where(mine).values(values))
+        moved = sa.update(events).where(mine, sa.not_(taken)).values(tenant_id=one.owner.tenant_id)
+        connection.execute(moved)
+
+
+def _name(event: Event) -> tuple[str, str]:
+    return event.provider, event.provider_event_id
+
+
+def _row(one: Told, tenant_id: UUID, look_at: datetime) -> dict[str, Any]:
+    event, owner = one.event, one.owner
+    return {
+        "id": one.id,
+        "tenant_id": owner.tenant_id if owner else tenant_id,
+        "message_id": owner.id if owner else None,
+        "recipient_id": owner.recipient_id if owner else None,
+        "type": event.type,
+        "bounce": event.bounce,
+        "provider": event.provider,
+        "provider_event_id": event.provider_event_id,
+        "address": event.address,
+        "status": event.status,
+        "diagnostic": event.diagnostic,
+        "bot": event.bot,
+        "detail": dict(event.detail),
+        "at": event.at,
+        "received_at": one.received_at,
+        "claimed_id": event.message_id,
+        "header_id": event.header_id,
+        "provider_message_id": event.provider_message_id,
+        "look_at": None if owner else look_at,
+    }
+
+
+def _event(row: Any) -> Event:
+    return Event(
+        type=EventType(row.type),
+        at=row.at,
+        provider=row.provider,
+        provider_event_id=row.provider_event_id,
+        message_id=row.message_id or row.claimed_id,
+        header_id=row.header_id,
+        provider_message_id=row.provider_message_id,
+        address=row.address,
+        bounce=BounceClass(row.bounce) if row.bounce else None,
+        status=row.status,
+        diagnostic=row.diagnostic,
+        bot=bool(row.bot),
+        detail=row.detail,
+    )

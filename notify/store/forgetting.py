@@ -9,12 +9,14 @@ import re
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from notify.model import FanOutState, MessageState
 from notify.store import suppressions
+from notify.store.engine import any_of
 from notify.store.persons import THEIRS, Person, messages_of, notifications_of
 from notify.store.tables import (
     addresses,
@@ -22,19 +24,23 @@ from notify.store.tables import (
     attempts,
     audit,
     consents,
+    consequences,
     dead_letters,
     events,
     fan_outs,
+    hook_payloads,
     kept_mails,
     messages,
     notifications,
     recipient_changes,
     recipients,
+    soft_bounces,
 )
 
 ERASED = "erased"
 RULE = "the person was erased"
 GONE = "[erased]"
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def withdraw(connection: sa.Connection, person: Person, now: datetime) -> int:
@@ -55,10 +61,13 @@ def forget_what_was_sent(connection: sa.Connection, person: Person) -> None:
     theirs, alone = messages_of(person), notifications_of(person, alone=True)
     connection.execute(sa.delete(kept_mails).where(kept_mails.c.message_id.in_(theirs)))
     connection.execute(sa.delete(attachments).where(attachments.c.notification_id.in_(alone)))
+    connection.execute(sa.delete(soft_bounces).where(THEIRS[soft_bounces](person, ())))
+    _empty_payloads(connection, person)
     for table, where, values in (
         (attempts, attempts.c.message_id.in_(theirs), {"subject": None, "response": None, "passed_over": None}),
         (dead_letters, dead_letters.c.message_id.in_(theirs), {"detail": None, "payload": None}),
         (events, THEIRS[events](person, ()), {"address": None, "diagnostic": None, "detail": {}}),
+        (consequences, THEIRS[consequences](person, ()), {"address": None, "detail": None}),
         (
             notifications,
             notifications.c.id.in_(alone),
@@ -67,6 +76,15 @@ def forget_what_was_sent(connection: sa.Connection, person: Person) -> None:
         (messages, messages.c.recipient_id == person.id, {"address": None, "data": sa.null(), "rule": RULE}),
     ):
         connection.execute(sa.update(table).where(where).values(values))
+
+
+def _empty_payloads(connection: sa.Connection, person: Person) -> None:
+    """What was posted of them, and of others with them, was read into events long ago."""
+    named = connection.scalars(sa.select(events.c.detail["payload"].as_string()).where(THEIRS[events](person, ())))
+    ids = [UUID(one) for one in set(named) if one is not None and _ID.fullmatch(one)]
+    if ids:
+        posted = any_of(connection, hook_payloads.c.id, ids)
+        connection.execute(sa.update(hook_payloads).where(posted).values(body=b"", headers={}))
 
 
 def forget_keys(connection: sa.Connection, person: Person) -> None:

@@ -22,6 +22,7 @@ from notify.store.tables import (
     attempts,
     audit,
     consents,
+    consequences,
     dead_letters,
     events,
     kept_mails,
@@ -30,6 +31,7 @@ from notify.store.tables import (
     recipient_changes,
     recipients,
     segments,
+    soft_bounces,
     suppressions,
 )
 
@@ -131,6 +133,20 @@ def _events(person: Person, _: Sequence[str]) -> sa.ColumnElement[bool]:
     return sa.or_(events.c.recipient_id == person.id, events.c.message_id.in_(messages_of(person)), loose)
 
 
+def _consequences(person: Person, _: Sequence[str]) -> sa.ColumnElement[bool]:
+    return sa.or_(consequences.c.recipient_id == person.id, _reached(consequences, person))
+
+
+def _soft_bounces(person: Person, _: Sequence[str]) -> sa.ColumnElement[bool]:
+    return _reached(soft_bounces, person)
+
+
+def _reached(table: sa.Table, person: Person) -> sa.ColumnElement[bool]:
+    """Rows of one of their addresses."""
+    named = [sa.and_(table.c.channel == channel, table.c.address == folded) for channel, folded in person.addresses]
+    return sa.and_(table.c.tenant_id == person.tenant_id, sa.or_(sa.false(), *named))
+
+
 def _audit(person: Person, _: Sequence[str]) -> sa.ColumnElement[bool]:
     """Rows whose subject or actor they are, and those that name them or an address of theirs."""
     detail = sa.func.lower(sa.cast(audit.c.detail, sa.Text))
@@ -162,6 +178,8 @@ THEIRS: dict[sa.Table, Where] = {
     kept_mails: lambda person, _: kept_mails.c.message_id.in_(messages_of(person)),
     dead_letters: lambda person, _: dead_letters.c.message_id.in_(messages_of(person)),
     events: _events,
+    consequences: _consequences,
+    soft_bounces: _soft_bounces,
     audit: _audit,
 }
 """Which rows of a table tell of a person."""
@@ -173,6 +191,8 @@ NOBODYS = {
     "fan_outs": "conditions, until the planning is over, and counts; the key at which it stands is emptied when theirs",
     "replays": "which dead letters are meant",
     "provider_pauses": "what a provider said of its sender",
+    "hook_payloads": "what providers posted, of many at once; emptied when it tells of somebody who is erased",
+    "guard_holds": "rates and counts",
     "alerts": "the state of the installation",
     "schedule_claims": "which ticks were done",
     "workers": "processes",

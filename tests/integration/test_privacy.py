@@ -61,7 +61,7 @@ def person(app: App, mailbox: Mailbox) -> UUID:
     drain(app)
     notify.suppressions.add(ADDRESS, reason="unsubscribed", note="Zoë Quokka rang")
     notify.suppressions.add(BEFORE, reason="bounced")
-    now = app.clock.now()
+    now, posted = app.clock.now(), uuid7()
     common = {"tenant_id": DEFAULT_ID, "at": now}
     with app.store.begin() as connection:
         id_ = connection.scalar(sa.select(tables.recipients.c.id).where(tables.recipients.c.key == KEY))
@@ -102,12 +102,20 @@ def person(app: App, mailbox: Mailbox) -> UUID:
                         "provider_event_id": str(number),
                         "address": ADDRESS,
                         "diagnostic": f"550 {ADDRESS} unknown",
-                        "detail": {"to": ADDRESS},
+                        "detail": {"to": ADDRESS, "payload": str(posted)},
                         "received_at": now,
                     },
                 )
                 for number, named in enumerate(({"recipient_id": id_}, {"message_id": message}, {"bot": True}))
             ),
+            (
+                tables.consequences,
+                {
+                    **{"event_id": uuid7(), "message_id": message, "recipient_id": id_, "channel": "email"},
+                    **{"address": ADDRESS, "effect": "suppressed", "scope": "all", "detail": f"of {ADDRESS}"},
+                },
+            ),
+            (tables.soft_bounces, {"channel": "email", "address": ADDRESS, "score": 1.5}),
             (
                 tables.audit,
                 {"actor": f"recipient:{KEY}", "action": "recipients.set", "subject": KEY, "detail": {"name": "quokka"}},
@@ -119,6 +127,9 @@ def person(app: App, mailbox: Mailbox) -> UUID:
         ]
         for table, row in rows:
             connection.execute(sa.insert(table), {"id": uuid7(), **common, **row})
+        payload = {"id": posted, "tenant_id": DEFAULT_ID, "provider": "ses", "payload_id": "1", "state": "processed"}
+        posting = {"headers": {}, "body": b"of " + ADDRESS.encode(), "received_at": now}
+        connection.execute(sa.insert(tables.hook_payloads), {**payload, **posting})
     assert isinstance(id_, UUID)
     return id_
 

@@ -25,7 +25,7 @@ from notify.model import (
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 FIRST = {MessageState.QUEUED, MessageState.SKIPPED}  # what planning writes
-FINAL = {MessageState.BOUNCED, MessageState.COMPLAINED, MessageState.SKIPPED, MessageState.CANCELLED}
+FINAL = {MessageState.COMPLAINED, MessageState.SKIPPED, MessageState.CANCELLED}
 CLASSES = [one for name in model.__all__ if inspect.isclass(one := getattr(model, name))]
 RECORDS = [one for one in CLASSES if dataclasses.is_dataclass(one)]
 

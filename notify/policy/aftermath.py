@@ -1,0 +1,53 @@
+"""What follows from an event for the address that it tells of. What is about the sender or the mail is no fault of it.
+
+A soft bounce counts one, and half as much after each half-life: the sum is the same in whatever order they are told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from notify.model import BounceClass, EventType
+
+HALF_LIFE = timedelta(days=14)
+SOFT_FOR = timedelta(days=30)
+"""How long an address rests whose soft bounces were too many."""
+
+
+class Step(StrEnum):
+    """What is to be done about an address."""
+
+    SUPPRESS_DEAD = "suppress_dead"
+    SUPPRESS_COMPLAINED = "suppress_complained"
+    COUNT = "count"  # a soft bounce
+    LEAVE = "leave"  # as if the link of the mail had been used
+
+
+def follows(event: EventType, bounce: BounceClass | None) -> Step | None:
+    """None when nothing does: a block and a refused content say nothing of the person, nor does what nobody knows."""
+    if event is EventType.BOUNCED:
+        return {BounceClass.HARD: Step.SUPPRESS_DEAD, BounceClass.SOFT: Step.COUNT}.get(bounce or BounceClass.OTHER)
+    return {EventType.COMPLAINED: Step.SUPPRESS_COMPLAINED, EventType.UNSUBSCRIBED: Step.LEAVE}.get(event)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The soft bounces of an address, as they weigh at a moment."""
+
+    value: float
+    at: datetime
+
+    def weighed(self, at: datetime) -> float:
+        """What it weighs then."""
+        return self.value * float(0.5 ** ((at - self.at) / HALF_LIFE))
+
+
+def counted(score: Score | None, at: datetime) -> Score:
+    """The score with one more soft bounce, of this moment; it may have been before others that are known."""
+    if score is None:
+        return Score(1.0, at)
+    if at >= score.at:
+        return Score(score.weighed(at) + 1.0, at)
+    return Score(score.value + Score(1.0, at).weighed(score.at), score.at)

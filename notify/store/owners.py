@@ -1,0 +1,135 @@
+"""Whose events these are: the message that each tells of, by what it names; by its address only when it names none.
+
+What names a message that is not here is never given to another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from notify.model import Channel, Event, MessageState, fold
+from notify.store.engine import any_of
+from notify.store.tables import addresses, attempts, messages
+from notify.store.tables.sending import NAMED_BY_A_SERVICE
+
+RECENT = timedelta(days=14)
+"""An address alone tells of a message no older than this."""
+LATEST = 20
+_NAME = 16  # characters: names as short as this are queue names of mail servers, and not looked up
+_FIELDS = tuple(
+    messages.c[name] for name in ("id", "tenant_id", "notification_id", "recipient_id", "channel", "address", "state")
+)
+_OURS = re.compile(r"<?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})@[^<>\s]*>?")
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The message that an event is of. `address` is folded; None: it was erased."""
+
+    id: UUID
+    tenant_id: UUID
+    notification_id: UUID
+    recipient_id: UUID
+    channel: Channel
+    address: str | None
+    state: MessageState
+
+
+def find(connection: sa.Connection, tenant_id: UUID, told: Sequence[Event], now: datetime) -> list[Owner | None]:
+    """For each of these events its message, of whichever tenant; one that is known by its address alone, of this."""
+    by_id = _by_ids(connection, {one for event in told for one in _ids(event)})
+    left = [event for event in told if not any(one in by_id for one in _ids(event))]
+    named = _by_names(connection, {name for event in left for name in _names(event)})
+    found: list[Owner | None] = []
+    for event in told:
+        sure = next((by_id[one] for one in _ids(event) if one in by_id), None)
+        owner = sure or next((_likely(event, named[name]) for name in _names(event) if name in named), None)
+        if owner is None and _names_none(event):
+            owner = _by_address(connection, tenant_id, event, now)
+        found.append(owner)
+    return found
+
+
+def of_our_header(header_id: str | None) -> UUID | None:
+    """The message that a Message-ID header of ours names (`<uuid@domain>`, whatever the domain is by now)."""
+    found = _OURS.fullmatch(header_id.strip()) if header_id else None
+    return UUID(found[1]) if found else None
+
+
+def _ids(event: Event) -> Iterator[UUID]:
+    for one in (event.message_id, of_our_header(event.header_id)):
+        if one is not None:
+            yield one
+
+
+def _names(event: Event) -> Iterator[str]:
+    """Names that a provider may have given it: SES puts its own in the place of our Message-ID."""
+    bare = (event.header_id or "").strip().strip("<>")
+    for name in ((event.provider_message_id or "").strip().strip("<>"), bare, bare.rpartition("@")[0]):
+        if len(name) > _NAME:
+            yield name
+
+
+def _names_none(event: Event) -> bool:
+    """Whether it names no message that could be ours, only an address."""
+    return event.address is not None and event.provider_message_id is None and not any(_ids(event))
+
+
+def _by_ids(connection: sa.Connection, ids: Collection[UUID]) -> dict[UUID, Owner]:
+    if not ids:
+        return {}
+    rows = connection.execute(sa.select(*_FIELDS).where(any_of(connection, messages.c.id, list(ids))))
+    return {row.id: _owner(row) for row in rows}
+
+
+def _by_names(connection: sa.Connection, names: Collection[str]) -> Mapping[str, list[Owner]]:
+    if not names:
+        return {}
+    wanted = (any_of(connection, attempts.c.provider_id, list(names)), NAMED_BY_A_SERVICE)
+    named = connection.execute(sa.select(attempts.c.provider_id, attempts.c.message_id).where(*wanted).distinct()).all()
+    owners = _by_ids(connection, {row.message_id for row in named})
+    found: dict[str, list[Owner]] = defaultdict(list)
+    for name, message_id in sorted(named):
+        if message_id in owners:
+            found[name].append(owners[message_id])
+    return dict(found)
+
+
+def _likely(event: Event, owners: Sequence[Owner]) -> Owner:
+    """Of several under one name the one to the event's address, else the first."""
+    to = event.address and fold(event.address)
+    return next((one for one in owners if one.address == to), owners[0])
+
+
+def _by_address(connection: sa.Connection, tenant_id: UUID, event: Event, now: datetime) -> Owner | None:
+    """The latest message that went to this address and may have come back: found by whoever has the address."""
+    assert event.address is not None
+    folded = fold(event.address)
+    has = (
+        addresses.c.tenant_id == tenant_id,
+        addresses.c.channel == Channel.EMAIL,
+        addresses.c.folded == folded,
+    )
+    theirs = sa.select(addresses.c.recipient_id).where(*has)
+    sent = (messages.c.channel == Channel.EMAIL, messages.c.sent_at >= now - RECENT)
+    rows = connection.execute(
+        sa.select(*_FIELDS)
+        .where(messages.c.recipient_id.in_(theirs), *sent)
+        .order_by(messages.c.sent_at.desc(), messages.c.id.desc())
+        .limit(LATEST)
+    )
+    return next((one for one in map(_owner, rows) if one.address == folded), None)
+
+
+def _owner(row: Any) -> Owner:
+    id_, tenant_id, notification_id, recipient_id, channel, address, state = row
+    to = fold(address) if address else None
+    return Owner(id_, tenant_id, notification_id, recipient_id, Channel(channel), to, MessageState(state))
