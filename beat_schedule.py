@@ -10,5 +10,7 @@ SCHEDULE = {
     "alerts": {"task": "notify.alerts", "every": 10.0},
     "replay": {"task": "notify.replay", "every": 1.0},
     "sweep": {"task": "notify.sweep", "every": 60.0},
+    "feedback": {"task": "notify.feedback", "every": 5.0},
+    "guard": {"task": "notify.guard", "every": 60.0},
     "retention": {"task": "notify.retention", "every": 3600.0},
 }

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from notify.alerts.course import Condition, Sight
 from notify.app import App
 from notify.delivery import Health, health
-from notify.model import Severity
-from notify.store import alerts
+from notify.model import Hold, HoldScope, Severity
+from notify.store import alerts, guarding
 
 DEATHS_WITHIN = timedelta(minutes=15)
 DEAD = "dead"
@@ -22,9 +22,11 @@ def observe(app: App, now: datetime) -> Sight:
         firing = alerts.firing(connection)
         deaths = alerts.deaths(connection, now - DEATHS_WITHIN)
         waiting = alerts.waiting(connection, now)
+        held = guarding.in_force(connection)
     found = (
         *_providers(providers),
         *_deaths(deaths, app.settings.alert_dead, firing=DEAD in firing),
+        *_held(held),
         *_queues(waiting, now, timedelta(seconds=app.settings.alert_queue_seconds)),
     )
     # while it is paused nothing tells whether it would fail, and without Redis nobody knows
@@ -70,6 +72,19 @@ def _deaths(deaths: list[tuple[str, str | None, int]], bound: int, *, firing: bo
         f"{count:,} messages died within {DEATHS_WITHIN.total_seconds() / 60:g} min, {most:,} of them by {reason}{of}. "
         "Next: notify dead list",
     )
+
+
+def _held(holds: Sequence[Hold]) -> Iterator[Condition]:
+    """Rates of bounces or complaints that were too high, until an operator ends the hold."""
+    for one in holds:
+        if one.scope is HoldScope.MAILOUT:
+            told = f"mailout {one.subject} is paused: {one.words}"
+        else:
+            told = f"{one.scope} {one.subject}: {one.words}; mailouts above the bound are paused"
+        ways = [f"notify providers resume {one.provider}"] if one.provider else []
+        ways.append(f"notify guard resume {one.id}")
+        summary = f"{told}. Next: look into the addresses it goes to, then {', or '.join(ways)}"
+        yield Condition(f"guard:{one.scope}:{one.subject}", Severity.ERROR, summary)
 
 
 def _queues(waiting: dict[str, datetime], now: datetime, bound: timedelta) -> Iterator[Condition]:

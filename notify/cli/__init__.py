@@ -29,6 +29,7 @@ COMMANDS = {
             "notify.cli.retries:retries", "List messages that wait for another try; try them now, or cancel them."
         ),
         "doubts": Entry("notify.cli.doubts:doubts", "List messages in doubt that are held, and settle them."),
+        "guard": Entry("notify.cli.guard:guard", "Show what the reputation guard holds, and end a hold."),
     },
     "Content and people": {
         "kinds": Entry("notify.cli.kinds:kinds", "List, check and preview the kinds of notification."),

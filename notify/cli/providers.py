@@ -24,6 +24,7 @@ from notify.cli.options import as_json, text
 from notify.cli.wiring import opened_app
 from notify.delivery import Health, health, pauses
 from notify.errors import DeliveryError, Misconfigured, Rejected, Throttled, Uncertain
+from notify.feedback import guard
 from notify.model import Mode
 from notify.telemetry import scrub
 
@@ -114,13 +115,20 @@ def pause(name: str, reason: str, as_json: bool) -> None:
 @click.argument("name", type=text)
 @as_json
 def resume(name: str, as_json: bool) -> None:
-    """Use this provider again: what waits for it is due now."""
+    """Use this provider again: what waits for it is due now.
+
+    Mailouts by it that the guard has paused go on, too; what was sent until now counts no more against them.
+    """
     with opened_app() as app:
         done = pauses.resume(app, name, actor=actor())
+        ended = guard.resume(app, actor=actor(), provider=name)
     if as_json:
-        screen.print_json({"name": name, "paused": False, "changed": done})
+        holds = [str(one.id) for one in ended]
+        screen.print_json({"name": name, "paused": False, "changed": done, "holds_ended": holds})
     else:
         click.echo(f"Resumed {name}: workers know within a second." if done else f"{name} was not paused.")
+        for one in ended:
+            click.echo(f"The guard holds {one.scope} {one.subject} no longer: {one.words}.")
 
 
 def _facts(one: Health) -> dict[str, Any]:

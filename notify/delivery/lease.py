@@ -14,7 +14,7 @@ from uuid import UUID
 from notify import failpoints
 from notify.app import App, ring
 from notify.audience import ruling
-from notify.delivery import doubt, poison
+from notify.delivery import doubt, paused, poison
 from notify.delivery.addressing import addressed
 from notify.delivery.journal import Journal
 from notify.delivery.route import Wait
@@ -112,10 +112,14 @@ def claim(
             work.release(connection, batch, now)  # what a dead holder left untried
             batches.put_off(connection, batch, wait.until, reason=wait.reason, rule=wait.rule)
         elif halves is None:
-            wait = None
-            journal = Journal(app.redis, batch, batch.epoch)
-            journal.open()  # before the commit: whatever is in state sending has a journal
             load = _load(app, connection, batch, due_by, now)
+            wait = paused.whole(batch, load.work, now)
+            if wait is None:
+                journal = Journal(app.redis, batch, batch.epoch)
+                journal.open()  # before the commit: whatever is in state sending has a journal
+            else:
+                work.release(connection, batch, now)
+                batches.put_off(connection, batch, wait.until, reason=wait.reason, rule=wait.rule)
     if halves is not None:
         ring(app, halves)
         return None

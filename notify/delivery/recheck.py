@@ -7,6 +7,7 @@ from uuid import UUID
 
 from notify import failpoints
 from notify.app import App
+from notify.delivery import paused
 from notify.delivery.lease import CLOCK_SKEW, Lease
 from notify.delivery.ledger import Ledger
 from notify.delivery.prepare import Preparation, Prepared, meant_at
@@ -52,7 +53,7 @@ class Recheck:
         if past(work.occasion.expires_at, now):
             self._ledger.expired(work)
             return False
-        decision = self._decide(work, now)
+        decision = paused.one(self._lease.batch, work, now) or self._decide(work, now)
         if isinstance(decision, Send):
             return True
         self._ledger.decided(work, decision)

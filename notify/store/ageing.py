@@ -44,7 +44,7 @@ def done_messages(connection: sa.Connection, before: datetime, limit: int) -> in
     rows = connection.execute(
         sa.select(messages.c.id, messages.c.notification_id, messages.c.batch_id)
         .where(
-            messages.c.id < _first_id(before),
+            messages.c.id < first_id(before),
             messages.c.updated_at < before,
             messages.c.state.not_in(WAITING),
             sa.not_(buried),
@@ -132,11 +132,11 @@ def _oldest(
 
 
 def _ids(table: sa.Table, before: datetime, limit: int, *old: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    return sa.select(table.c.id).where(table.c.id < _first_id(before), *old).order_by(table.c.id).limit(limit)
+    return sa.select(table.c.id).where(table.c.id < first_id(before), *old).order_by(table.c.id).limit(limit)
 
 
-def _first_id(moment: datetime) -> UUID:
-    """No UUID of version 7 made at `moment` or later is smaller (RFC 9562 §5.7)."""
+def first_id(moment: datetime) -> UUID:
+    """The smallest id of that moment: no UUID of version 7 made at `moment` or later is smaller (RFC 9562 §5.7)."""
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 

@@ -39,6 +39,8 @@ class Occasion:
     """Its deadline: nothing is handed over from then on."""
     at_local: Local | None = None
     """The time by the clock of each recipient at which it was meant to go out."""
+    paused: str | None = None
+    """Why what is left of it waits until an operator lets it go on."""
 
 
 class Work(NamedTuple):
@@ -56,6 +58,8 @@ class Work(NamedTuple):
     occasion: Occasion
 
 
+MAILOUT_PAUSED = "mailout_paused"
+"""The reason of what waits because too much of its mailout bounced, or was complained of."""
 Part = tuple[Batch, Sequence[UUID]]
 """A new batch, and the messages that are to be in it."""
 
@@ -131,6 +135,7 @@ _OCCASIONS = sa.select(
     notifications.c.expires_at,
     notifications.c.at_local,
     notifications.c.cancelled_at,
+    notifications.c.paused,
     # of the first, by its unique index: for EXISTS of any, PostgreSQL may read the whole table
     sa.select(sa.true())
     .where(attachments.c.notification_id == notifications.c.id, attachments.c.position == 0)
@@ -199,6 +204,7 @@ def _works(rows: Sequence[Any], found: Sequence[Any], batch: Batch) -> list[Work
             as_was=batch.as_was,
             scheduled_at=row.scheduled_at,
             expires_at=row.expires_at,
+            paused=row.paused,
             at_local=Local.parse(row.at_local, since=row.scheduled_at) if row.at_local else None,
         )
         for row in found

@@ -13,12 +13,17 @@ from notify.audience import retention
 from notify.broker import SYSTEM, celery
 from notify.delivery import relay, replay, sweep, tick
 from notify.errors import InvalidSettings, did_you_mean
+from notify.feedback import guard
+from notify.feedback.record import look_again
 from notify.intake import fan_out
 
 EXPIRES_SECONDS = 60.0  # of a tick that nobody fetches; its slot keeps late ones harmless, and clocks differ
 
 TICKS = frozenset(
-    {"notify.relay", "notify.fan_out", "notify.alerts", "notify.replay", "notify.sweep", "notify.retention"}
+    {
+        *("notify.relay", "notify.fan_out", "notify.alerts", "notify.replay", "notify.sweep", "notify.retention"),
+        *("notify.feedback", "notify.guard"),
+    }
 )
 
 
@@ -50,6 +55,18 @@ def replay_tick(every: float) -> None:
 def sweep_tick(every: float) -> None:
     """Forget what is long gone."""
     tick(current(), "sweep", timedelta(seconds=every), sweep)
+
+
+@celery.task(name="notify.feedback")
+def feedback_tick(every: float) -> None:
+    """Look for the messages of events that came early."""
+    tick(current(), "feedback", timedelta(seconds=every), look_again)
+
+
+@celery.task(name="notify.guard")
+def guard_tick(every: float) -> None:
+    """Look at the rates of bounces and complaints."""
+    tick(current(), "guard", timedelta(seconds=every), guard.watch)
 
 
 @celery.task(name="notify.retention")

@@ -1,0 +1,142 @@
+"""We stop ourselves before a provider does: what bounces or is complained of too much pauses, and operators are told.
+
+Rates are taken of what each mailout, tenant, provider and receiving domain was sent within a day, by a tick that looks
+at bad events first. Above the bound a mailout pauses; where a tenant, provider or domain is above it, so do those of
+its mailouts that are above it themselves, however small. Critical lanes go on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from notify.app import App
+from notify.errors import NotFound
+from notify.model import Hold, HoldScope, Measure
+from notify.policy.guard import FEWEST, WINDOW, Bounds, may_be_too_many, measure, too_many
+from notify.rates import share_of
+from notify.store import Connection, audit, batches, guarding
+from notify.store.guarding import Bad
+from notify.store.work import MAILOUT_PAUSED
+from notify.telemetry import emit
+
+GUARD = "guard"
+Subject = tuple[HoldScope, str]
+SUBJECTS: Mapping[HoldScope, Callable[[Bad], str | None]] = {
+    HoldScope.TENANT: lambda one: str(one.tenant_id),
+    HoldScope.PROVIDER: lambda one: one.provider,
+    HoldScope.DOMAIN: lambda one: one.domain,
+    HoldScope.MAILOUT: lambda one: str(one.notification_id),  # last: by then it is known who is held
+}
+
+
+def watch(app: App) -> int:
+    """Look at the rates, and hold what is above its bound; returns how many holds were made."""
+    now, settings = app.clock.now(), app.settings
+    bounds = Bounds(share_of(settings.guard_bounce), share_of(settings.guard_complaint), settings.guard_least)
+    since = now - WINDOW
+    with app.store.begin() as connection:
+        bad = guarding.bad(connection, since)
+        made = _Look(connection, bounds, since, now).hold(bad) if len(bad) >= FEWEST else []
+        for one in made:
+            detail = {"scope": one.scope, "rate": one.words, "provider": one.provider}
+            subject = f"{one.scope}:{one.subject}"
+            audit.write(
+                connection, one.tenant_id, actor=GUARD, action="guard.hold", subject=subject, detail=detail, at=now
+            )
+    for one in made:
+        facts = {"scope": one.scope, "subject": one.subject, "provider": one.provider}
+        emit("guard.held", **facts, measure=one.measure, bad=one.bad, sent=one.sent)
+    return len(made)
+
+
+def in_force(app: App) -> list[Hold]:
+    """The holds that nobody has ended, the oldest first."""
+    with app.store.read() as connection:
+        return guarding.in_force(connection)
+
+
+def resume(app: App, *, actor: str, provider: str | None = None, hold_id: UUID | None = None) -> list[Hold]:
+    """End every hold on what went out by this provider, or one by its id; what waits is due now.
+
+    What was sent until now counts no more against what was held. Raises `NotFound` for an id that no hold has.
+    """
+    now = app.clock.now()
+    with app.store.begin() as connection:
+        ended = [
+            one
+            for one in guarding.in_force(connection, lock=True)
+            if one.id == hold_id or (provider is not None and one.provider == provider)
+        ]
+        if hold_id is not None and not ended:
+            raise NotFound(f"nothing is held under {hold_id}; `notify guard list` shows what is")
+        guarding.end(connection, ended, actor=actor, now=now)
+        if ended:
+            batches.bring_forward(connection, MAILOUT_PAUSED, now)
+        for one in ended:
+            subject, detail = f"{one.scope}:{one.subject}", {"since": one.began_at.isoformat(), "rate": one.words}
+            audit.write(
+                connection, one.tenant_id, actor=actor, action="guard.resume", subject=subject, detail=detail, at=now
+            )
+    for one in ended:
+        emit("guard.ended", scope=one.scope, subject=one.subject, provider=one.provider, actor=actor)
+    return ended
+
+
+class _Look:
+    """One look at what came back since a moment."""
+
+    def __init__(self, connection: Connection, bounds: Bounds, since: datetime, now: datetime) -> None:
+        self._connection = connection
+        self._bounds = bounds
+        self._since = since
+        self._now = now
+        self._restarts = guarding.ended_since(connection, since)
+        self._held = {(one.scope, one.subject) for one in guarding.in_force(connection)}
+
+    def hold(self, bad: Sequence[Bad]) -> list[Hold]:
+        """Hold what is above its bound, and was not before."""
+        made: list[Hold] = []
+        for scope, name in SUBJECTS.items():
+            groups: dict[tuple[str, Measure], dict[UUID, Bad]] = defaultdict(dict)
+            for one in bad:
+                subject, counts = name(one), measure(one.type, one.bounce)
+                if subject is not None and counts is not None and one.at > self._from((scope, subject)):
+                    groups[subject, counts].setdefault(one.message_id, one)  # however often it was told
+            for (subject, counts), rows in sorted(groups.items()):
+                found = self._judge((scope, subject), counts, list(rows.values()))
+                if found is not None and guarding.hold(self._connection, found):
+                    self._held.add((scope, subject))
+                    made.append(found)
+        return made
+
+    def _from(self, subject: Subject) -> datetime:
+        return self._restarts.get(subject, self._since)
+
+    def _judge(self, subject: Subject, counts: Measure, rows: Sequence[Bad]) -> Hold | None:
+        scope, name = subject
+        least = self._least(scope, rows[0])
+        if subject in self._held or len(rows) < FEWEST:
+            return None
+        if least is None and not may_be_too_many(counts, len(rows), self._bounds):
+            return None
+        if scope is HoldScope.MAILOUT and not guarding.waits(self._connection, rows[0].notification_id):
+            return None  # nothing of it is left to pause
+        sent = guarding.sent(self._connection, scope, name, self._from(subject))
+        if not too_many(counts, len(rows), sent, self._bounds, least=least):
+            return None
+        by = Counter(one.provider for one in rows if one.provider).most_common(1)
+        provider = by[0][0] if by else None
+        owner = guarding.owner_of(rows[0], scope)
+        return Hold(uuid7(), owner, scope, name, counts, len(rows), sent, provider, self._now)
+
+    def _least(self, scope: HoldScope, one: Bad) -> int | None:
+        """Of a mailout no number is asked where who sends it, carries it or takes it is held already."""
+        if scope is not HoldScope.MAILOUT:
+            return None
+        wider = ((scope, name(one)) for scope, name in SUBJECTS.items() if scope is not HoldScope.MAILOUT)
+        return 0 if any(one in self._held for one in wider) else None

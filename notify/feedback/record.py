@@ -1,0 +1,179 @@
+"""What came back is kept, once; its message moves forward, never back; and what follows from it is in one transaction.
+
+Who tells may tell again, late, in any order, and before we have written down that the message was sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from notify.app import App
+from notify.feedback import consequences
+from notify.model import Effect, Event, MessageState
+from notify.policy import outcome
+from notify.store import Connection, events, kept_mails, messages, owners
+from notify.store.events import Told
+from notify.store.text import storable
+from notify.telemetry import emit
+
+LONGEST_NAME = 200  # characters of what is in a unique index
+LONGEST_TEXT = 2000
+LOOK_FIRST = timedelta(seconds=5)
+"""A provider may be quicker than the worker that settles its batch."""
+LOOK_LATEST = timedelta(hours=1)
+PARKED_FOR = timedelta(days=7)
+PARKED_AT_ONCE = 500
+_OVER = frozenset({MessageState.SKIPPED, MessageState.CANCELLED, MessageState.DEAD})
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of events: `new` of them were not known; of those `parked` wait for their message.
+
+    `moved` messages went on to another state; `effects` counts what followed.
+    """
+
+    new: int = 0
+    parked: int = 0
+    moved: int = 0
+    effects: Mapping[Effect, int] | None = None
+
+
+def record(app: App, tenant_id: UUID, told: Iterable[Event]) -> Recorded:
+    """Keep these events, and do what follows. Each may be told as often as one likes.
+
+    An event belongs to the tenant of its message; `tenant_id` is that of the others. Raises `Unreachable`, and keeps
+    nothing, when the database is away.
+    """
+    now = app.clock.now()
+    distinct = {(one.provider, one.provider_event_id): one for one in map(_storable, told)}
+    given = list(distinct.values())
+    with app.store.begin() as connection:
+        found = owners.find(connection, tenant_id, given, now)
+        rows = [Told(event, owner, now) for event, owner in zip(given, found, strict=True)]
+        fresh = events.insert(connection, tenant_id, rows, now + LOOK_FIRST)
+        moved, early = _forward(connection, fresh, now)
+        events.park(connection, {one.id: now + LOOK_FIRST for one in early})
+        done = consequences.follow(app, connection, fresh, now)
+    parked = len(early) + sum(one.owner is None for one in fresh)
+    recorded = Recorded(len(fresh), parked, moved, done)
+    if fresh:
+        facts = {"new": recorded.new, "known": len(given) - len(fresh), "parked": parked, "moved": moved}
+        emit("feedback.recorded", provider=fresh[0].event.provider, **facts)
+    consequences.announce(done)
+    return recorded
+
+
+def look_again(app: App) -> int:
+    """Look for the messages of what is parked; returns how many events came to rest.
+
+    One is looked at again after as long as it has waited, and at last after a week: then it stays as it is.
+    """
+    rested = 0
+    while True:
+        now = app.clock.now()
+        with app.store.begin() as connection:
+            waiting = events.parked(connection, now, PARKED_AT_ONCE)
+            found = _owned(connection, waiting, now)
+            events.adopt(connection, [one for one in found if not one.known])
+            _, early = _forward(connection, found, now)
+            again = [one for one in found if one.owner is None or one in early]
+            until = {one.id: next_look(one.received_at, now) for one in again}
+            settled = {one.id: None for one in found if one.id not in until}
+            events.park(connection, {**until, **settled})
+            done = consequences.follow(app, connection, [one for one in found if not one.known], now)
+        consequences.announce(done)
+        rested += len(settled)
+        if len(waiting) < PARKED_AT_ONCE:
+            return rested
+
+
+def next_look(received_at: datetime, now: datetime) -> datetime | None:
+    """When to look again for the message of an event; None: it will not come any more."""
+    waited = now - received_at
+    if waited >= PARKED_FOR:
+        return None
+    return now + min(max(waited, LOOK_FIRST), LOOK_LATEST)
+
+
+def _owned(connection: Connection, waiting: Sequence[tuple[UUID, UUID | None, Told]], now: datetime) -> list[Told]:
+    """The same, each with its message if that is here by now."""
+    by_tenant: dict[UUID, list[Told]] = defaultdict(list)
+    for tenant_id, _, one in waiting:
+        by_tenant[tenant_id].append(one)
+    return [
+        replace(one, owner=owner)
+        for tenant_id, group in by_tenant.items()
+        for one, owner in zip(group, owners.find(connection, tenant_id, [one.event for one in group], now), strict=True)
+    ]
+
+
+def _forward(connection: Connection, told: Sequence[Told], now: datetime) -> tuple[int, list[Told]]:
+    """Move the messages of these on; returns how many went, and the events that came before their message was sent."""
+    owned: dict[UUID, list[Told]] = defaultdict(list)
+    for one in told:
+        if one.owner is not None:
+            owned[one.owner.id].append(one)
+    standing = events.lock_fed(connection, list(owned), outcome.FED)
+    moves: dict[tuple[MessageState, MessageState], list[UUID]] = defaultdict(list)
+    moved = 0
+    for id_, was in standing.items():
+        steps = outcome.steps(was, outcome.fold(was, [one.event.type for one in owned[id_]]))
+        moved += bool(steps)
+        for before, after in zip((was, *steps), steps, strict=False):
+            moves[before, after].append(id_)
+    for before, after in sorted(moves, key=_first_out_of_doubt):
+        _move(connection, moves[before, after], before, after, now)
+    early = [one for id_, group in owned.items() if id_ not in standing for one in group]
+    return moved, [one for one in early if one.owner and one.owner.state not in _OVER]
+
+
+def _first_out_of_doubt(step: tuple[MessageState, MessageState]) -> int:
+    return 0 if step[0] is MessageState.IN_DOUBT else 1
+
+
+def _move(connection: Connection, ids: Sequence[UUID], was: MessageState, state: MessageState, now: datetime) -> None:
+    if was is not MessageState.IN_DOUBT:
+        messages.move(connection, ids, was, state, at=now)
+        return
+    rule = "what came back proves that a provider has it"
+    messages.move(connection, ids, was, state, at=now, sent_at=now, reason="settled", rule=rule)
+    kept_mails.forget(connection, ids)
+
+
+def _storable(event: Event) -> Event:
+    """The event as every database stores it: no NUL, no half characters, no name longer than an index bears."""
+    name = storable(event.provider_event_id)
+    if len(name) > LONGEST_NAME:
+        name = f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
+    return replace(
+        event,
+        at=event.at.astimezone(UTC),
+        provider_event_id=name,
+        header_id=_short(event.header_id),
+        provider_message_id=_short(event.provider_message_id),
+        address=_short(event.address),
+        status=_short(event.status),
+        diagnostic=_short(event.diagnostic),
+        detail=_clean(event.detail),
+    )
+
+
+def _short(text: str | None) -> str | None:
+    return None if text is None else storable(text)[:LONGEST_TEXT]
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, Mapping):
+        return {storable(str(name)): _clean(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(item) for item in value]
+    return value

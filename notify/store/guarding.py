@@ -1,0 +1,166 @@
+"""What the reputation guard counts and holds: bad events first, for they are few; what was sent where it matters."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from notify.model import (
+    BounceClass,
+    EventType,
+    FanOutState,
+    Hold,
+    HoldScope,
+    Lane,
+    Measure,
+    MessageState,
+    Outcome,
+)
+from notify.store.ageing import first_id
+from notify.store.engine import any_of, upsert
+from notify.store.tables import attempts, batches, events, fan_outs, guard_holds, messages, notifications
+from notify.store.tables.sending import COUNTED
+from notify.store.tenants import DEFAULT_ID
+
+MOST = 100_000
+AHEAD = timedelta(days=7)
+"""What was planned longer than this before it went out is not counted as sent: no index tells of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A bounce or a complaint, and the message it is of, sent at `at`. `domain` is the receiving one."""
+
+    type: EventType
+    bounce: BounceClass | None
+    message_id: UUID
+    notification_id: UUID
+    tenant_id: UUID
+    domain: str | None
+    provider: str | None
+    at: datetime
+
+
+def bad(connection: sa.Connection, since: datetime) -> list[Bad]:
+    """The bounces and complaints of what was sent since then, the first first.
+
+    What was sent earlier is left out, for it is not counted as sent either.
+    """
+    by = (
+        sa.select(attempts.c.provider)
+        .where(attempts.c.message_id == messages.c.id, attempts.c.outcome == Outcome.ACCEPTED)
+        .order_by(attempts.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    fields = (messages.c.id, messages.c.notification_id, messages.c.tenant_id, messages.c.address)
+    rows = connection.execute(
+        sa.select(events.c.type, events.c.bounce, *fields, by.label("by"), messages.c.sent_at)
+        .join(messages, messages.c.id == events.c.message_id)
+        .where(events.c.received_at >= since, COUNTED, messages.c.sent_at > since)
+        .order_by(events.c.received_at, events.c.id)
+        .limit(MOST)
+    )
+    return [
+        Bad(
+            EventType(type_),
+            BounceClass(bounce) if bounce else None,
+            id_,
+            notification_id,
+            tenant_id,
+            address.rpartition("@")[2].lower() if address else None,
+            provider,
+            at,
+        )
+        for type_, bounce, id_, notification_id, tenant_id, address, provider, at in rows
+    ]
+
+
+def sent(connection: sa.Connection, scope: HoldScope, subject: str, since: datetime) -> int:
+    """How many messages went out since then: of this mailout, tenant, provider or receiving domain."""
+    lately = (messages.c.sent_at > since, messages.c.id >= first_id(since - AHEAD))
+    match scope:
+        case HoldScope.MAILOUT:
+            wanted: tuple[Any, ...] = (messages.c.notification_id == UUID(subject), messages.c.sent_at > since)
+        case HoldScope.TENANT:
+            wanted = (messages.c.tenant_id == UUID(subject), *lately)
+        case HoldScope.DOMAIN:
+            wanted = (sa.func.lower(messages.c.address).endswith(f"@{subject}", autoescape=True), *lately)
+        case HoldScope.PROVIDER:
+            taken = (attempts.c.outcome == Outcome.ACCEPTED, attempts.c.provider == subject, attempts.c.at > since)
+            counted = sa.select(sa.func.count()).select_from(attempts)
+            return connection.scalar(counted.where(attempts.c.message_id >= first_id(since - AHEAD), *taken)) or 0
+    return connection.scalar(sa.select(sa.func.count()).select_from(messages).where(*wanted)) or 0
+
+
+def waits(connection: sa.Connection, notification_id: UUID) -> bool:
+    """Whether anything of this notification is still to go out, on another lane than the critical one."""
+    queued = (
+        sa.select(messages.c.id)
+        .join(batches, batches.c.id == messages.c.batch_id)
+        .where(
+            messages.c.notification_id == notification_id,
+            messages.c.state == MessageState.QUEUED,
+            batches.c.lane != Lane.CRITICAL,
+        )
+        .limit(1)
+    )
+    planning = sa.select(fan_outs.c.notification_id).where(
+        fan_outs.c.notification_id == notification_id, fan_outs.c.state == FanOutState.PLANNING
+    )
+    return connection.scalar(queued) is not None or connection.scalar(planning) is not None
+
+
+def hold(connection: sa.Connection, one: Hold) -> bool:
+    """Note a rate that is too high; False when it is noted already. A mailout is paused by it."""
+    names = ("id", "tenant_id", "scope", "subject", "measure", "bad", "sent", "provider", "began_at")
+    adding = upsert(connection, guard_holds).values({name: getattr(one, name) for name in names})
+    if connection.execute(adding.on_conflict_do_nothing().returning(guard_holds.c.id)).first() is None:
+        return False
+    if one.scope is HoldScope.MAILOUT:
+        _pause(connection, [UUID(one.subject)], one.words)
+    return True
+
+
+def in_force(connection: sa.Connection, *, lock: bool = False) -> list[Hold]:
+    """The holds that nobody has ended, the oldest first."""
+    chosen = sa.select(guard_holds).where(guard_holds.c.ended_at.is_(None)).order_by(guard_holds.c.id)
+    return [_hold(row) for row in connection.execute(chosen.with_for_update() if lock else chosen)]
+
+
+def ended_since(connection: sa.Connection, since: datetime) -> dict[tuple[HoldScope, str], datetime]:
+    """When holds of a subject were last ended: what came before that counts no more."""
+    chosen = sa.select(guard_holds.c.scope, guard_holds.c.subject, sa.func.max(guard_holds.c.ended_at).label("at"))
+    chosen = chosen.where(guard_holds.c.ended_at >= since).group_by(guard_holds.c.scope, guard_holds.c.subject)
+    return {(HoldScope(row.scope), row.subject): row.at for row in connection.execute(chosen)}
+
+
+def end(connection: sa.Connection, ended: Collection[Hold], *, actor: str, now: datetime) -> None:
+    """End these; their mailouts go on."""
+    if not ended:
+        return
+    those = any_of(connection, guard_holds.c.id, [one.id for one in ended])
+    connection.execute(sa.update(guard_holds).where(those).values(ended_at=now, ended_by=actor))
+    _pause(connection, [UUID(one.subject) for one in ended if one.scope is HoldScope.MAILOUT], None)
+
+
+def _pause(connection: sa.Connection, ids: Collection[UUID], words: str | None) -> None:
+    if ids:
+        these = any_of(connection, notifications.c.id, list(ids))
+        connection.execute(sa.update(notifications).where(these).values(paused=words))
+
+
+def owner_of(bad: Bad, scope: HoldScope) -> UUID:
+    """The tenant whose hold it would be: providers and receiving domains are everybody's."""
+    return bad.tenant_id if scope in (HoldScope.MAILOUT, HoldScope.TENANT) else DEFAULT_ID
+
+
+def _hold(row: Any) -> Hold:
+    names = ("id", "tenant_id", "subject", "bad", "sent", "provider", "began_at")
+    facts = {name: getattr(row, name) for name in names}
+    return Hold(scope=HoldScope(row.scope), measure=Measure(row.measure), **facts)

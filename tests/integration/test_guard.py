@@ -1,0 +1,186 @@
+"""Too many bounces or complaints pause a mailout, and nothing else; an operator lets it go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+import sqlalchemy as sa
+
+import notify
+from notify.alerts import look
+from notify.app import App, using
+from notify.feedback import guard
+from notify.feedback.record import record
+from notify.model import BounceClass, Event, EventType, HoldScope, MessageState
+from notify.store import messages, tables
+from notify.store.tenants import DEFAULT_ID
+from notify.testing import MovableClock
+from tests.drain import drain
+from tests.kinds import make_kind
+from tests.unit.cli.running import install, notify_cli
+
+SENT, LATER = 20, 5
+
+
+@pytest.fixture(autouse=True)
+def _kinds(templates: Path) -> None:
+    make_kind(templates, toml='transactional = true\nlane = "bulk"')
+    make_kind(templates, "other", toml='transactional = true\nlane = "bulk"')
+    make_kind(templates, "code", toml='transactional = true\nlane = "critical"')
+
+
+@pytest.fixture
+def house(app: App, make_app: Callable[..., App]) -> Iterator[App]:
+    """An App that judges by twenty messages, and whose clock is moved."""
+    opened = make_app(app.settings, guard_least=SENT)
+    opened = replace(opened, clock=MovableClock(app.clock.now()))
+    with using(opened):
+        yield opened
+
+
+def mailout(app: App, kind: str = "hello") -> UUID:
+    """A notification of which twenty messages are sent, and five wait for the evening."""
+    people = [{"key": f"{kind}{n}", "email": f"{kind}{n}@d{n % 7}.example.org"} for n in range(SENT + LATER)]
+    note = notify.send_many(kind, people)
+    ids = ids_of(app, note.id)
+    with app.store.begin() as connection:
+        late = ids[SENT:]
+        waiting = app.clock.now() + timedelta(hours=1)
+        batch = connection.scalar(sa.select(tables.messages.c.batch_id).where(tables.messages.c.id == ids[0]))
+        held = sa.update(tables.messages).where(tables.messages.c.id.in_(late))
+        connection.execute(held.values(due_at=waiting))
+        assert batch is not None
+    drain(app)
+    assert states(app, note.id) == {MessageState.SENT: SENT, MessageState.QUEUED: LATER}
+    return note.id
+
+
+def ids_of(app: App, notification: UUID) -> list[UUID]:
+    with app.store.read() as connection:
+        listed = messages.listing(connection, DEFAULT_ID, notification_id=notification, limit=100)
+    return sorted(one.message.id for one in listed)
+
+
+def states(app: App, notification: UUID) -> dict[MessageState, int]:
+    with app.store.read() as connection:
+        listed = messages.listing(connection, DEFAULT_ID, notification_id=notification, limit=100)
+    counted: dict[MessageState, int] = {}
+    for one in listed:
+        counted[one.message.state] = counted.get(one.message.state, 0) + 1
+    return counted
+
+
+def comes_back(app: App, ids: Sequence[UUID], bounce: BounceClass | None = BounceClass.HARD) -> None:
+    what = EventType.BOUNCED if bounce else EventType.COMPLAINED
+    record(app, DEFAULT_ID, [Event(what, app.clock.now(), "ses", str(uuid4()), one, bounce=bounce) for one in ids])
+
+
+def evening(app: App) -> None:
+    assert isinstance(app.clock, MovableClock)
+    app.clock.move(timedelta(hours=2))
+    drain(app)
+
+
+@pytest.mark.parametrize("bounce", [BounceClass.HARD, BounceClass.BLOCK, None])
+def test_a_mailout_above_the_bound_waits_until_it_is_resumed(house: App, bounce: BounceClass | None) -> None:
+    note = mailout(house)
+    comes_back(house, ids_of(house, note)[:3], bounce)
+    assert guard.watch(house) > 0
+    evening(house)
+    assert states(house, note)[MessageState.QUEUED] == LATER
+    waiting = ids_of(house, note)[-1]
+    assert notify.explain(waiting).message.reason == "mailout_paused"
+    [name] = {one.provider for one in guard.in_force(house)}
+    guard.resume(house, actor="eve", provider=name)
+    drain(house)
+    assert MessageState.QUEUED not in states(house, note)
+    assert guard.in_force(house) == []
+
+
+@pytest.mark.parametrize(("count", "bounce"), [(2, None), (1, BounceClass.HARD), (9, BounceClass.SOFT)])
+def test_a_few_complaints_and_full_mailboxes_pause_nothing(house: App, count: int, bounce: BounceClass | None) -> None:
+    note = mailout(house)
+    comes_back(house, ids_of(house, note)[:count], bounce)
+    assert guard.watch(house) == 0
+    evening(house)
+    assert MessageState.QUEUED not in states(house, note)
+
+
+def test_a_few_messages_are_not_judged(app: App, make_app: Callable[..., App]) -> None:
+    cautious = replace(make_app(app.settings, guard_least=SENT + 1), clock=MovableClock(app.clock.now()))
+    with using(cautious):
+        comes_back(cautious, ids_of(cautious, mailout(cautious))[:10])
+        assert guard.watch(cautious) == 0
+
+
+def test_one_bounce_told_often_is_one(house: App) -> None:
+    note = mailout(house)
+    comes_back(house, ids_of(house, note)[:1] * 5)
+    assert guard.watch(house) == 0
+
+
+def test_another_mailout_and_critical_lanes_go_on(house: App) -> None:
+    note, other = mailout(house), mailout(house, "other")
+    comes_back(house, ids_of(house, note)[:4])
+    guard.watch(house)
+    held = {one.scope for one in guard.in_force(house)}
+    assert {HoldScope.MAILOUT, HoldScope.PROVIDER, HoldScope.TENANT} <= held
+    code = notify.send("code", {"key": "eve", "email": "eve@example.org"})
+    evening(house)
+    assert MessageState.QUEUED in states(house, note)
+    assert states(house, other) == {MessageState.SENT: SENT + LATER}
+    assert states(house, code.id) == {MessageState.SENT: 1}
+
+
+def test_a_critical_notification_is_not_held_even_when_it_is_paused(house: App) -> None:
+    code = notify.send("code", {"key": "eve", "email": "eve@example.org"})
+    with house.store.begin() as connection:
+        connection.execute(sa.update(tables.notifications).values(paused="7 of 20 bounced"))
+    drain(house)
+    assert states(house, code.id) == {MessageState.SENT: 1}
+
+
+def test_what_bounced_before_it_was_resumed_counts_no_more(house: App) -> None:
+    note = mailout(house)
+    comes_back(house, ids_of(house, note)[:3])
+    guard.watch(house)
+    assert guard.watch(house) == 0, "what is held is held once"
+    for one in guard.in_force(house):
+        guard.resume(house, actor="eve", hold_id=one.id)
+    assert isinstance(house.clock, MovableClock)
+    house.clock.move(timedelta(seconds=1))
+    assert guard.watch(house) == 0
+
+
+def test_an_alert_fires_and_the_audit_tells(house: App) -> None:
+    note = mailout(house)
+    comes_back(house, ids_of(house, note)[:3])
+    guard.watch(house)
+    look(house)
+    with house.store.read() as connection:
+        names = set(connection.scalars(sa.select(tables.alerts.c.name)))
+        actions = set(connection.scalars(sa.select(tables.audit.c.action)))
+    assert f"guard:mailout:{note}" in names
+    assert "guard.hold" in actions
+
+
+def test_the_command_line_lists_what_is_held_and_lets_it_go_on(
+    house: App, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    comes_back(house, ids_of(house, mailout(house))[:3])
+    guard.watch(house)
+    [provider] = [url.get_secret_value() for url in house.settings.email_providers]
+    urls = {"database_url": house.settings.database, "redis_url": house.settings.redis, "email_providers": provider}
+    install(monkeypatch, tmp_path, **urls)
+    held = notify_cli("guard", "list", "--json").json
+    assert {one["scope"] for one in held} >= {"mailout", "provider"}
+    assert "mailout" in notify_cli("guard", "list").out
+    assert notify_cli("guard", "resume", held[0]["id"]).code == 0
+    assert "no longer" in notify_cli("providers", "resume", held[0]["provider"]).out
+    assert notify_cli("guard", "list", "--json").json == []
+    assert notify_cli("guard", "resume", held[0]["id"]).code != 0
