@@ -24,6 +24,9 @@ NotifyError
 │   ├── Rejected                 refused for good: this message, or this address
 │   ├── Uncertain                may have been accepted
 │   └── Misconfigured            credentials or sender: pauses the provider, costs no attempt
+├── HookError                    raised by reporters, about a webhook that came in
+│   ├── Unverified               its signature is missing, wrong or stale, or its sender not allowed: nothing was stored
+│   └── Unreadable               it is who it says it is, but nothing that can be read: stored, and named
 └── OperatorError                for who runs notify: settings, migrations, services
     ├── InvalidSettings          a NOTIFY_* value that cannot be used
     ├── InvalidProvider          a provider URL that cannot be used
@@ -176,6 +179,31 @@ class Uncertain(DeliveryError):
 
 class Misconfigured(DeliveryError):
     """Credentials or sender are refused: no message can pass until an operator mends it; costs no attempt."""
+
+
+class HookError(NotifyError):
+    """A webhook that is not believed or not understood."""
+
+
+class Unverified(HookError):
+    """Nobody knows who sent it, so nothing of it was stored.
+
+    `reason` says whether the signature is `missing`, `wrong` or `stale`, or who signed is not allowed (`forbidden`).
+    """
+
+    def __init__(self, reason: Literal["missing", "wrong", "stale", "forbidden"], why: str) -> None:
+        super().__init__(f"{reason}: {why}")
+        self.reason = reason
+        self.why = why
+
+
+class Unreadable(HookError):
+    """It was verified and stored, and holds nothing that can be recorded. `reason` is machine-readable."""
+
+    def __init__(self, reason: str, why: str) -> None:
+        super().__init__(f"{reason}: {why}")
+        self.reason = reason
+        self.why = why
 
 
 class OperatorError(NotifyError):

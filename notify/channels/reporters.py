@@ -1,0 +1,56 @@
+"""From settings to reporters: one table names them all, and who has no secret is not listened to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Protocol
+
+from notify.channels.email.mailgun_events import MailgunEvents
+from notify.channels.email.postmark_events import PostmarkEvents
+from notify.channels.email.resend_events import ResendEvents
+from notify.channels.email.sendgrid_events import SendGridEvents
+from notify.channels.email.ses_events import SesEvents
+from notify.channels.hook import Reporter
+from notify.channels.sms.twilio_events import TwilioEvents
+from notify.errors import InvalidSettings, did_you_mean
+
+
+class _Made(Protocol):
+    def from_secrets(self, secrets: tuple[str, ...]) -> Reporter: ...
+
+
+SIGNING: Mapping[str, _Made] = MappingProxyType(
+    {each.name: each for each in (ResendEvents, SendGridEvents, MailgunEvents, PostmarkEvents, TwilioEvents)}
+)
+"""By name those that a secret is all they need; SES needs topics besides."""
+
+NAMES = (SesEvents.name, *SIGNING)
+
+
+def reporters(secrets: Sequence[str], topics: frozenset[str] = frozenset()) -> dict[str, Reporter]:
+    """Those that are set up, by name. A secret is `provider=secret`; of one provider there may be several.
+
+    Raises `InvalidSettings`, which repeats no secret.
+    """
+    given: dict[str, list[str]] = {}
+    for one in secrets:
+        name, separator, secret = one.partition("=")
+        if name not in NAMES or not separator or not secret:
+            advice = did_you_mean(name, NAMES) if separator else ""
+            raise InvalidSettings(
+                f"NOTIFY_HOOK_SECRETS: each is provider=secret, and providers are {', '.join(NAMES)}{advice}"
+            )
+        given.setdefault(name, []).append(secret)
+    made: dict[str, Reporter] = {}
+    try:
+        for name in given.keys() & SIGNING.keys():
+            made[name] = SIGNING[name].from_secrets(tuple(given[name]))
+        name = SesEvents.name
+        if topics:
+            made[name] = SesEvents.from_secrets(tuple(given.get(name, ())), topics)
+    except ValueError as error:
+        raise InvalidSettings(f"NOTIFY_HOOK_SECRETS: {name}: {error}") from None
+    if SesEvents.name in given and not topics:
+        raise InvalidSettings("NOTIFY_HOOK_SECRETS: ses needs NOTIFY_SNS_TOPICS, too: the topics that are allowed")
+    return made
