@@ -22,6 +22,7 @@ from benchmarks import (
     bulk,
     compose,
     distance,
+    hooks,
     latency,
     page,
     planning,
@@ -75,6 +76,10 @@ def _web() -> Runs:
     return [web.measure(database=database) for database in DATABASES]
 
 
+def _hooks() -> Runs:
+    return [hooks.measure(database=database) for database in DATABASES]
+
+
 def _profile() -> Runs:
     return [profile.measure(20_000, database=database) for database in ("postgresql", "sqlite")]
 
@@ -89,6 +94,7 @@ BENCHMARKS: dict[str, tuple[Callable[[], Runs], Callable[[Runs], RenderableType]
     "scale": (_scale, report.scale),
     "distance": (_distance, report.distance),
     "web": (_web, report.web),
+    "hooks": (_hooks, report.hooks),
     "profile": (_profile, report.profile),
 }
 

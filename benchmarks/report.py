@@ -69,6 +69,18 @@ def web(runs: Iterable[Figures]) -> Table:
     return table
 
 
+def hooks(runs: Iterable[Figures]) -> Table:
+    """A row per run of `benchmarks.hooks`."""
+    names = ("database", "asked", "answered", "p50", "p95", "p99", "worst", "CPU", "read")
+    table = _table("What providers post: rates per second, times and the process's CPU time in ms", *names)
+    for run in runs:
+        times = (f"{run[key]:,.1f}" for key in ("p50_ms", "p95_ms", "p99_ms", "worst_ms"))
+        asked, answered = f"{run['rate']:,.0f}", f"{run['answered']:,.0f}"
+        used, read = _or_unknown(run["web_ms"], ".2f"), f"{run['read']:,.0f}"
+        table.add_row(run["database"], asked, answered, *times, used, read)
+    return table
+
+
 def scale(runs: Iterable[Figures]) -> Table:
     """A row per run of `benchmarks.scale`."""
     names = ("database", "messages", "short/s", "long/s", "of short", "last of first", "MB warm", "middle", "end")

@@ -51,6 +51,9 @@ def _targets(kept: Kept) -> Iterator[Target]:
     yield _least("at round trips of 30 ms, of the rate at none", 0.8, distance, "ratio")
     clicks = [run[name] for run in kept.get("web", ()) if run["database"] == "postgresql" for name in ("get", "post")]
     yield _most("a page and a one-click POST at 200/s, p95 in ms", 10, clicks, "p95_ms")
+    posted = [run for run in kept.get("hooks", ()) if run["database"] == "postgresql"]
+    yield _least("webhooks accepted at 1,000/s, deliveries/s", 990, posted, "answered")
+    yield _most("the same, p99 in ms", 100, posted, "p99_ms")
     yield _most("making the newsletter's mail, rendering included, µs of CPU", 60, mails, "both_us")
 
 

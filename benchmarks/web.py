@@ -56,10 +56,10 @@ def measure(*, database: str = "postgresql", rate: int = 200, seconds: int = 10)
         product.plan(app, count + WARM_UP, Lane.BULK)
         paths = _paths(app)
         server = stack.enter_context(sink("own", folder))  # what a provider's URL names; nothing is sent
-        port = _free_port()
+        port = free_port()
         more = {"NOTIFY_WEB_PORT": str(port)}
         [web] = stack.enter_context(product.running(app, "web", server, log=folder / "web.log", more=more))
-        until(lambda: _listens(port), PATIENCE_SECONDS, "the web process listens")
+        until(lambda: listens(port), PATIENCE_SECONDS, "the web process listens")
         found: dict[str, Any] = {}
         for name, post in (("get", False), ("post", True)):
             asyncio.run(_follow(port, paths[:WARM_UP], rate, post=post))
@@ -67,7 +67,7 @@ def measure(*, database: str = "postgresql", rate: int = 200, seconds: int = 10)
             answers = asyncio.run(_follow(port, paths[WARM_UP:], rate, post=post))
             after = machine.cpu_seconds([web.pid])
             used = None if before is None or after is None else round((after - before) / count * 1000, 2)
-            found[name] = {**_figures(answers), "web_ms": used}
+            found[name] = {**figures(answers), "web_ms": used}
         _require(app, count + WARM_UP)
     return {"rate": rate, "database": database, "requests": count, **found, "machine": facts}
 
@@ -112,7 +112,8 @@ async def _follow(port: int, paths: Sequence[str], rate: int, *, post: bool) -> 
     return answers
 
 
-def _figures(answers: Sequence[Answer]) -> dict[str, float]:
+def figures(answers: Sequence[Answer]) -> dict[str, float]:
+    """The rate that was answered, and percentiles in ms from when a request was due."""
     times = sorted(answer.done - answer.due for answer in answers)
 
     def at(share: float) -> float:
@@ -131,12 +132,14 @@ def _require(app: App, count: int) -> None:
         raise Failed(f"{count} people left, and {stored} suppressions are stored")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether somebody listens there."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

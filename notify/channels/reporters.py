@@ -54,3 +54,10 @@ def reporters(secrets: Sequence[str], topics: frozenset[str] = frozenset()) -> d
     if SesEvents.name in given and not topics:
         raise InvalidSettings("NOTIFY_HOOK_SECRETS: ses needs NOTIFY_SNS_TOPICS, too: the topics that are allowed")
     return made
+
+
+def readers(topics: frozenset[str] = frozenset()) -> dict[str, Reporter]:
+    """All that can read what was verified and stored before: that takes no secret, and nothing new is verified."""
+    made: dict[str, Reporter] = {name: signing.from_secrets(()) for name, signing in SIGNING.items()}
+    made[SesEvents.name] = SesEvents.from_secrets((), topics)
+    return made

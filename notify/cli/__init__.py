@@ -28,6 +28,7 @@ COMMANDS = {
         "retries": Entry(
             "notify.cli.retries:retries", "List messages that wait for another try; try them now, or cancel them."
         ),
+        "hooks": Entry("notify.cli.hooks:hooks", "List and show what webhooks posted; read again what was rejected."),
         "doubts": Entry("notify.cli.doubts:doubts", "List messages in doubt that are held, and settle them."),
         "guard": Entry("notify.cli.guard:guard", "Show what the reputation guard holds, and end a hold."),
     },

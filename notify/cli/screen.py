@@ -38,6 +38,8 @@ STYLES: Mapping[str, str] = {
     "bounced": "red",
     "complained": "red",
     "rejected": "red",
+    "received": "cyan",
+    "processed": "green",
     "misconfigured": "red",
     "unrenderable": "red",
     "expired": "red",

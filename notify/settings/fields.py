@@ -132,6 +132,15 @@ class Settings(BaseSettings):
     legacy_unsubscribe_secret: SecretStr | None = Field(
         None, description="UNSUBSCRIBE_SECRET of AmazonSender: the links in the mails that it sent go on working."
     )
+    hook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (),
+        description="Secrets of webhooks as provider=secret, separated by commas; of one provider as many as are in "
+        "force. A provider without one is not listened to.",
+    )
+    sns_topics: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(),
+        description="ARNs of the Amazon SNS topics that may post events of SES, separated by commas; unset: none.",
+    )
     test_recipients: Annotated[frozenset[str], NoDecode] = Field(
         frozenset(), description="Addresses that mode `test` may write to, separated by commas."
     )
@@ -193,6 +202,9 @@ class Settings(BaseSettings):
     retention_changes_days: int | None = Field(
         None, ge=1, description="The history of recipients goes after so many days; unset: never."
     )
+    retention_hooks_days: int | None = Field(
+        30, ge=1, description="What webhooks posted goes after so many days, once it is processed; unset: never."
+    )
     retention_audit_days: int | None = Field(None, ge=1, description="The audit goes after so many days; unset: never.")
     web_host: str = Field("127.0.0.1", description="Address that `notify web` listens on.")
     web_port: int = Field(8025, ge=1, le=65535, description="Port that `notify web` listens on.")
@@ -210,7 +222,9 @@ class Settings(BaseSettings):
         None, description="For tests: where a process dies, hangs or fails. Refused in production."
     )
 
-    @field_validator("test_recipients", "old_secret_keys", "trusted_proxies", mode="before")
+    @field_validator(
+        "test_recipients", "old_secret_keys", "trusted_proxies", "hook_secrets", "sns_topics", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return [part for part in re.split(r"[,\s]+", value) if part] if isinstance(value, str) else value
@@ -226,7 +240,7 @@ class Settings(BaseSettings):
         *("email_reply_to", "email_domain", "public_url", "unsubscribe_url", "legacy_unsubscribe_secret"),
         *("failpoints", "worker_memory_mb"),
         *("domain_rates", "recipient_rate", "tenant_rate", "phone_region", "organisation", "postal_address"),
-        *(f"retention_{what}_days" for what in ("messages", "events", "dead", "changes", "audit")),
+        *(f"retention_{what}_days" for what in ("messages", "events", "dead", "changes", "hooks", "audit")),
         mode="before",
     )(rules.unless_blank)
     _redis = field_validator("redis_url")(rules.redis_url)
@@ -239,6 +253,8 @@ class Settings(BaseSettings):
     _public = field_validator("public_url")(rules.public_url)
     _one_click = field_validator("unsubscribe_url")(rules.one_click_url)
     _domain = field_validator("email_domain")(rules.domain)
+    _hooks = field_validator("hook_secrets")(rules.named_secrets)
+    _topics = field_validator("sns_topics")(rules.topics)
     _addresses = field_validator("test_recipients")(rules.folded_addresses)
     _proxies = field_validator("trusted_proxies")(rules.networks)
     _region = field_validator("phone_region")(rules.phone_region)

@@ -24,6 +24,7 @@ REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 NOT_IANA = frozenset({"localtime", "posixrules", "Factory"})  # lie among the zone files, and differ from host to host
 LONGEST_URL = 500  # with the token it stays within a header's line of 998 octets
 _URL = re.compile(rf"[!$-;=?-Z\[\]_a-z~]{{1,{LONGEST_URL}}}")  # RFC 3986 §2, but "#"
+_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]{1,256}")
 _MAILBOX = re.compile(r'\s*(?:(?:"(?:[^"\\]|\\.)*"\s*|[^<>"]*)<[^<>]*>|[^<>"\s]+)\s*')
 
 
@@ -136,6 +137,21 @@ def domain(value: str | None) -> str | None:
     """A domain that can stand behind the @ of a Message-ID."""
     if value is not None and _normal(f"x@{value}", anywhere=True) is None:
         raise ValueError(f"must be a domain such as mail.example.org, not {value!r}")
+    return value
+
+
+def named_secrets(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    """`provider=secret`. Which providers there are is known where webhooks are read."""
+    if not all(re.fullmatch(r"[a-z]+=.+", one.get_secret_value(), re.DOTALL) for one in value):
+        raise ValueError("write it like resend=whsec_…,mailgun=…; a comma or space ends a secret")
+    return value
+
+
+def topics(value: frozenset[str]) -> frozenset[str]:
+    """ARNs of SNS topics."""
+    wrong = next((one for one in sorted(value) if not _TOPIC.fullmatch(one)), None)
+    if wrong is not None:
+        raise ValueError(f"write it like arn:aws:sns:eu-west-1:123456789012:ses-events, not {wrong!r}")
     return value
 
 

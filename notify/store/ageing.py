@@ -12,7 +12,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from notify.model import BatchState, FanOutState, MessageState
+from notify.model import BatchState, FanOutState, HookState, MessageState
 from notify.store import audit as trail
 from notify.store.engine import any_of
 from notify.store.forgetting import ERASED
@@ -24,6 +24,7 @@ from notify.store.tables import (
     dead_letters,
     events,
     fan_outs,
+    hook_payloads,
     kept_mails,
     messages,
     notifications,
@@ -116,6 +117,12 @@ def changes(connection: sa.Connection, before: datetime, limit: int) -> int:
     )
 
 
+def posted(connection: sa.Connection, before: datetime, limit: int) -> int:
+    """What webhooks posted and was processed; returns how many. What was rejected stays until somebody looks at it."""
+    done = hook_payloads.c.state == HookState.PROCESSED
+    return _oldest(connection, hook_payloads, before, limit, hook_payloads.c.received_at < before, done)
+
+
 def audited(connection: sa.Connection, before: datetime, limit: int) -> int:
     """What was done; returns how many rows."""
     with trail.door(connection, DEFAULT_ID, before):
@@ -146,6 +153,7 @@ POLICIES: dict[str, Slice] = {
     "events": reported,
     "dead": dead,
     "changes": changes,
+    "hooks": posted,
     "audit": audited,
 }
 """What `NOTIFY_RETENTION_<NAME>_DAYS` deletes."""

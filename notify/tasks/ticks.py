@@ -13,7 +13,7 @@ from notify.audience import retention
 from notify.broker import SYSTEM, celery
 from notify.delivery import relay, replay, sweep, tick
 from notify.errors import InvalidSettings, did_you_mean
-from notify.feedback import guard
+from notify.feedback import guard, hooks
 from notify.feedback.record import look_again
 from notify.intake import fan_out
 
@@ -22,7 +22,7 @@ EXPIRES_SECONDS = 60.0  # of a tick that nobody fetches; its slot keeps late one
 TICKS = frozenset(
     {
         *("notify.relay", "notify.fan_out", "notify.alerts", "notify.replay", "notify.sweep", "notify.retention"),
-        *("notify.feedback", "notify.guard"),
+        *("notify.feedback", "notify.guard", "notify.hooks"),
     }
 )
 
@@ -49,6 +49,12 @@ def alerts_tick(every: float) -> None:
 def replay_tick(every: float) -> None:
     """Replay dead letters, until the next tick is due."""
     tick(current(), "replay", timedelta(seconds=every), lambda app: replay.run(app, every))
+
+
+@celery.task(name="notify.hooks")
+def hooks_tick(every: float) -> None:
+    """Read what webhooks posted, until the next tick is due."""
+    tick(current(), "hooks", timedelta(seconds=every), lambda app: hooks.run(app, every))
 
 
 @celery.task(name="notify.sweep")

@@ -1,11 +1,11 @@
-"""The web process: health, and the pages that a link in a mail opens."""
+"""The web process: health, the pages that a link in a mail opens, and what providers post."""
 
 from __future__ import annotations
 
 from fastapi import FastAPI
 
 from notify.app import App
-from notify.web import confirm, health, preference_centre, unsubscribe
+from notify.web import confirm, health, hooks, preference_centre, unsubscribe
 from notify.web.shell import Shell
 
 
@@ -18,5 +18,6 @@ def make(app: App) -> FastAPI:
     server.include_router(preference_centre.routes(shell))
     server.include_router(unsubscribe.routes(shell))
     server.include_router(confirm.routes(shell))
+    server.include_router(hooks.routes(app))
     shell.answer_for_failures_of(server)
     return server

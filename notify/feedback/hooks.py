@@ -1,0 +1,128 @@
+"""Webhooks: what was verified is stored before it is answered for, and read later, as often as it takes.
+
+A delivery that cannot be read is kept and named. None keeps others waiting.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from uuid import UUID
+
+from notify.app import App
+from notify.channels.hook import Confirming, Payload, Reporter
+from notify.channels.reporters import readers
+from notify.errors import NotifyError, Unreachable, Unreadable
+from notify.feedback.record import record
+from notify.model import Event
+from notify.store import hooks
+from notify.store.hooks import Posted, Read, Waiting
+from notify.store.tenants import DEFAULT_ID
+from notify.telemetry import emit
+
+SLICE = 200
+TRIES = 5
+"""So often one is read that fails by no fault of its own: SNS is away, or our own code is wrong."""
+LONGEST_PROBLEM = 500  # characters
+
+
+def receive(app: App, posted: Sequence[Posted]) -> int:
+    """Store these deliveries, all or none; returns how many are new. Raises `Unreachable`."""
+    with app.store.begin() as connection:
+        return hooks.add(connection, posted)
+
+
+def run(app: App, seconds: float) -> int:
+    """Read what waits, each once, until nothing is left or `seconds` have passed; returns how many came to an end.
+
+    One slice is read at least. Raises `Unreachable` when the database is away: what is stored stays, and the next call
+    goes on there.
+    """
+    until = time.monotonic() + seconds
+    known = readers(app.settings.sns_topics)
+    failed = set[UUID]()
+    ended = 0
+    while True:
+        with app.store.read() as connection:
+            found = hooks.waiting(connection, SLICE + len(failed))
+        fresh = [one for one in found if one.id not in failed][:SLICE]
+        if not fresh:
+            return ended
+        done, trouble = _slice(app, known, fresh)
+        failed |= trouble
+        ended += done
+        if time.monotonic() >= until:
+            return ended
+
+
+def _slice(app: App, known: Mapping[str, Reporter], found: Sequence[Waiting]) -> tuple[int, set[UUID]]:
+    """Read these; returns how many came to an end, and those that are to be tried again another time."""
+    told: dict[UUID, list[Event]] = {}
+    done: list[Read] = []
+    troubles: dict[UUID, Exception] = {}
+    for one in found:
+        try:
+            told[one.id] = _told(known, one)
+        except Unreadable as error:
+            done.append(Read(one.id, reason=error.reason, problem=error.why[:LONGEST_PROBLEM]))
+        except Exception as error:  # whatever it is, it must not keep the others waiting
+            troubles[one.id] = error
+    troubles |= _record(app, told)
+    done += [Read(id_, len(events)) for id_, events in told.items() if id_ not in troubles]
+    given_up = {one.id for one in found if one.id in troubles and one.tries + 1 >= TRIES}
+    done += [Read(id_, reason="failed", problem=_words(troubles[id_])) for id_ in given_up]
+    again = troubles.keys() - given_up
+    with app.store.begin() as connection:
+        hooks.settle(connection, done, app.clock.now())
+        for id_ in again:
+            hooks.count_try(connection, id_, _words(troubles[id_]))
+    _announce(found, done, troubles)
+    return len(done), again
+
+
+def _told(known: Mapping[str, Reporter], one: Waiting) -> list[Event]:
+    """What it tells, each event with the name of the delivery that told it. Raises what the reporter raises."""
+    reporter = known.get(one.posted.provider)
+    if reporter is None:
+        raise Unreadable("unknown_provider", f"no reporter is called {one.posted.provider}")
+    content_type = one.posted.headers.get("content-type", "")
+    payload = Payload(one.posted.payload_id, one.posted.body, content_type, one.posted.received_at)
+    if isinstance(reporter, Confirming) and reporter.confirm(payload):
+        emit("hook.confirmed", provider=reporter.name)
+        return []
+    return [replace(event, detail={**event.detail, "payload": str(one.id)}) for event in reporter.events(payload)]
+
+
+def _record(app: App, told: Mapping[UUID, Sequence[Event]]) -> dict[UUID, Exception]:
+    """Record all in one transaction; when that fails, each by itself. Returns what failed. Raises `Unreachable`."""
+    events = [event for each in told.values() for event in each]
+    if not events:
+        return {}
+    try:
+        record(app, DEFAULT_ID, events)
+    except Unreachable:
+        raise
+    except Exception as error:
+        if len(told) == 1:
+            return dict.fromkeys(told, error)
+        failed: dict[UUID, Exception] = {}
+        for id_, each in told.items():
+            failed |= _record(app, {id_: each})
+        return failed
+    return {}
+
+
+def _words(error: Exception) -> str:
+    """What an operator may read: our own errors in words, of others the kind, for their texts may hold anything."""
+    text = str(error).partition("\n")[0] if isinstance(error, NotifyError) else type(error).__name__
+    return text[:LONGEST_PROBLEM]
+
+
+def _announce(found: Sequence[Waiting], done: Sequence[Read], troubles: Mapping[UUID, Exception]) -> None:
+    providers = {one.id: one.posted.provider for one in found}
+    for one in done:
+        if one.reason is not None:
+            emit("hook.rejected", payload=one.id, provider=providers[one.id], reason=one.reason)
+    for id_, error in troubles.items():
+        emit("hook.failed", payload=id_, provider=providers[id_], error=_words(error))

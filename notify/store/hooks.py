@@ -1,0 +1,173 @@
+"""What webhooks posted: stored once as it came, and kept with what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from uuid_utils.compat import uuid7
+
+from notify.model import HookState
+from notify.store.engine import any_of, upsert
+from notify.store.tables import hook_payloads
+from notify.store.tenants import DEFAULT_ID
+
+_FACTS = (
+    *("id", "provider", "payload_id", "state", "reason", "problem", "events", "tries", "received_at", "processed_at"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """One delivery, verified. `payload_id` is the provider's name for it."""
+
+    provider: str
+    payload_id: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A stored delivery that nobody has read yet, or not to the end; `tries` were made before."""
+
+    id: UUID
+    posted: Posted
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What became of one: so many events, or the reason why it was rejected and the same in words."""
+
+    id: UUID
+    events: int = 0
+    reason: str | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A delivery as operators see it."""
+
+    id: UUID
+    provider: str
+    payload_id: str
+    state: HookState
+    reason: str | None
+    problem: str | None
+    events: int
+    tries: int
+    received_at: datetime
+    processed_at: datetime | None
+
+
+def add(connection: sa.Connection, rows: Sequence[Posted]) -> int:
+    """Store these in one statement; returns how many are new. What was delivered before stays as it is."""
+    distinct = {(row.provider, row.payload_id): row for row in rows}  # no statement meets one key twice
+    values = [
+        {
+            "id": uuid7(),
+            "tenant_id": DEFAULT_ID,
+            "provider": row.provider,
+            "payload_id": row.payload_id,
+            "headers": dict(row.headers),
+            "body": row.body,
+            "state": HookState.RECEIVED,
+            "received_at": row.received_at,
+        }
+        for _, row in sorted(distinct.items())  # in one order everywhere: two writers must not wait in a circle
+    ]
+    adding = upsert(connection, hook_payloads).on_conflict_do_nothing(index_elements=["provider", "payload_id"])
+    return len(connection.execute(adding.returning(hook_payloads.c.id), values).all())
+
+
+def waiting(connection: sa.Connection, limit: int) -> list[Waiting]:
+    """The oldest that wait."""
+    of_payload = hook_payloads.c
+    rows = connection.execute(
+        sa.select(hook_payloads)
+        .where(of_payload.state == HookState.RECEIVED)
+        .order_by(of_payload.received_at, of_payload.id)
+        .limit(limit)
+    )
+    return [
+        Waiting(row.id, Posted(row.provider, row.payload_id, row.headers, bytes(row.body), row.received_at), row.tries)
+        for row in rows
+    ]
+
+
+def settle(connection: sa.Connection, done: Sequence[Read], now: datetime) -> None:
+    """Write down what became of those that still wait; others have been settled by somebody else."""
+    changing = (
+        sa.update(hook_payloads)
+        .where(hook_payloads.c.id == sa.bindparam("of"), hook_payloads.c.state == HookState.RECEIVED)
+        .values(
+            state=sa.bindparam("to"),
+            reason=sa.bindparam("why"),
+            problem=sa.bindparam("words"),
+            events=sa.bindparam("count"),
+            processed_at=now,
+        )
+    )
+    rows = [
+        {
+            "of": one.id,
+            "to": HookState.PROCESSED if one.reason is None else HookState.REJECTED,
+            "why": one.reason,
+            "words": one.problem,
+            "count": one.events,
+        }
+        for one in done
+    ]
+    if rows:
+        connection.execute(changing, rows)
+
+
+def count_try(connection: sa.Connection, id_: UUID, problem: str) -> None:
+    """This one failed once more, and waits."""
+    connection.execute(
+        sa.update(hook_payloads)
+        .where(hook_payloads.c.id == id_)
+        .values(tries=hook_payloads.c.tries + 1, problem=problem)
+    )
+
+
+def again(connection: sa.Connection, chosen: Sequence[UUID], reason: str | None) -> int:
+    """Let rejected ones be read again: these, or all of that reason; returns how many."""
+    which = any_of(connection, hook_payloads.c.id, list(chosen)) if chosen else hook_payloads.c.reason == reason
+    values = {"state": HookState.RECEIVED, "reason": None, "problem": None, "tries": 0, "processed_at": None}
+    rejected = hook_payloads.c.state == HookState.REJECTED
+    return connection.execute(sa.update(hook_payloads).where(rejected, which).values(values)).rowcount
+
+
+def listing(
+    connection: sa.Connection,
+    *,
+    state: HookState | None = None,
+    provider: str | None = None,
+    reason: str | None = None,
+    limit: int,
+) -> list[Kept]:
+    """The latest first, without their bodies."""
+    asked = {"state": state, "provider": provider, "reason": reason}
+    where = [hook_payloads.c[name] == value for name, value in asked.items() if value is not None]
+    rows = connection.execute(_kept().where(*where).order_by(hook_payloads.c.id.desc()).limit(limit))
+    return [Kept(*row) for row in rows]
+
+
+def get(connection: sa.Connection, id_: UUID) -> tuple[Kept, Mapping[str, str], bytes] | None:
+    """One with its headers and its body."""
+    row = connection.execute(
+        _kept().add_columns(hook_payloads.c.headers, hook_payloads.c.body).where(hook_payloads.c.id == id_)
+    ).first()
+    return None if row is None else (Kept(*row[:-2]), row.headers, bytes(row.body))
+
+
+def _kept() -> sa.Select[Any]:
+    return sa.select(*(hook_payloads.c[name] for name in _FACTS))

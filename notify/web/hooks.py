@@ -1,0 +1,106 @@
+"""`POST /hooks/<provider>`: 200 is said when what came is verified and stored, and not before.
+
+401 for a signature that is missing, wrong or stale, 403 for a sender that is not allowed, 404 for a provider that is
+not set up, 413 for too much, 503 when it should be delivered again later. Nothing is read here but what proves who
+sent it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+
+from notify.app import App
+from notify.channels.hook import HookRequest, Reporter
+from notify.channels.reporters import NAMES, reporters
+from notify.errors import OperatorError, Unverified
+from notify.feedback import hooks
+from notify.store.hooks import Posted
+from notify.telemetry import emit
+from notify.web.gathering import Full, Gathering
+
+LARGEST = 2 * 1024 * 1024  # octets of a body
+MOST_OCTETS = 32 * LARGEST  # of all bodies that wait to be stored
+RETRY_SECONDS = 30
+KEPT = ("content-type",)
+"""Headers that are kept: what it takes to read the body, and no signature or secret."""
+
+ALIASES: Mapping[str, str] = {"/ses-events": "ses"}
+"""Addresses of before."""
+
+
+def routes(app: App) -> APIRouter:
+    """A route for every provider that there is, set up or not. Raises `InvalidSettings`."""
+    known = reporters([one.get_secret_value() for one in app.settings.hook_secrets], app.settings.sns_topics)
+    gathering = Gathering[Posted](partial(hooks.receive, app), lambda one: len(one.body), MOST_OCTETS)
+    router = APIRouter()
+    for path, name in {**{f"/hooks/{name}": name for name in NAMES}, **ALIASES}.items():
+        router.add_route(path, _Hook(app, name, known.get(name), gathering).take, methods=["POST"])
+    return router
+
+
+class _Hook:
+    """What stands at one address."""
+
+    def __init__(self, app: App, name: str, reporter: Reporter | None, gathering: Gathering[Posted]) -> None:
+        self._app = app
+        self._name = name
+        self._reporter = reporter
+        self._gathering = gathering
+
+    async def take(self, request: Request) -> Response:
+        """Verify, store, answer."""
+        if self._reporter is None:
+            return self._refused(404, "not_set_up")
+        try:
+            body = await _body(request)
+        except ClientDisconnect:
+            return _said(400, "incomplete")
+        if body is None:
+            return self._refused(413, "too_large")
+        now = self._app.clock.now()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        posted = HookRequest(body, headers, self._address(request))
+        try:
+            delivery_id = await run_in_threadpool(self._reporter.verify, posted, now)
+            kept = {name: headers[name] for name in KEPT if name in headers}
+            await self._gathering.add(Posted(self._name, delivery_id, kept, body, now))
+        except Unverified as error:
+            return self._refused(403 if error.reason == "forbidden" else 401, error.reason, error.why)
+        except (OperatorError, Full) as error:
+            emit("web.failed", path=request.url.path, error=str(error) or type(error).__name__)
+            return _said(503, "try again later", {"Retry-After": str(RETRY_SECONDS)})
+        return _said(200, "stored")
+
+    def _address(self, request: Request) -> str:
+        """As the provider wrote it: a proxy may have changed host and scheme."""
+        query = f"?{request.url.query}" if request.url.query else ""
+        root = self._app.settings.public_url
+        return str(request.url) if root is None else f"{root}{request.url.path}{query}"
+
+    def _refused(self, status: int, reason: str, why: str = "") -> Response:
+        emit("hook.refused", provider=self._name, reason=reason, why=why)
+        return _said(status, reason)
+
+
+def _said(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    return PlainTextResponse(f"{text}\n", status, {"Cache-Control": "no-store", **(headers or {})})
+
+
+async def _body(request: Request) -> bytes | None:
+    """The octets as they came; None for too many, of which the rest is not read."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:12]) > LARGEST:
+        return None
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > LARGEST:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
