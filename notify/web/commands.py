@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import click
 import uvicorn
 
@@ -21,8 +23,10 @@ def web(host: str | None, port: int | None) -> None:
     settings = app.settings
     telemetry.start(settings)
     app.store.give_up_locks_after(LOCK_SECONDS)
+    server = make(app)
+    gc.freeze()  # what is loaded stays: to look through all of it again and again costs 100 ms each time
     uvicorn.run(
-        make(app),
+        server,
         host=host or settings.web_host,
         port=settings.web_port if port is None else port,
         log_config=None,

@@ -35,19 +35,30 @@ ALIASES: Mapping[str, str] = {"/ses-events": "ses"}
 
 
 def routes(app: App) -> APIRouter:
-    """A route for every provider that there is, set up or not. Raises `InvalidSettings`."""
+    """One route for all providers, set up or not. Raises `InvalidSettings`."""
     known = reporters([one.get_secret_value() for one in app.settings.hook_secrets], app.settings.sns_topics)
     gathering = Gathering[Posted](partial(hooks.receive, app), lambda one: len(one.body), MOST_OCTETS)
+    hooks_by_name = {name: _Hook(app, name, reporter, gathering) for name, reporter in known.items()}
+
+    async def take(request: Request) -> Response:
+        name = request.path_params.get("provider") or ALIASES[request.url.path]
+        hook = hooks_by_name.get(name)
+        if hook is not None:
+            return await hook.take(request)
+        if name in NAMES:
+            emit("hook.refused", provider=name, reason="not_set_up", why="")
+        return _said(404, "not_set_up")
+
     router = APIRouter()
-    for path, name in {**{f"/hooks/{name}": name for name in NAMES}, **ALIASES}.items():
-        router.add_route(path, _Hook(app, name, known.get(name), gathering).take, methods=["POST"])
+    for path in ("/hooks/{provider}", *ALIASES):
+        router.add_route(path, take, methods=["POST"])
     return router
 
 
 class _Hook:
     """What stands at one address."""
 
-    def __init__(self, app: App, name: str, reporter: Reporter | None, gathering: Gathering[Posted]) -> None:
+    def __init__(self, app: App, name: str, reporter: Reporter, gathering: Gathering[Posted]) -> None:
         self._app = app
         self._name = name
         self._reporter = reporter
@@ -55,8 +66,6 @@ class _Hook:
 
     async def take(self, request: Request) -> Response:
         """Verify, store, answer."""
-        if self._reporter is None:
-            return self._refused(404, "not_set_up")
         try:
             body = await _body(request)
         except ClientDisconnect:
