@@ -9,6 +9,7 @@ from typing import Any
 import click
 from pydantic import SecretStr
 
+from notify.channels.reporters import reporters
 from notify.cli import env_file, screen
 from notify.cli.groups import example
 from notify.cli.masking import shown_secret
@@ -69,8 +70,11 @@ def _sync_env() -> None:
 
 
 def _check() -> None:
-    with opened_app():
-        pass  # whatever cannot be used was refused: settings, provider URLs, database URL, locale, time zone
+    with (
+        opened_app() as app
+    ):  # what cannot be used is refused: settings, provider URLs, database URL, locale, time zone
+        hooks = app.settings.hook_secrets
+        reporters([one.get_secret_value() for one in hooks], app.settings.sns_topics)
 
 
 _FORMS: dict[str | None, Callable[[], None]] = {
@@ -97,6 +101,8 @@ def _shown(settings: Settings, name: str) -> Any:
         return redact(getattr(settings, DERIVED[name]))
     if name == "secret_key":
         return "*** (development key)" if value.get_secret_value() == DEVELOPMENT_SECRET else "*** (set)"
+    if name == "hook_secrets":
+        return [f"{one.get_secret_value().partition('=')[0]}=***" for one in value]
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, tuple | frozenset):

@@ -30,7 +30,7 @@ def hooks() -> None:
 
 
 @hooks.command("list", epilog=example("notify hooks list", "notify hooks list --state rejected --json"))
-@click.option("--state", type=click.Choice(list(HookState)), help="Only those in this state.")
+@click.option("--state", type=click.Choice([one.value for one in HookState]), help="Only those in this state.")
 @click.option("--provider", type=text, help="Only those of this provider.")
 @click.option("--reason", type=text, help="Only those that were rejected for this reason.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, help="At most so many. Default: 20.")

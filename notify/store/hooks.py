@@ -158,7 +158,7 @@ def listing(
     asked = {"state": state, "provider": provider, "reason": reason}
     where = [hook_payloads.c[name] == value for name, value in asked.items() if value is not None]
     rows = connection.execute(_kept().where(*where).order_by(hook_payloads.c.id.desc()).limit(limit))
-    return [Kept(*row) for row in rows]
+    return [_kept_of(row) for row in rows]
 
 
 def get(connection: sa.Connection, id_: UUID) -> tuple[Kept, Mapping[str, str], bytes] | None:
@@ -166,7 +166,12 @@ def get(connection: sa.Connection, id_: UUID) -> tuple[Kept, Mapping[str, str], 
     row = connection.execute(
         _kept().add_columns(hook_payloads.c.headers, hook_payloads.c.body).where(hook_payloads.c.id == id_)
     ).first()
-    return None if row is None else (Kept(*row[:-2]), row.headers, bytes(row.body))
+    return None if row is None else (_kept_of(row[:-2]), row.headers, bytes(row.body))
+
+
+def _kept_of(row: Sequence[Any]) -> Kept:
+    facts = dict(zip(_FACTS, row, strict=True))
+    return Kept(**{**facts, "state": HookState(facts["state"])})
 
 
 def _kept() -> sa.Select[Any]:

@@ -1,0 +1,226 @@
+"""What was posted is read once, becomes events of its message, and is named when it cannot be read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import httpx2
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from notify import web
+from notify.app import App
+from notify.channels.email.ses_events import SesEvents
+from notify.channels.hook import HookRequest
+from notify.errors import Unreachable
+from notify.feedback import hooks
+from notify.model import HookState
+from notify.store import ageing
+from notify.store import hooks as store
+from notify.store.hooks import Posted
+from notify.store.tables import events, hook_payloads
+from tests.conformance.signers import MAILGUN, NOW, RESEND, SENDGRID, SIGNERS, TOPIC, Amazon, sendgrid_event
+from tests.unit.channels.test_sns import SUBSCRIBE, asking
+from tests.unit.cli.running import install, notify_cli
+
+
+def posted(name: str, request: HookRequest, number: int = 0) -> Posted:
+    headers = {"content-type": request.headers["content-type"]}
+    return Posted(name, f"delivery-{number}", headers, request.body, NOW)
+
+
+def listed(app: App) -> list[store.Kept]:
+    with app.store.read() as connection:
+        return store.listing(connection, limit=1000)
+
+
+def told(app: App) -> list[sa.Row[tuple[object, ...]]]:
+    with app.store.read() as connection:
+        return list(connection.execute(sa.select(events).order_by(events.c.provider_event_id)).all())
+
+
+@pytest.mark.parametrize("signer", SIGNERS.values(), ids=SIGNERS.keys())
+def test_a_stored_delivery_becomes_an_event_that_names_it(app: App, signer: Amazon) -> None:
+    hooks.receive(app, [posted(signer.name, signer.post(signer.secrets[0], signer.bounce()))])
+    assert hooks.run(app, 5) == 1
+    (kept,), (event,) = listed(app), told(app)
+    assert (kept.state, kept.events, kept.reason) == (HookState.PROCESSED, 1, None)
+    assert (event.type, event.bounce, event.provider) == ("bounced", "hard", signer.name)
+    assert event.detail["payload"] == str(kept.id)
+    assert hooks.run(app, 5) == 0
+
+
+def test_one_delivery_of_many_events_is_recorded_whole(app: App) -> None:
+    said = [sendgrid_event("delivered", sg_event_id=f"event-{number}") for number in range(300)]
+    hooks.receive(app, [posted("sendgrid", SENDGRID.post(SENDGRID.secrets[0], said))])
+    hooks.run(app, 5)
+    assert len(told(app)) == 300
+    assert listed(app)[0].events == 300
+
+
+def test_what_cannot_be_read_is_named_and_keeps_nobody_waiting(app: App) -> None:
+    good = RESEND.post(RESEND.secrets[0], RESEND.bounce())
+    rows = [posted("resend", replace(good, body=body), number) for number, body in enumerate([b"{", b"[]", b"{}"])]
+    hooks.receive(app, [*rows, posted("someone", good, 3), posted("resend", good, 4)])
+    assert hooks.run(app, 5) == 5
+    reasons = {kept.payload_id: kept.reason for kept in listed(app)}
+    assert reasons == {
+        "delivery-0": "not_json",
+        "delivery-1": "wrong_type",
+        "delivery-2": "wrong_type",
+        "delivery-3": "unknown_provider",
+        "delivery-4": None,
+    }
+    assert len(told(app)) == 1
+
+
+def test_what_our_own_code_cannot_digest_is_tried_again_and_then_named(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = RESEND.post(RESEND.secrets[0], RESEND.bounce())
+    other = MAILGUN.post(MAILGUN.secrets[0], MAILGUN.bounce())
+    hooks.receive(app, [posted("resend", good, 0), posted("mailgun", other, 1)])
+    recording = hooks.record
+
+    def failing(app: App, tenant_id: object, given: list[object]) -> object:
+        if any(event.provider == "resend" for event in given):  # type: ignore[attr-defined]
+            raise ZeroDivisionError("ada@example.test")
+        return recording(app, tenant_id, given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(hooks, "record", failing)
+    assert hooks.run(app, 5) == 1
+    for _ in range(hooks.TRIES - 2):
+        assert hooks.run(app, 5) == 0
+    assert hooks.run(app, 5) == 1
+    failed = next(kept for kept in listed(app) if kept.provider == "resend")
+    assert (failed.state, failed.reason, failed.problem) == (HookState.REJECTED, "failed", "ZeroDivisionError")
+    monkeypatch.setattr(hooks, "record", recording)
+    with app.store.begin() as connection:
+        assert store.again(connection, [], "failed") == 1
+    assert hooks.run(app, 5) == 1
+    assert len(told(app)) == 2
+
+
+def test_a_database_that_goes_away_loses_nothing(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    hooks.receive(app, [posted("resend", RESEND.post(RESEND.secrets[0], RESEND.bounce()))])
+
+    def away(*_: object) -> object:
+        raise Unreachable("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(hooks, "record", away)
+        with pytest.raises(Unreachable):
+            hooks.run(app, 5)
+    assert listed(app)[0].state is HookState.RECEIVED
+    assert hooks.run(app, 5) == 1
+
+
+def test_a_subscription_is_confirmed_by_the_tick(
+    app: App, make_app: Callable[..., App], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visited: list[str] = []
+
+    def visit(url: str) -> bytes:
+        visited.append(url)
+        if len(visited) == 1:
+            raise Unreachable("SNS does not answer")
+        return b""
+
+    topical = make_app(app.settings, sns_topics=frozenset({TOPIC}))
+    monkeypatch.setattr(hooks, "readers", lambda topics: {"ses": with_fetch(topics, visit)})
+    hooks.receive(topical, [posted("ses", asking())])
+    assert hooks.run(topical, 5) == 0
+    (waiting,) = listed(topical)
+    assert (waiting.state, waiting.tries, waiting.problem) == (HookState.RECEIVED, 1, "SNS does not answer")
+    assert hooks.run(topical, 5) == 1
+    assert visited == [SUBSCRIBE, SUBSCRIBE]
+    assert listed(topical)[0].state is HookState.PROCESSED
+
+
+def with_fetch(topics: frozenset[str], fetch: Callable[[str], bytes]) -> object:
+    return SesEvents.from_secrets((), topics, fetch)
+
+
+def test_what_is_processed_goes_after_its_time_and_what_was_rejected_stays(app: App) -> None:
+    good = RESEND.post(RESEND.secrets[0], RESEND.bounce())
+    hooks.receive(app, [posted("resend", good, 0), posted("resend", replace(good, body=b"{"), 1)])
+    hooks.run(app, 5)
+    with app.store.begin() as connection:
+        later = app.clock.now() + timedelta(days=1)
+        assert ageing.POLICIES["hooks"](connection, later, 10) == 1
+    assert [kept.reason for kept in listed(app)] == ["not_json"]
+
+
+def test_an_operator_lists_shows_and_retries_deliveries(
+    app: App, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install(monkeypatch, tmp_path, database_url=app.settings.database)
+    good = RESEND.post(RESEND.secrets[0], RESEND.bounce())
+    hooks.receive(app, [posted("resend", good, 0), posted("resend", replace(good, body=b"{\x1b[31m"), 1)])
+    hooks.run(app, 5)
+    rejected = json.loads(notify_cli("hooks", "list", "--state", "rejected", "--json").out)
+    assert [one["reason"] for one in rejected] == ["not_json"]
+    assert "not_json" in notify_cli("hooks", "list").out
+    id_ = rejected[0]["id"]
+    shown = notify_cli("hooks", "show", id_)
+    assert shown.code == 0
+    assert "{" in shown.out
+    assert "\x1b" not in shown.out
+    assert json.loads(notify_cli("hooks", "show", id_, "--json").out)["body"] == "{\x1b[31m"
+    assert notify_cli("hooks", "retry", id_).code == 0
+    assert [kept.state for kept in listed(app) if str(kept.id) == id_] == [HookState.RECEIVED]
+    assert notify_cli("hooks", "retry", "--reason", "not_json").code == 1
+    assert notify_cli("hooks", "show", "0198c5f2-6d3b-7c1e-9a57-3f0d8e2b4a61").code == 1
+    assert notify_cli("hooks", "retry").code == 3
+
+
+def test_every_delivery_that_was_answered_is_stored_while_the_database_restarts(
+    app: App, make_app: Callable[..., App]
+) -> None:
+    listening = make_app(app.settings, hook_secrets=(SecretStr(f"postmark={POST_SECRET}"),))
+
+    async def deliver() -> tuple[set[int], int]:
+        answered, refused = set[int](), 0
+        transport = httpx2.ASGITransport(app=web.make(listening), raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://notify") as client:
+
+            async def post(number: int) -> None:
+                nonlocal refused
+                while number not in answered:
+                    headers = {"x-pm-webhook-trace-id": f"trace-{number}"}
+                    answer = await client.post("/hooks/postmark", content=b"{}", headers=headers, auth=LOGIN)
+                    assert answer.status_code in (200, 503)
+                    if answer.status_code == 200:
+                        answered.add(number)
+                    else:
+                        refused += 1
+                    if number % 40 == 0:
+                        await asyncio.to_thread(_cut_every_connection, app)
+
+            await asyncio.gather(*(post(number) for number in range(200)))
+        return answered, refused
+
+    answered, _ = asyncio.run(deliver())
+    with app.store.read() as connection:
+        names = set(connection.scalars(sa.select(hook_payloads.c.payload_id)))
+    assert answered == set(range(200))
+    assert names == {f"trace-{number}" for number in range(200)}
+
+
+POST_SECRET = "notify:secret"
+LOGIN = ("notify", "secret")
+
+
+def _cut_every_connection(app: App) -> None:
+    """As a restart does."""
+    if app.store.engine.dialect.name == "postgresql":
+        with suppress(Unreachable), app.store.begin() as connection:  # one cutter may cut another
+            mine = "pid <> pg_backend_pid() AND datname = current_database()"
+            connection.execute(sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {mine}"))
