@@ -38,10 +38,15 @@ CERTIFICATE_URL = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService
 class Signer(Protocol):
     """A provider that posts. `secrets` are in force, in the form of NOTIFY_HOOK_SECRETS; `stranger` is not."""
 
-    name: str
-    secrets: tuple[str, str]
-    stranger: str
-    late: timedelta | None  # how old a delivery may be; None where it carries no signed time
+    @property
+    def name(self) -> str: ...
+    @property
+    def secrets(self) -> tuple[str, str]: ...
+    @property
+    def stranger(self) -> str: ...
+    @property
+    def late(self) -> timedelta | None:
+        """How old a delivery may be; None where it carries no signed time."""
 
     def reporter(self, secrets: tuple[str, ...]) -> Reporter:
         """The receiving end, with these secrets in force."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -21,7 +22,8 @@ from notify.channels.email.ses_events import SesEvents
 from notify.channels.hook import HookRequest
 from notify.errors import Unreachable
 from notify.feedback import hooks
-from notify.model import HookState
+from notify.feedback.record import record
+from notify.model import Event, HookState
 from notify.store import ageing
 from notify.store import hooks as store
 from notify.store.hooks import Posted
@@ -87,12 +89,11 @@ def test_what_our_own_code_cannot_digest_is_tried_again_and_then_named(
     good = RESEND.post(RESEND.secrets[0], RESEND.bounce())
     other = MAILGUN.post(MAILGUN.secrets[0], MAILGUN.bounce())
     hooks.receive(app, [posted("resend", good, 0), posted("mailgun", other, 1)])
-    recording = hooks.record
 
-    def failing(app: App, tenant_id: object, given: list[object]) -> object:
-        if any(event.provider == "resend" for event in given):  # type: ignore[attr-defined]
+    def failing(app: App, tenant_id: UUID, given: list[Event]) -> object:
+        if any(event.provider == "resend" for event in given):
             raise ZeroDivisionError("ada@example.test")
-        return recording(app, tenant_id, given)  # type: ignore[arg-type]
+        return record(app, tenant_id, given)
 
     monkeypatch.setattr(hooks, "record", failing)
     assert hooks.run(app, 5) == 1
@@ -101,7 +102,7 @@ def test_what_our_own_code_cannot_digest_is_tried_again_and_then_named(
     assert hooks.run(app, 5) == 1
     failed = next(kept for kept in listed(app) if kept.provider == "resend")
     assert (failed.state, failed.reason, failed.problem) == (HookState.REJECTED, "failed", "ZeroDivisionError")
-    monkeypatch.setattr(hooks, "record", recording)
+    monkeypatch.setattr(hooks, "record", record)
     with app.store.begin() as connection:
         assert store.again(connection, [], "failed") == 1
     assert hooks.run(app, 5) == 1

@@ -95,7 +95,7 @@ class ResendEvents:
         if TYPES[kind] is EventType.BOUNCED:
             bounce = OWN_CLASS.get(kind) or bounce_class(more.text("type"), more.text("subType"), status)
         agent = more.text("userAgent")
-        recipients = [one for one in data.items("to") if isinstance(one, str)] or [None]
+        recipients: list[str | None] = [one for one in data.items("to") if isinstance(one, str)]
         return [
             Event(
                 type=TYPES[kind],
@@ -112,7 +112,7 @@ class ResendEvents:
                 bot=is_machine(agent),
                 detail=more.known("type", "subType", "link", "ipAddress", "userAgent"),
             )
-            for count, address in enumerate(recipients)
+            for count, address in enumerate(recipients or [None])
         ]
 
 

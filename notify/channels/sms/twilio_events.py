@@ -83,7 +83,7 @@ class TwilioEvents:
     def events(self, payload: Payload) -> list[Event]:
         """The one of the callback; see `Reporter`."""
         said = _said(payload)
-        status = said.text("MessageStatus") or said.text("SmsStatus")
+        status = said.text("MessageStatus") or said.text("SmsStatus") or ""
         if status not in TYPES:
             return []
         name = said.required("MessageSid")
