@@ -1,0 +1,6 @@
+"""Reads the mails that come back: bounces, delays, complaints, auto-replies, receipts. Pure: bytes in, a verdict out."""
+
+from notify.feedback.bounces.reading import read
+from notify.feedback.bounces.report import Kind, Recipient, Report, Verdict
+
+__all__ = ["Kind", "Recipient", "Report", "Verdict", "read"]

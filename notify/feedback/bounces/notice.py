@@ -1,0 +1,102 @@
+"""Parts the words of whoever sent a report from the mail that it returns."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from notify.feedback.bounces.mime import TEXT_LIMIT, Part, read_fields
+
+_CUT = re.compile(
+    r"^[ \t>*=_.#|-]*(?:"
+    r"this is a copy of (?:the|your) (?:message|body|first)|below this line is a copy|.{0,20}below is a copy of the original"
+    r"|(?:the )?original message follows|original message (?:header|text|attached)|original mail (?:header|message)|unsent message (?:below|follows)"
+    r"|(?:----+|=====*|\*\*\*+|____+)[ ]?(?:begin )?(?:of )?(?:the )?(?:original|returned|undelivered|unsent|message (?:header|text|body)|headers? )"
+    r"|the header of the original message|the headers? of the (?:original )?message (?:is|are)|message headers? follows?"
+    r"|header of the (?:original|returned)|(?:a )?copy of (?:the|your) (?:original )?(?:message|mail)(?: headers?| header information)? (?:follow|is|below|appears|attached)"
+    r"|included is a copy|--- returned|returned message|-----? ?message (?:header|log|body|text)|original message headers|original-message"
+    r"|your original (?:message|mail|e-mail) (?:follows|header|is|text|appears)|the (?:text|first|following|body) .{0,40}original (?:message|mail)"
+    r"|.{0,10}(?:begin )?forwarded message"
+    r"|headers? of (?:the|your) (?:original )?(?:message|mail)|received message header|(?:undelivered|rejected) message (?:follows|header)"
+    r"|ursprüngliche nachricht|hier folgt|message d'origine|le message (?:original|d'origine)|mensaje original"
+    r"|オリジナル|元のメール|以下は.{0,20}メール"
+    r").*$",
+    re.I | re.M,
+)
+_HEAD = re.compile(
+    r"^(?:>? ?)?(?:(?:Received|Return-Path|DKIM-Signature|X-Envelope-From|MIME-Version|Delivered-To|X-Originating-IP)[ \t]*:.*\n"
+    r"|(?:(?:Message-I[Dd]|From|To|Subject|Date|Reply-To|Content-Type|Sender|X-[\w-]+)[ \t]*:.*\n(?:[ \t].*\n)*){3})",
+    re.M | re.I,
+)
+_FIELD_LINE = re.compile(r"^[ \t>]{0,8}(?=[A-Za-z][\w-]+[ \t]?:)", re.M)
+_TEXTS = ("text/plain", "text/html", "text/enriched", "text")
+_TEXTS_LIMIT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The words of a report, and the header fields of the mail it returns (empty when it returns none)."""
+
+    text: str
+    returned: dict[str, list[str]]
+
+
+def read(mail: Part) -> Notice:
+    """The notice of a mail, cut where the returned mail begins."""
+    returned = _returned(mail)
+    texts = _texts(mail)
+    whole = "\n".join(texts)[:TEXT_LIMIT]
+    cut = _cut(whole)
+    if not returned and cut < len(whole):
+        returned = _fields_after(whole[cut:])
+    return Notice(whole[:cut], returned)
+
+
+def _texts(mail: Part) -> list[str]:
+    """What is there to read of the mail itself; of alternatives the plain one."""
+    found: list[tuple[str, str]] = []
+    for part in mail.walk(into_mails=False):
+        if part.children or not (part.type in _TEXTS or part.type.startswith("text/")):
+            continue
+        if part.type in ("text/rfc822-headers", "text/calendar", "text/css"):
+            continue
+        text = part.text()
+        if text.strip():
+            found.append((part.type, text))
+        if len(found) >= _TEXTS_LIMIT:
+            break
+    plains = [text for kind, text in found if kind != "text/html"]
+    return plains or [text for _, text in found]
+
+
+def _returned(mail: Part) -> dict[str, list[str]]:
+    """The header of the first mail, or first header, that a mail attaches."""
+    for part in mail.walk(into_mails=False):
+        if part.type in ("message/rfc822", "message/global", "text/rfc822-headers", "message/rfc822-headers", "message/global-headers"):
+            for child in part.children:
+                if child.fields:
+                    return child.fields
+        elif part.type == "text/rfc822":
+            return read_fields(part.raw[:TEXT_LIMIT].partition("\n\n")[0])
+    return {}
+
+
+def _cut(text: str) -> int:
+    """Where the returned mail begins. One that stands first is no returned mail but a report written like one."""
+    ends = [len(text)]
+    for pattern in (_CUT, _HEAD):
+        match = pattern.search(text)
+        while match is not None and not text[: match.start()].strip():
+            match = pattern.search(text, match.end())
+        if match is not None:
+            ends.append(match.start())
+    return min(ends)
+
+
+def _fields_after(text: str) -> dict[str, list[str]]:
+    """The header fields of a mail that is returned within the text."""
+    start = _HEAD.search(text)
+    lines = text[start.start() if start else 0 :][:16384]
+    head = lines.partition("\n\n")[0] if start else "\n".join(lines.split("\n")[:60])
+    fields = read_fields(_FIELD_LINE.sub("", head) if head.startswith((">", " ")) else head)
+    return fields if "to" in fields or "message-id" in fields or "subject" in fields else {}

@@ -1,0 +1,165 @@
+"""Finds the recipients that a report in prose is about, and what was said of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from notify.feedback.bounces import addresses
+from notify.feedback.bounces.mime import Part, header_text
+
+RECIPIENTS_LIMIT = 200
+SEGMENT_LIMIT = 3000
+
+_ALONE = re.compile(r"^[\s>*\-\"'<\[(]*(?:[\"'“]?[^@<>\n]{0,60}[\"'”]?\s*<)?(?:mailto:)?\S+@[^\s>]+[>\"')\]]*\s*(?:[:;,.]|\(|$|<|\.\.\.|\bon\s|-|;)", re.I)
+_NAMED = re.compile(
+    r"rcpt to|recipient|(?:^|\s)to\s*[:<]|\bto\s+[<\"']?$|\bfor\s+[<\"']?$|user[:\s]*[<\"'(]*$|address[:\s]*[<\"'(]*$|unknown|account|mailbox|deliver|inbox|addressee|>>>|宛|destinat|empf|получат|адрес",
+    re.I,
+)
+_NOT_FAILED = re.compile(
+    r"contact|postmaster|help ?desk|please (?:e?-?mail|write|send|call|forward)|abuse|support|https?://|mailto:\S+\?|message-id|msgid|in-reply-to|\bid\b\s*[<:=]|sender|mail from|\bfrom\b\s*[:<]|from address|reply-to|originator|assistance|questions|report to|on behalf of|verification",
+    re.I,
+)
+_REPLY_LINE = re.compile(r"^\s*(?:<<<|>>>|[45]\d\d[ -])")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A recipient and the words about it."""
+
+    address: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    address: str
+    start: int
+    rank: int  # 0: stands by itself; 1: named as a recipient; 2: anywhere
+
+
+def recipients(mail: Part, text: str, returned: Mapping[str, list[str]]) -> list[Said]:
+    """Who failed. What the mail's fields name comes first, then the notice, then the returned mail's own recipients."""
+    ours = _own(mail, returned)
+    intended = _intended(returned)
+    named = _named_by_fields(mail)
+    found = [one for one in _found(text) if not _ours(one.address, ours, intended)]
+    if named:
+        return _with_words(named, found, text)
+    chosen = _chosen(found, intended)
+    if chosen:
+        return _with_words(chosen, found, text)
+    if intended:
+        return [Said(address, text) for address in intended[:RECIPIENTS_LIMIT]]
+    return []
+
+
+def _named_by_fields(mail: Part) -> list[str]:
+    names = [
+        address
+        for field in ("x-failed-recipients", "x-failed-recipient")
+        for value in mail.fields.get(field, ())
+        for _, address in addresses.find(value)
+    ]
+    return _unique(names)
+
+
+def _chosen(found: list[_Found], intended: list[str]) -> list[str]:
+    known = {address.lower() for address in intended}
+    best = [one.address for one in found if one.rank == 0]
+    if best:
+        meant = [address for address in best if address.lower() in known]
+        return _unique(best if not meant or len(best) > len(meant) else meant)
+    for wanted in (
+        [one.address for one in found if one.rank <= 1 and one.address.lower() in known],
+        [one.address for one in found if one.rank == 1],
+        [one.address for one in found if one.address.lower() in known],
+        [one.address for one in found][:1],
+    ):
+        if wanted:
+            return _unique(wanted)
+    return []
+
+
+def _found(text: str) -> list[_Found]:
+    """Every address of the notice that could be a failed recipient's."""
+    found: list[_Found] = []
+    start = 0
+    before = ""
+    for line in text.split("\n"):
+        if "@" in line:
+            for place, address in addresses.find(line[:2000]):
+                rank = _rank(line, place, address, before)
+                if rank is not None:
+                    found.append(_Found(address, start + place, rank))
+        if line.strip():
+            before = line
+        start += len(line) + 1
+    return found[: 5 * RECIPIENTS_LIMIT]
+
+
+def _rank(line: str, place: int, address: str, before: str) -> int | None:
+    lead = line[:place]
+    if _NOT_FAILED.search(lead[-60:]) or line.lstrip().lower().startswith(("from:", "sender:", "message-id")):
+        return None
+    if not lead.strip(" \t\"'<[(>*-") and _ALONE.match(line) and not _REPLY_LINE.match(line):
+        if _NOT_FAILED.search(before[-60:]) and not before.rstrip().endswith(":"):
+            return 2
+        return 0
+    if _NAMED.search(lead[-60:]):
+        return 1
+    return 2
+
+
+def _with_words(chosen: list[str], found: list[_Found], text: str) -> list[Said]:
+    """Each recipient with the text from its first mention to the next recipient's; alone, it has all of it."""
+    if len(chosen) == 1:
+        return [Said(chosen[0], text)]
+    starts: dict[str, int] = {}
+    for one in found:
+        if one.address in chosen:
+            starts.setdefault(one.address, one.start)
+    places = sorted(starts.values())
+    said = []
+    for address in chosen[:RECIPIENTS_LIMIT]:
+        begin = starts.get(address)
+        if begin is None:
+            said.append(Said(address, text))
+            continue
+        end = next((place for place in places if place > begin), len(text))
+        words = text[begin:end][:SEGMENT_LIMIT]
+        said.append(Said(address, words))
+    return said
+
+
+def _own(mail: Part, returned: Mapping[str, list[str]]) -> set[str]:
+    """Who sent the mail that failed, and so got this one."""
+    values = [
+        value
+        for name in ("to", "cc", "from", "sender", "delivered-to", "x-original-to", "envelope-to", "return-path", "reply-to")
+        for value in mail.fields.get(name, ())
+    ]
+    values += [value for name in ("from", "sender", "return-path", "reply-to") for value in returned.get(name, ())]
+    return {address.lower() for value in values for _, address in addresses.find(value[:2000])}
+
+
+def _intended(returned: Mapping[str, list[str]]) -> list[str]:
+    """Who the returned mail was for."""
+    for names in (("x-envelope-to",), ("to", "cc", "bcc"), ("delivered-to",)):
+        values = [header_text(value) for name in names for value in returned.get(name, ())]
+        found = _unique(address for value in values for _, address in addresses.find(value[:4000]))
+        if found:
+            return found
+    return []
+
+
+def _ours(address: str, ours: set[str], intended: list[str]) -> bool:
+    return address.lower() in ours and all(not addresses.same(address, one) for one in intended)
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    found: dict[str, str] = {}
+    for name in names:
+        found.setdefault(name.lower(), name)
+    return list(found.values())

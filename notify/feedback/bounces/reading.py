@@ -1,0 +1,177 @@
+"""Reads one mail that came to a return path; never raises, whatever the bytes."""
+
+from __future__ import annotations
+
+import re
+
+from notify.feedback.bounces import automatic, complaints, delivery_status, mime, notice, origin, prose, weighing
+from notify.feedback.bounces.delivery_status import Block
+from notify.feedback.bounces.mime import Part
+from notify.feedback.bounces.notice import Notice
+from notify.feedback.bounces.report import Kind, Recipient, Report, Verdict
+
+DIAGNOSTIC_LIMIT = 500
+
+_DELAY = re.compile(
+    r"(?:not|n't) (?:yet )?been (?:delivered|able)|(?:will|shall) (?:continue|keep|be retried|retry|try)|still (?:undelivered|being (?:re)?tried|trying|in the)|delivery (?:is |has been |was |will be )?delayed|has been delayed|delayed (?:delivery|mail|message)|message delayed|do not need to resend|don't need to resend|no action is required|warning message only|this is a warning|only a warning|just a warning|temporarily (?:delayed|unable)|continue to (?:try|be)|not necessary to resend|try again (?:for|until)|keep(?:s)? trying|attempts will be made|being queued|queued for|(?:wird|werden) weiter|noch nicht zugestellt|continuera|seguir[áa] intentando|continuar[áa]",
+    re.I,
+)
+_DELAY_SUBJECT = re.compile(r"delay|warning|still|verzögert|tempor|deferred|could not send message for past", re.I)
+_GAVE_UP = re.compile(
+    r"permanent|giving up|gave up|no longer be tried|will not (?:be retried|retry|try)|given up|returned to (?:you|sender)|delivery (?:has )?failed|maximum (?:time|retry)|expired|fatal error|have failed|cannot be delivered|further delivery attempts will be made",
+    re.I,
+)
+_SPACE = re.compile(r"\s+")
+_REFUSAL = re.compile(r"(?:^|[\s:(<\"'])([45]\d\d[ -][^\n]{3,}(?:\n[ \t>]{1,12}[^\n]{1,300}){0,3}|#?[45]\.\d{1,3}\.\d{1,3}[ )-][^\n]{3,})")
+_FINE = ("delivered", "relayed", "expanded")
+
+
+def read(raw: bytes) -> Report:
+    """What the mail says. Looks at its first two megabytes; one that cannot be read is `other`."""
+    try:
+        return read_mail(mime.parse(raw))
+    except (ValueError, LookupError, RecursionError, ArithmeticError, TypeError, AttributeError):
+        return Report(Kind.OTHER)  # a mailbox holds anything, and one mail must not keep the others from being read
+
+
+def read_mail(mail: Part) -> Report:
+    """What a parsed mail says."""
+    parts = [part for part in mail.walk(into_mails=False) if part is not mail or not part.children]
+    said = notice.read(mail)
+    complaint = complaints.read(mail, parts, said.returned)
+    if complaint is not None:
+        return complaint
+    if automatic.is_read_receipt(mail, parts):
+        return Report(Kind.READ_RECEIPT, original_message_id=_message_id(said))
+    inner = _wrapped(mail, parts)
+    if inner is not None:
+        return read_mail(inner)
+    passed_on = origin.is_passed_on(mail)
+    blocks = [] if passed_on else _blocks(mail, parts, said)
+    if blocks:
+        return _from_blocks(mail, said, blocks)
+    if automatic.is_challenge(mail, said.text):
+        return Report(Kind.CHALLENGE, original_message_id=_message_id(said))
+    failure = not passed_on and origin.is_failure(mail, said.text, said.returned)
+    if automatic.is_auto_reply(mail) and not (failure and origin.is_machine(mail)):
+        return Report(Kind.AUTO_REPLY, original_message_id=_message_id(said))
+    if failure:
+        return _from_prose(mail, said)
+    return Report(Kind.OTHER)
+
+
+def _wrapped(mail: Part, parts: list[Part]) -> Part | None:
+    """The report inside a mail that holds nothing else: gateways and lists put one mail into another."""
+    if any(part.type in delivery_status.TYPES for part in parts):
+        return None
+    attached = [part for part in parts if part.type == "message/rfc822" and part.children]
+    if len(attached) != 1 or any(part.type.startswith("text/") and part.text().strip() for part in parts):
+        return None
+    inner = attached[0].children[0]
+    return inner if origin.is_machine(inner) else None
+
+
+def _blocks(mail: Part, parts: list[Part], said: Notice) -> list[Block]:
+    blocks = delivery_status.blocks_of([part for part in parts if part.type in delivery_status.TYPES])
+    if blocks:
+        return blocks
+    is_report = mail.parameters.get("report-type", "").lower() == "delivery-status"
+    if is_report or origin.is_failure(mail, said.text, said.returned):
+        for part in parts:
+            if part.type.startswith("text/") and part.type != "text/rfc822-headers":
+                blocks += delivery_status.blocks_in(part.text())
+    return blocks
+
+
+def _from_blocks(mail: Part, said: Notice, blocks: list[Block]) -> Report:
+    spoken = prose.recipients(mail, said.text, said.returned) if _needs_prose(blocks) else []
+    recipients: dict[str, Recipient] = {}
+    actions: list[str] = []
+    for number, block in enumerate(blocks):
+        address = block.address or (spoken[min(number, len(spoken) - 1)].address if spoken else None)
+        actions.append(_action(block))
+        if address is None:
+            continue
+        words = _words_about(address, spoken, said)
+        recipients.setdefault(address.lower(), _judged(address, block, actions[-1], words))
+    kind = Kind.BOUNCE
+    if "failed" not in actions:
+        kind = Kind.DELAY if "delayed" in actions else Kind.DELIVERED
+    return Report(kind, tuple(recipients.values()), _message_id(said))
+
+
+def _needs_prose(blocks: list[Block]) -> bool:
+    return any(block.address is None or not block.diagnostic for block in blocks)
+
+
+def _action(block: Block) -> str:
+    """The action (RFC 3464 §2.3.3), or what the status makes of a missing or unknown one."""
+    if block.action in ("failed", "delayed", *_FINE):
+        return block.action
+    if block.action.startswith(("fail", "bounce", "reject")):
+        return "failed"
+    if block.action.startswith("delay"):
+        return "delayed"
+    if block.status and block.status.startswith("2"):
+        return "delivered"
+    return "failed"
+
+
+def _judged(address: str, block: Block, action: str, words: str) -> Recipient:
+    final = block.final_address if block.final_address and block.final_address != address else None
+    if action != "failed":
+        verdict = Verdict.DELAYED if action == "delayed" else Verdict.OTHER
+        return Recipient(address, verdict, block.status, _short(block.diagnostic), final)
+    verdict, status = weighing.weigh(block.status, block.diagnostic)
+    if verdict is Verdict.OTHER or not block.diagnostic or weighing.is_vague(block.diagnostic):
+        verdict, status = weighing.weigh(block.status, f"{block.diagnostic}\n{words}")
+    return Recipient(address, verdict, status, _short(block.diagnostic or _refusal(words)), final)
+
+
+def _words_about(address: str, spoken: list[prose.Said], said: Notice) -> str:
+    for one in spoken:
+        if one.address.lower() == address.lower():
+            return one.words
+    return said.text
+
+
+def _from_prose(mail: Part, said: Notice) -> Report:
+    found = prose.recipients(mail, said.text, said.returned)
+    delayed = _is_delay(mail, said.text)
+    recipients = []
+    for one in found:
+        if delayed:
+            verdict, status = Verdict.DELAYED, weighing.find_status(one.words)
+        else:
+            verdict, status = weighing.weigh(None, one.words)
+            if verdict is Verdict.OTHER and one.words != said.text:
+                verdict, status = weighing.weigh(None, said.text)
+            if verdict is Verdict.OTHER:
+                verdict, status = weighing.weigh(None, f"{said.text}\n{mail.get('subject')}")
+        recipients.append(Recipient(one.address, verdict, status, _short(_refusal(one.words))))
+    return Report(Kind.DELAY if delayed else Kind.BOUNCE, tuple(recipients), _message_id(said))
+
+
+def _is_delay(mail: Part, text: str) -> bool:
+    if _GAVE_UP.search(text):
+        return False
+    return bool(_DELAY.search(text)) or bool(_DELAY_SUBJECT.search(mail.get("subject")) and "delay" in text.lower())
+
+
+def _refusal(words: str) -> str:
+    """The line that tells most: the refusing server's answer, else all that is said."""
+    match = _REFUSAL.search(words[:8192])
+    return match[1] if match else words[:DIAGNOSTIC_LIMIT]
+
+
+def _short(text: str) -> str | None:
+    text = _SPACE.sub(" ", text[: 4 * DIAGNOSTIC_LIMIT]).strip()
+    return text[:DIAGNOSTIC_LIMIT] or None
+
+
+def _message_id(said: Notice) -> str | None:
+    values = said.returned.get("message-id")
+    if not values:
+        return None
+    value = _SPACE.sub("", values[0])[:500]
+    return value or None
