@@ -35,6 +35,8 @@ def _old_form(mail: Part, parts: list[Part], returned: dict[str, list[str]]) -> 
                 fields = read_fields(part.raw[:8192])
                 if "user-agent" in fields or "version" in fields or "source-ip" in fields:
                     return _report(fields, returned)
+    if "x-hmxmroriginalrecipient" in mail.fields:
+        return _report({}, mail.fields)
     subject = mail.get("subject")
     sender = mail.get("from").lower()
     from_desk = "staff@hotmail." in sender or "@feedback" in sender or "abuse" in sender or "fbl" in sender

@@ -218,8 +218,20 @@ def _is_ascii_based(charset: str) -> bool:
 
 def _try(octets: bytes, charset: str | None) -> str:
     try:
+        if charset and charset.lower().startswith("iso-2022-jp"):
+            return _japanese(octets)
         if charset and codecs.lookup(charset).name not in ("ascii", "utf-8"):
             return octets.decode(charset, "replace")
     except (LookupError, UnicodeError, ValueError):
         pass
+    return octets.decode("latin-1")
+
+
+def _japanese(octets: bytes) -> str:
+    """Text that is said to be iso-2022-jp and has no escape sequence: relays turn it into one of these."""
+    for charset in ("euc_jp", "cp932"):
+        try:
+            return octets.decode(charset)
+        except UnicodeDecodeError:
+            continue
     return octets.decode("latin-1")

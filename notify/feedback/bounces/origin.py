@@ -8,17 +8,18 @@ from collections.abc import Mapping
 from notify.feedback.bounces.mime import Part
 
 ENOUGH = 4
+ENOUGH_OF_A_STRANGER = 5  # when nothing but its words says that a machine wrote it
 
 _MACHINE = re.compile(
-    r"mailer[-_. ]?daemon|post-?master|mail[-_. ]?daemon|mdaemon\b|mmdf@|mail(?:er)? ?delivery ?(?:sub)?system|mail delivery service"
+    r"mailer[-_. ]?daemon|post[-_]?master|mail[-_. ]?daemon|mdaemon\b|mmdf@|mail(?:er)? ?delivery ?(?:sub)?system|mail delivery service"
     r"|delivery (?:subsystem|system|status|service|agent|failure|report|notification)|mail (?:delivery|transport|transfer|system|router|administrator|server)|mailsystem|mail-system"
-    r"|system (?:administrator|attendant)|internet mail (?:service|delivery)|microsoft (?:outlook|exchange)|mail administrator|email system|mta\b.{0,10}@|smtpd?@|bounces?[-+@.=]"
+    r"|system (?:administrator|attendant)|internet mail (?:service|delivery)|microsoft (?:outlook|exchange)|mail administrator|email system|mta\b.{0,10}@|smtpd?@"
     r"|lotus notes|groupwise|non[- ]?delivery|content-?filter|mailsweeper|mailmarshal|surfcontrol|interscan|scanmail|emailgateway|uucp@|listserv|majordomo|fml\b|no-?reply@.{0,60}(?:dion|auone|kddi)|^autoresponder|^\W*mailadmin|quarantine|symantec|symmantec",
     re.I,
 )
 _SUBJECT = re.compile(
     r"undeliver|un-deliver|not deliver|n't be deliver|non[- ]?deliver|delivery\W+(?:\w+\W+){0,3}(?:fail|error|problem|status|notif|report|delay|unsuccess)|failed delivery|deliver\w* fail"
-    r"|fail\w* (?:notice|to deliver|mail|message)|failure (?:notice|delivery|report|of)|mail(?:er)? (?:delivery|failure|error|system error|could not)|return(?:ed|ing)? (?:mail|message|e-?mail|to sender)"
+    r"|errors? from|failed mail|fail\w* (?:notice|to deliver|mail|message)|failure (?:notice|delivery|report|of)|mail(?:er)? (?:delivery|failure|error|system error|could not)|return(?:ed|ing)? (?:mail|message|e-?mail|to sender)"
     r"|(?:mail|message|email|e-mail) (?:could not|cannot|not|was not|wasn't|undeliver|rejected|refused|error|blocked|delayed|failure|status|you sent (?:blocked|rejected))|unable to deliver|cannot deliver|can't deliver|unknown (?:user|recipient|address)|user unknown"
     r"|error (?:sending|delivering|in|notice|from|processing)|mail error|^delivery\b|could not send|couldn't|warning: (?:could|message|e?-?mail)|notice: mail|nondeliver|ndn:|failed:|smtp error|bounced?\b|permanent|mailbox|quota|rejected|virus|blocked|not (?:be )?delivered|message delayed|still being|unzustellbar|unbekannt"
     r"|zustell|nicht zugestellt|r[üu]ckl[äa]ufer|fehler|fehlgeschlagen|non remis|non d[ée]livr|[ée]chec|erreur|non distribu|impossible de|no se (?:puede|ha podido|pudo)|no entreg|devuelto|devoluci|falha|falhou|n[ãa]o (?:foi )?entreg|devolvid|mancat|non consegnat|impossibile|onbestelbaar|niet (?:be(?:zorgd|steld)|afgeleverd)|niedor|nie dostarcz|zwrot|nedoru|nepoda|k[ée]zbes[íi]t|kan ikke|ikke levere|kunde inte|olevererbar|toimitus|iletilemedi|teslim"
@@ -40,12 +41,12 @@ _LIST = ("list-unsubscribe", "list-post", "list-id", "x-mailing-list", "x-campai
 _PERSON = ("user-agent", "x-originating-ip", "x-mozilla-draft-info")
 _PROGRAMS = re.compile(r"smtp32|internet mail service|m-filter|workmail|delivery|daemon|mailmarshal|groupwise", re.I)
 _WORDS_LIMIT = 6000
+_OPENING = 400
 
 
 def is_machine(mail: Part) -> bool:
     """Whether the mail's own fields say that a mail system sent it: its sender, or an empty return path."""
-    sender = f"{mail.get('from')} {mail.get('sender')}"
-    return bool(_MACHINE.search(sender[:500])) or _null_path(mail) or any(name in mail.fields for name in _REPORTED)
+    return _is_daemon(mail) or _null_path(mail) or any(name in mail.fields for name in _REPORTED)
 
 
 def is_passed_on(mail: Part) -> bool:
@@ -57,19 +58,28 @@ def is_failure(mail: Part, text: str, returned: Mapping[str, list[str]]) -> bool
     """Whether the mail tells of a failed delivery: words alone do not do, nor does a machine alone."""
     subject = mail.get("subject")[:500]
     in_subject = bool(_SUBJECT.search(subject))
-    in_text = bool(_TEXT.search(text[:_WORDS_LIMIT]))
-    if not (in_subject or in_text):
+    words = _TEXT.search(text[:_WORDS_LIMIT])
+    if not in_subject and words is None:
         return False
-    weight = 2 * in_subject + in_text + bool(returned)
-    weight += 2 * bool(_MACHINE.search(f"{mail.get('from')} {mail.get('sender')}"[:500]))
-    weight += 2 * _null_path(mail)
+    machine = is_machine(mail)
+    weight = 2 * in_subject + bool(returned)
+    if words is not None:
+        weight += 2 if words.start() < _OPENING else 1
+    weight += 2 * _is_daemon(mail) + 2 * _null_path(mail)
     weight += 2 * any(name in mail.fields for name in _REPORTED)
+    weight += 2 * (mail.parameters.get("report-type", "").lower() == "delivery-status")
     weight += bool(_PROGRAMS.search(mail.get("x-mailer")))
     weight += mail.get("auto-submitted").lower().startswith("auto-")
-    weight -= 3 * (bool(_FORWARDED.match(subject)) or _is_quoting(text))
-    weight -= 3 * any(name in mail.fields for name in _LIST)
-    weight -= any(name in mail.fields for name in _PERSON)
-    return weight >= ENOUGH
+    if not machine:
+        weight -= 3 * any(name in mail.fields for name in _LIST)
+        weight -= any(name in mail.fields for name in _PERSON)
+        weight -= 3 * bool(_MACHINE.search(" ".join(returned.get("from", ()))[:500]))  # quotes somebody's bounce
+        weight -= 3 * (bool(_FORWARDED.match(subject)) or _is_quoting(text))
+    return weight >= (ENOUGH if machine else ENOUGH_OF_A_STRANGER)
+
+
+def _is_daemon(mail: Part) -> bool:
+    return bool(_MACHINE.search(mail.get("from")[:500]))
 
 
 def _null_path(mail: Part) -> bool:
@@ -78,7 +88,7 @@ def _null_path(mail: Part) -> bool:
             bare = value.replace(" ", "").lower()
             if bare in ("<>", "") or bare.startswith(("<mailer-daemon", "mailer-daemon")):
                 return True
-    return False
+    return mail.get("from").rstrip().endswith("<>")
 
 
 def _is_quoting(text: str) -> bool:

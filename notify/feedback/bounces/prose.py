@@ -21,6 +21,7 @@ _NOT_FAILED = re.compile(
     r"contact|postmaster|help ?desk|please (?:e?-?mail|write|send|call|forward)|abuse|support|https?://|mailto:\S+\?|message-id|msgid|in-reply-to|\bid\b\s*[<:=]|sender|mail from|\bfrom\b\s*[:<]|from address|reply-to|originator|assistance|questions|report to|on behalf of|verification",
     re.I,
 )
+_REFUSED = re.compile(r"^\s*[45]\d\d[ -](?:[45]\.\d\.\d{1,3}[ -]+)?<?$")
 _REPLY_LINE = re.compile(r"^\s*(?:<<<|>>>|[45]\d\d[ -])")
 
 
@@ -44,12 +45,16 @@ def recipients(mail: Part, text: str, returned: Mapping[str, list[str]]) -> list
     ours = _own(mail, returned)
     intended = _intended(returned)
     named = _named_by_fields(mail)
-    found = [one for one in _found(text) if not _ours(one.address, ours, intended)]
+    everybody = _found(text)
+    found = [one for one in everybody if not _ours(one.address, ours, intended)]
     if named:
         return _with_words(named, found, text)
     chosen = _chosen(found, intended)
     if chosen:
         return _with_words(chosen, found, text)
+    alone = _unique(one.address for one in everybody if one.rank <= 1)
+    if alone:
+        return _with_words(alone, everybody, text)
     if intended:
         return [Said(address, text) for address in intended[:RECIPIENTS_LIMIT]]
     return []
@@ -101,6 +106,8 @@ def _found(text: str) -> list[_Found]:
 
 def _rank(line: str, place: int, address: str, before: str) -> int | None:
     lead = line[:place]
+    if _REFUSED.match(lead) and line[place + len(address) :].startswith((">...", "...")):
+        return 0
     if _NOT_FAILED.search(lead[-60:]) or line.lstrip().lower().startswith(("from:", "sender:", "message-id")):
         return None
     if not lead.strip(" \t\"'<[(>*-") and _ALONE.match(line) and not _REPLY_LINE.match(line):
@@ -113,24 +120,21 @@ def _rank(line: str, place: int, address: str, before: str) -> int | None:
 
 
 def _with_words(chosen: list[str], found: list[_Found], text: str) -> list[Said]:
-    """Each recipient with the text from its first mention to the next recipient's; alone, it has all of it."""
+    """Each recipient with what follows each of its mentions, up to the next recipient's; alone, it has all of it."""
     if len(chosen) == 1:
         return [Said(chosen[0], text)]
-    starts: dict[str, int] = {}
-    for one in found:
-        if one.address in chosen:
-            starts.setdefault(one.address, one.start)
-    places = sorted(starts.values())
-    said = []
-    for address in chosen[:RECIPIENTS_LIMIT]:
-        begin = starts.get(address)
-        if begin is None:
-            said.append(Said(address, text))
-            continue
-        end = next((place for place in places if place > begin), len(text))
-        words = text[begin:end][:SEGMENT_LIMIT]
-        said.append(Said(address, words))
-    return said
+    known = {address.lower() for address in chosen}
+    places = [(one.address.lower(), text.rfind("\n", 0, one.start) + 1) for one in found if one.address.lower() in known]
+    words: dict[str, list[str]] = {}
+    for number, (address, begin) in enumerate(places):
+        end = places[number + 1][1] if number + 1 < len(places) else len(text)
+        if _REFUSED.match(text[begin : text.find("<", begin) + 1]):
+            end = (text.find("\n", begin) + 1 or end)  # the line of a transcript: what follows is about somebody else
+        words.setdefault(address, []).append(text[begin : max(end, begin)][:SEGMENT_LIMIT])
+    return [
+        Said(address, "\n".join(words.get(address.lower(), (text,)))[: 2 * SEGMENT_LIMIT])
+        for address in chosen[:RECIPIENTS_LIMIT]
+    ]
 
 
 def _own(mail: Part, returned: Mapping[str, list[str]]) -> set[str]:

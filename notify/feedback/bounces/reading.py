@@ -13,7 +13,7 @@ from notify.feedback.bounces.report import Kind, Recipient, Report, Verdict
 DIAGNOSTIC_LIMIT = 500
 
 _DELAY = re.compile(
-    r"(?:not|n't) (?:yet )?been (?:delivered|able)|(?:will|shall) (?:continue|keep|be retried|retry|try)|still (?:undelivered|being (?:re)?tried|trying|in the)|delivery (?:is |has been |was |will be )?delayed|has been delayed|delayed (?:delivery|mail|message)|message delayed|do not need to resend|don't need to resend|no action is required|warning message only|this is a warning|only a warning|just a warning|temporarily (?:delayed|unable)|continue to (?:try|be)|not necessary to resend|try again (?:for|until)|keep(?:s)? trying|attempts will be made|being queued|queued for|(?:wird|werden) weiter|noch nicht zugestellt|continuera|seguir[áa] intentando|continuar[áa]",
+    r"(?:not|n't) yet (?:been|be)\b|(?:will|shall) (?:continue|keep|be retried|retry|try)|still (?:undelivered|being (?:re)?tried|trying|in the)|delivery (?:is |has been |was |will be )?delayed|has been delayed|delayed (?:delivery|mail|message)|message delayed|do not need to resend|don't need to resend|no action is required|warning message only|this is a warning|only a warning|just a warning|temporarily (?:delayed|unable)|continue to (?:try|be)|not necessary to resend|try again (?:for|until)|keep(?:s)? trying|attempts will be made|being queued|queued for|(?:wird|werden) weiter|noch nicht zugestellt|continuera|seguir[áa] intentando|continuar[áa]",
     re.I,
 )
 _DELAY_SUBJECT = re.compile(r"delay|warning|still|verzögert|tempor|deferred|could not send message for past", re.I)
@@ -41,8 +41,10 @@ def read_mail(mail: Part) -> Report:
     complaint = complaints.read(mail, parts, said.returned)
     if complaint is not None:
         return complaint
-    if automatic.is_read_receipt(mail, parts):
+    if automatic.is_read_receipt(mail, parts) and not automatic.is_rejection(mail, said.text):
         return Report(Kind.READ_RECEIPT, original_message_id=_message_id(said))
+    if automatic.is_challenge(mail, said.text):
+        return Report(Kind.CHALLENGE, original_message_id=_message_id(said))
     inner = _wrapped(mail, parts)
     if inner is not None:
         return read_mail(inner)
@@ -50,8 +52,6 @@ def read_mail(mail: Part) -> Report:
     blocks = [] if passed_on else _blocks(mail, parts, said)
     if blocks:
         return _from_blocks(mail, said, blocks)
-    if automatic.is_challenge(mail, said.text):
-        return Report(Kind.CHALLENGE, original_message_id=_message_id(said))
     failure = not passed_on and origin.is_failure(mail, said.text, said.returned)
     if automatic.is_auto_reply(mail) and not (failure and origin.is_machine(mail)):
         return Report(Kind.AUTO_REPLY, original_message_id=_message_id(said))
@@ -61,14 +61,18 @@ def read_mail(mail: Part) -> Report:
 
 
 def _wrapped(mail: Part, parts: list[Part]) -> Part | None:
-    """The report inside a mail that holds nothing else: gateways and lists put one mail into another."""
+    """The report inside a mail that adds nothing to it: gateways and lists put one mail into another."""
     if any(part.type in delivery_status.TYPES for part in parts):
         return None
     attached = [part for part in parts if part.type == "message/rfc822" and part.children]
-    if len(attached) != 1 or any(part.type.startswith("text/") and part.text().strip() for part in parts):
+    if len(attached) != 1:
         return None
     inner = attached[0].children[0]
-    return inner if origin.is_machine(inner) else None
+    if not origin.is_machine(inner):
+        return None
+    wordless = not any(part.type.startswith("text/") and part.text().strip() for part in parts)
+    is_report = inner.type == "multipart/report"
+    return inner if wordless or (is_report and origin.is_machine(mail)) else None
 
 
 def _blocks(mail: Part, parts: list[Part], said: Notice) -> list[Block]:
@@ -123,7 +127,7 @@ def _judged(address: str, block: Block, action: str, words: str) -> Recipient:
         verdict = Verdict.DELAYED if action == "delayed" else Verdict.OTHER
         return Recipient(address, verdict, block.status, _short(block.diagnostic), final)
     verdict, status = weighing.weigh(block.status, block.diagnostic)
-    if verdict is Verdict.OTHER or not block.diagnostic or weighing.is_vague(block.diagnostic):
+    if weighing.is_open(status, block.diagnostic):
         verdict, status = weighing.weigh(block.status, f"{block.diagnostic}\n{words}")
     return Recipient(address, verdict, status, _short(block.diagnostic or _refusal(words)), final)
 

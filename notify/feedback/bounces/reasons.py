@@ -29,10 +29,11 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What an enhanced status code means. A `vague` one gives way to any text."""
+    """What an enhanced status code means. A `vague` one gives way to any text, a `sure` one to none."""
 
     verdict: Verdict
     vague: bool = False
+    sure: bool = False
 
 
 def _lines(text: str) -> tuple[str, ...]:
@@ -65,108 +66,6 @@ REASONS: tuple[Reason, ...] = (
         executable content
         attachment … blocked
     """)),
-    Reason("too_big", CONTENT, _lines("""
-        message too large
-        message too big
-        message size exceeds
-        message exceeds
-        exceeds size limit
-        exceeds the size limit
-        exceeds the maximum message size
-        exceeded the maximum message size
-        exceeds maximum message size
-        exceeds fixed maximum
-        exceeds administrative limit
-        exceeded maximum message size
-        exceeds maximum inbound message size
-        message file too big
-        message file too large
-        message length exceeds
-        message header size exceeds
-        maximum message size exceeded
-        size exceeds maximum
-        size limit exceeded
-        message is larger than
-        larger than the current system limit
-        larger than the maximum
-        mail size limit exceeded
-        mail too big
-        mail is too large
-        maximum size of message
-        greater than administrative limit
-        exceeds recipient's size limit
-        data size exceeds
-        message is too large
-        too large for this recipient
-        message size … larger than
-        this message is larger than
-        toobig
-        mesg too big
-        exceed the maximum size
-        too big, exceeds limit
-        mail data over size
-        data too large
-        size of the message
-        超过 … 大小
-        邮件大小超过
-        メールサイズ
-        サイズが大き
-    """)),
-    Reason("authentication", BLOCK, _lines("""
-        dmarc
-        dkim
-        unauthenticated email
-        unauthenticated mail
-        unauthenticated message
-        spf check
-        spf fail
-        spf validation
-        fails spf
-        failed spf
-        spf record
-        spf: fail
-        (spf)
-        spf=fail
-        sender policy framework
-        sender id (pra)
-        is not allowed to send mail from
-        not permitted to send mail from
-        sender domain authentication
-        is not authenticated
-    """)),
-    Reason("reverse_name", BLOCK, _lines("""
-        reverse dns
-        ptr record
-        no ptr
-        ptr for
-        rdns
-        reverse hostname
-        reverse lookup
-        reverse address
-        cannot resolve your address
-        cannot find your reverse
-        client host name … not
-        your hostname … reverse
-        fcrdns
-        unresolvable relay host name
-        client ip address … does not
-        invalid helo
-        helo command rejected
-        hostname should be
-        dns ptr
-        domain name verification on your ip
-    """)),
-    Reason("moved", HARD, _lines("""
-        has moved
-        no longer at this
-        has been replaced by
-        mailbox has moved
-        user has moved
-        please update your address
-        address has changed
-        recipient has moved
-        addressee has moved
-    """)),
     Reason("full", SOFT, _lines("""
         mailbox full
         mailbox is full
@@ -177,11 +76,13 @@ REASONS: tuple[Reason, ...] = (
         maildir delivery failed: … quota
         over quota
         overquota
+        has too many messages
+        zuviele mails
+        overdrawn
         over-quota
         over its quota
         over his quota
         over disk quota
-        over the maximum allowed
         quota exceed
         quotaexceed
         exceeded … quota
@@ -268,9 +169,197 @@ REASONS: tuple[Reason, ...] = (
         quota … exceeded
         incoming mailbox … full
     """)),
+    Reason("too_big", CONTENT, _lines("""
+        message too large
+        message too big
+        message size exceeds
+        message exceeds
+        exceeds size limit
+        exceeds the size limit
+        exceeds the maximum message size
+        exceeded the maximum message size
+        exceeds maximum message size
+        exceeds fixed maximum
+        exceeds administrative limit
+        exceeded maximum message size
+        exceeds maximum inbound message size
+        message file too big
+        message file too large
+        message length exceeds
+        message header size exceeds
+        headers too large
+        header too large
+        maximum message size exceeded
+        size exceeds maximum
+        message is larger than
+        larger than the current system limit
+        larger than the maximum
+        mail size limit exceeded
+        mail too big
+        max message size
+        mail size … exceed
+        message size … exceed
+        mail is too large
+        maximum size of message
+        greater than administrative limit
+        exceeds recipient's size limit
+        data size exceeds
+        message is too large
+        too large for this recipient
+        message size … larger than
+        this message is larger than
+        toobig
+        mesg too big
+        exceed the maximum size
+        too big, exceeds limit
+        mail data over size
+        data too large
+        size of the message
+        超过 … 大小
+        邮件大小超过
+        メールサイズ
+        サイズが大き
+    """)),
+    Reason("malformed", CONTENT, _lines("""
+        rfc 5322 compliant
+        rfc 2822 compliant
+        rfc5322 compliant
+        not rfc compliant
+        not rfc 5322
+        not rfc 2822
+        duplicate header
+        multiple … addresses in from
+        multiple subject
+        media error
+        bare lf
+        bare linefeed
+        missing … header
+        invalid header
+        content type … not supported
+        conversion … not
+    """)),
+    Reason("authentication", BLOCK, _lines("""
+        dmarc
+        dkim fail
+        dkim check
+        dkim valid
+        dkim verif
+        dkim signature … not
+        dkim signature … invalid
+        dkim=
+        spf and dkim
+        dkim and spf
+        dkim or spf
+        spf or dkim
+        authentication checks failed
+        spf [
+        (spf or
+        unauthenticated email
+        unauthenticated mail
+        unauthenticated message
+        spf check
+        spf fail
+        spf validation
+        fails spf
+        failed spf
+        spf record
+        spf: fail
+        (spf)
+        spf=fail
+        sender policy framework
+        sender id (pra)
+        is not allowed to send mail from
+        not permitted to send mail from
+        sender domain authentication
+        is not authenticated
+    """)),
+    Reason("reverse_name", BLOCK, _lines("""
+        reverse dns
+        ptr record
+        no ptr
+        ptr for
+        rdns
+        reverse hostname
+        reverse lookup
+        reverse address
+        cannot resolve your address
+        cannot find your reverse
+        client host name … not
+        your hostname … reverse
+        fcrdns
+        unresolvable relay host name
+        client ip address … does not
+        invalid helo
+        invalid ip for sending
+        helo command rejected
+        hostname should be
+        dns ptr
+        domain name verification on your ip
+    """)),
+    Reason("moved", HARD, _lines("""
+        has moved
+        no longer at this
+        has been replaced by
+        mailbox has moved
+        user has moved
+        please update your address
+        address has changed
+        recipient has moved
+        addressee has moved
+    """)),
+    Reason("sender", BLOCK, _lines("""
+        sender address rejected
+        sender rejected
+        domain of sender address
+        domain of sender
+        sender domain must exist
+        sender's domain
+        sender domain
+        sender … does not exist
+        sender … not exist
+        invalid sender
+        bad sender
+        sender verify failed
+        sender verification
+        could not verify sender
+        unverified sender
+        mail from … rejected
+        messages from … weren't sent
+        due to recipient preferences
+        recipient preferences
+        google groups
+        google グループ
+        groups.google.com
+        may not have permission to post
+        not accepting mail from
+        is not accepting messages from
+        does not accept … from
+        only accepts … from
+        not authorized to send
+        not permitted to send
+        allowed to send
+    """)),
+    Reason("dns_trouble", SOFT, _lines("""
+        host not found, try again
+        try again … name
+        unexpected name server reply
+        malformed or unexpected
+        temporary … lookup fail
+        temporary … resolution
+        temporarily unable to resolve
+    """)),
     Reason("no_host", HARD, _lines("""
         host unknown
         unknown host
+        indicated no smtp service
+        host does not accept mail
+        domain does not accept mail
+        doesn't receive email according
+        doesn't accept mail
+        lookup failure: host … not found
+        domain is not reachable
+        couldn't find a mail exchanger
+        couldn't find any mail exchanger
         host not found
         host or domain name not found
         domain not found
@@ -287,7 +376,6 @@ REASONS: tuple[Reason, ...] = (
         unroutable mail domain
         unrouteable address
         unroutable address
-        name service error
         no mail exchanger
         null mx
         nullmx
@@ -310,14 +398,11 @@ REASONS: tuple[Reason, ...] = (
         address lookup … not found
         illegal host/domain
         mail server … not found
-        bad destination mailbox address: host
         bad destination system address
         bad destination host
-        invalid domain
         invalid host
         unable to find the domain
         domain name … could not be found
-        isn't in my control … badly
         cannot resolve … domain
         does not accept mail (nullmx)
         dns … no such
@@ -372,8 +457,13 @@ REASONS: tuple[Reason, ...] = (
         no such local
         no such customer
         no such a user
-        no such … here
         no mailbox
+        no mail box
+        nonexistent user
+        non-existent user
+        nonexistent recipient
+        bad_recipient
+        not unique. several
         no mailbox here
         no account by
         no account with
@@ -399,8 +489,6 @@ REASONS: tuple[Reason, ...] = (
         not an active mailbox
         not a local user
         not a local
-        not exist
-        not exists
         doesn't exist
         doesn´t exist
         does not exist
@@ -413,7 +501,6 @@ REASONS: tuple[Reason, ...] = (
         does not have a … account
         does not have an account
         do not have a
-        not found in directory
         not found by smtp address lookup
         recipientnotfound
         recipnotfound
@@ -461,7 +548,6 @@ REASONS: tuple[Reason, ...] = (
         invalid/inactive
         incorrect address
         incorrect or
-        bad address
         bad destination mailbox address
         bad recipient
         bad user
@@ -474,7 +560,6 @@ REASONS: tuple[Reason, ...] = (
         cannot find recipient
         can't find user
         recipient name is not recognized
-        not recognized
         isn't recognized
         unrecognized recipient
         unrecognised
@@ -504,8 +589,8 @@ REASONS: tuple[Reason, ...] = (
         recipient not ok
         recipient unavailable
         recipient email address is possibly incorrect
-        recipient address rejected: access denied
         recipient address rejected: unknown
+        recipient address rejected: access denied
         recipient address rejected: user
         recipient address rejected: undeliverable
         recipient address rejected: invalid
@@ -521,7 +606,6 @@ REASONS: tuple[Reason, ...] = (
         address no longer
         address is no longer
         address error
-        address rejected
         addresses failed: unknown
         account is closed
         account closed
@@ -531,7 +615,6 @@ REASONS: tuple[Reason, ...] = (
         account has been closed
         account is not valid
         account does
-        account that you tried to reach
         account is inactive
         user invalid
         user does
@@ -545,25 +628,18 @@ REASONS: tuple[Reason, ...] = (
         user not
         user terminated
         user was deleted
-        user reject
         deactivated mailbox
         deactivated user
-        email account that
-        ambiguous
         matched no
-        delivery to this address is restricted … no
-        unknown to
         unknown or
         unknown adress
         destination unknown
         badrcptto
         vdeliver: invalid
         sorry, no mailbox here
-        sorry, no
         this address does not receive
         this address no longer accepts
         this address is not
-        this is not
         not have an email account
         nobody by that name
         nobody at
@@ -576,7 +652,6 @@ REASONS: tuple[Reason, ...] = (
         rcpt not found
         rcpt (…) dosn't exist
         resolver.adr
-        mtspro … unknown
         550 no user
         550 user
         unbekannter empf
@@ -628,11 +703,14 @@ REASONS: tuple[Reason, ...] = (
         нет такого
         такой … не
         宛先不明
+        リストにありません
+        please check if address is correct
+        address not found in
+        multiple matches found
         宛先 … 存在しません
         存在しない
         存在しません
         ユーザ … 見つかり
-        あて先
         见不到
         用户不存在
         不存在
@@ -661,6 +739,8 @@ REASONS: tuple[Reason, ...] = (
         address has been disabled
         address is disabled
         disabled or discontinued
+        tried to reach is disabled
+        disabled recipient
         account has been deactivated
         account is not active
         user not active
@@ -690,7 +770,7 @@ REASONS: tuple[Reason, ...] = (
         inactive
         blocked on account of
         заблокирован
-    """)),
+    """), vague=True),
     Reason("relay", BLOCK, _lines("""
         relay access denied
         relaying denied
@@ -761,14 +841,13 @@ REASONS: tuple[Reason, ...] = (
         ip address … block
         ip … rejected
         your ip
-        ip address
         client host … blocked
         client host rejected
         client … rejected
         bad host
         banned
+        requires confirmation
         rejected for policy
-        connection refused by
         access denied
         access from
         blocked
@@ -776,7 +855,6 @@ REASONS: tuple[Reason, ...] = (
         unsolicited … from your ip
         mail from your
         mail server … rejected
-        refused by
         go away
         cloudmark
         csi.cloudmark
@@ -852,7 +930,6 @@ REASONS: tuple[Reason, ...] = (
         unusual rate
         temporarily deferred due to user complaints
         try again later … volume
-        resources temporarily
         too fast
         too much mail
     """)),
@@ -875,6 +952,12 @@ REASONS: tuple[Reason, ...] = (
     """)),
     Reason("unreachable", SOFT, _lines("""
         timed out
+        failing for a long time
+        without success, and has stopped trying
+        did not accept our requests to connect
+        could not deliver for the last
+        service currently unavailable
+        currently unavailable
         time out
         timeout
         time-out
@@ -1085,8 +1168,8 @@ CODES: dict[str, Code] = {
     "1.4": Code(HARD),
     "1.5": Code(SOFT, vague=True),
     "1.6": Code(HARD),
-    "1.7": Code(BLOCK, vague=True),
-    "1.8": Code(BLOCK, vague=True),
+    "1.7": Code(BLOCK, sure=True),  # the sender's address, whatever the words make of it
+    "1.8": Code(BLOCK, sure=True),
     "1.9": Code(SOFT, vague=True),  # RFC 3886 §3.3.5: the message was relayed to a non-compliant mailer
     "1.10": Code(HARD),  # RFC 7505 §4.2, and Exchange Online: no such recipient
     # RFC 3463 §3.3, mailbox
@@ -1107,10 +1190,10 @@ CODES: dict[str, Code] = {
     "4.1": Code(SOFT, vague=True),
     "4.2": Code(SOFT, vague=True),
     "4.3": Code(SOFT, vague=True),
-    "4.4": Code(SOFT, vague=True),
+    "4.4": Code(HARD, vague=True),  # unable to route: Postfix says it of a host that is not found
     "4.5": Code(SOFT, vague=True),
     "4.6": Code(SOFT, vague=True),
-    "4.7": Code(SOFT, vague=True),
+    "4.7": Code(SOFT),
     # RFC 3463 §3.6, the protocol
     "5.0": Code(SOFT, vague=True),
     "5.1": Code(SOFT, vague=True),

@@ -13,6 +13,7 @@ SAID_LIMIT = 4000  # characters of what was said that are looked at
 _STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
 _REPLY = re.compile(r"(?<![\d.:/-])([45])[0-5]\d(?=[ -])")
 _SPACE = re.compile(r"\s+")
+_WRAPPED = re.compile(r"(?:5\.1\.0 - unknown address error|5\.1\.2 - bad destination host|[45]\.3\.0 - other mail system problem|[45]\.4\.\d - \w[\w ]{3,40}?) +(?=\d{3}[- ])", re.I)
 _CONTINUED = re.compile(r"[ \t\n]+[45]\d\d[- ](?:[45]\.\d{1,3}\.\d{1,3}[ -]+)?")
 
 
@@ -30,10 +31,15 @@ def weigh(status: str | None, said: str) -> tuple[Verdict, str | None]:
 
 def _flat(said: str) -> str:
     """In lower case and on one line, without the codes that each line of a longer answer repeats."""
-    return _SPACE.sub(" ", _CONTINUED.sub(" ", said[:SAID_LIMIT])).lower()
+    text = said[:SAID_LIMIT]
+    if " - " in text:
+        text = _WRAPPED.sub("", text)  # the sending server's own words before those that it was told
+    return _SPACE.sub(" ", _CONTINUED.sub(" ", text)).lower()
 
 
 def _verdict(code: Code | None, reason: Reason | None, temporary: bool) -> Verdict:
+    if code and code.sure:
+        return code.verdict
     if reason is None or (code and reason.vague and not code.vague):
         verdict = code.verdict if code else Verdict.OTHER
     else:
@@ -43,10 +49,10 @@ def _verdict(code: Code | None, reason: Reason | None, temporary: bool) -> Verdi
     return verdict
 
 
-def is_vague(said: str) -> bool:
-    """Whether the words leave the cause open."""
-    reason = _reason(_flat(said))
-    return reason is None or reason.vague
+def is_open(status: str | None, said: str) -> bool:
+    """Whether neither the code nor the words tell the cause."""
+    code, reason = _code(status), _reason(_flat(said))
+    return (code is None or code.vague) and (reason is None or reason.vague)
 
 
 def find_status(text: str) -> str | None:
