@@ -21,7 +21,7 @@ _PRECEDENCE = ("auto_reply", "auto-reply", "autoreply")
 _SUBJECT = re.compile(
     r"^\W*(?:(?:re|aw|sv|antw|odp|ynt|vs|fwd?)\s*:\s*)*\W*(?:"
     r"auto(?:matic|mated)?[ :_-]{0,2}(?:reply|respon[sd]e?r?|answer|antwort|notification of absence)"
-    r"|auto[ :_-]"
+    r"|auto\s*:"
     r"|out[ -]of[ -](?:the[ -])?office|ooo\b|out of the office|away from (?:my|the) (?:office|desk|mail|e-mail)|i am (?:away|out of|on (?:leave|vacation|holiday))"
     r"|on (?:vacation|holiday|leave|annual leave|parental leave|maternity leave)|vacation(?:\s+(?:reply|message|notice|response|auto))|away:|away message|absence\b"
     r"|abwesen|automatische\s+(?:antwort|e-?mail|r[üu]ckmeldung)|abwesenheits|nicht im (?:b[üu]ro|haus)|ich bin (?:im urlaub|nicht)|urlaub"
@@ -45,7 +45,7 @@ _SUBJECT = re.compile(
 )
 _REJECTED = re.compile(r"(?:was|been) (?:automatically )?(?:rejected|refused)|could not be delivered|quota exceeded", re.I)
 _CHALLENGE = re.compile(
-    r"spam ?arrest|boxbe|bluebottle|spamblocker|tmda|knowspam|0spam|mailblocks|challenge[- ]response|choicemail"
+    r"protected by (?:spam ?arrest|boxbe|bluebottle|spamblocker|tmda|knowspam|0spam|mailblocks|choicemail)"
     r"|(?:please |must |to )?(?:confirm|verify) (?:that )?(?:you are|your (?:message|mail|e-mail|email|identity) ?(?:was|has|is|in order|by|so)|you sent|the delivery of your)"
     r"|(?:click|follow|visit) .{0,80}(?:to (?:be|have).{0,40}(?:approved|deliver|whitelist|added)|approved sender)"
     r"|(?:sender|address) (?:verification|authori[sz]ation) (?:request|required)"
@@ -53,12 +53,13 @@ _CHALLENGE = re.compile(
     r"|reply to this (?:message|mail|email|e-mail) .{0,80}(?:deliver|confirm|release)",
     re.I | re.S,
 )
+_CHALLENGERS = ("x-boxbe", "x-spamarrest", "x-tmda-conf", "x-bluebottle")
 _GATED = re.compile(r"guest list|waitlist|approv|verif|confirm|allowed list|whitelist|protected by", re.I)
 _GATEKEEPER = re.compile(r"@(?:[\w-]+\.)?(?:boxbe|spamarrest|bluebottle|knowspam|mailinblack|spamlion)\.", re.I)
 _CHALLENGE_SUBJECT = re.compile(
     r"verification (?:required|requested)|please (?:confirm|verify)|confirm (?:your|you)|\[?(?:sender|mail) verification"
     r"|waiting for (?:your )?(?:confirmation|approval)|awaiting (?:your )?confirmation|guest list|requires? (?:your )?(?:verification|confirmation)"
-    r"|spamarrest|boxbe|\[?tmda|challenge|approved sender",
+    r"|spamarrest|boxbe|approved sender",
     re.I,
 )
 
@@ -89,9 +90,25 @@ def is_auto_reply(mail: Part) -> bool:
 
 def is_challenge(mail: Part, text: str) -> bool:
     """Whether a machine asks the sender to prove itself before it hands the mail over."""
-    if any(name.startswith(("x-boxbe", "x-spamarrest", "x-tmda-conf", "x-bluebottle")) for name in mail.fields):
+    if any(name.startswith(_CHALLENGERS) for name in mail.fields):
         return True
     if _GATEKEEPER.search(mail.get("from")) and _GATED.search(text[:3000]):
         return True
-    head = text[:3000]
-    return bool(_CHALLENGE.search(head) and (_CHALLENGE_SUBJECT.search(mail.get("subject")) or "auto-submitted" in mail.fields))
+    asks = _CHALLENGE_SUBJECT.search(mail.get("subject")) and "in-reply-to" not in mail.fields
+    marked = mail.get("auto-submitted").lower().startswith("auto-replied") or is_junk(mail)
+    return bool((asks or marked) and _CHALLENGE.search(text[:3000]))
+
+
+def may_be_challenge(mail: Part) -> bool:
+    """Whether the fields leave it open that this is a challenge; what they rule out is not read."""
+    return bool(
+        any(name.startswith(_CHALLENGERS) for name in mail.fields)
+        or _GATEKEEPER.search(mail.get("from"))
+        or _CHALLENGE_SUBJECT.search(mail.get("subject"))
+        or is_junk(mail)
+    )
+
+
+def is_junk(mail: Part) -> bool:
+    """Whether the mail asks not to be answered in the way that answering programs do."""
+    return mail.get("precedence").strip().lower() in ("junk", *_PRECEDENCE)

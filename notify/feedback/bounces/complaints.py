@@ -16,6 +16,11 @@ _MARKS = ("x-hmxmroriginalrecipient", "x-abuse-report", "x-complaint")
 _REDACTED = re.compile(r"redacted|removed|undisclosed", re.I)
 
 
+def may_be_one(mail: Part) -> bool:
+    """Whether the fields of a mail that is no report (RFC 6522) leave it open that it is a complaint."""
+    return "x-hmxmroriginalrecipient" in mail.fields or bool(_PROSE_SUBJECT.search(mail.get("subject")))
+
+
 def read(mail: Part, parts: list[Part], returned: dict[str, list[str]]) -> Report | None:
     """The complaint that a mail is, or None. `returned` are the header fields of the mail complained about."""
     for part in parts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from notify.feedback.bounces.mime import TEXT_LIMIT, Part, read_fields
@@ -28,6 +29,20 @@ _HEAD = re.compile(
     r"|(?:(?:Message-I[Dd]|From|To|Subject|Date|Reply-To|Content-Type|Sender|X-[\w-]+)[ \t]*:.*\n(?:[ \t].*\n)*){3})",
     re.M | re.I,
 )
+_CUT_ANCHORS = (
+    "copy of", "original", "unsent message", "returned", "header", "message text", "message body", "message log",
+    "undelivered", "rejected message", "forwarded message", "nachricht", "hier folgt", "d'origine", "オリジナル",
+    "元のメール", "以下は",
+)  # fmt: skip
+_HEAD_ANCHORS = tuple(
+    f"\n{mark}{name}:"
+    for mark in ("", ">", "> ")
+    for name in (
+        "received", "return-path", "dkim-signature", "x-envelope-from", "mime-version", "delivered-to",
+        "x-originating-ip", "message-id", "from", "to", "subject", "date", "reply-to", "content-type", "sender", "x-mailer",
+    )
+)  # fmt: skip
+_LINES_LIMIT = 40
 _FIELD_LINE = re.compile(r"^[ \t>]{0,8}(?=[A-Za-z][\w-]+[ \t]?:)", re.M)
 _TEXTS = ("text/plain", "text/html", "text/enriched", "text")
 _TEXTS_LIMIT = 4
@@ -83,14 +98,26 @@ def _returned(mail: Part) -> dict[str, list[str]]:
 
 def _cut(text: str) -> int:
     """Where the returned mail begins. One that stands first is no returned mail but a report written like one."""
+    opening = len(text) - len(text.lstrip())
+    lowered = text.lower()
+    if len(lowered) != len(text):  # some letters have no small form of one character
+        lowered = text
     ends = [len(text)]
-    for pattern in (_CUT, _HEAD):
-        match = pattern.search(text)
-        while match is not None and not text[: match.start()].strip():
-            match = pattern.search(text, match.end())
-        if match is not None:
-            ends.append(match.start())
+    for anchors, pattern in ((_CUT_ANCHORS, _CUT), (_HEAD_ANCHORS, _HEAD)):
+        places = {start for anchor in anchors for start in _lines_with(lowered, anchor)}
+        ends.extend(start for start in places if start > opening and pattern.match(text, start))
     return min(ends)
+
+
+def _lines_with(text: str, anchor: str) -> Iterator[int]:
+    """Where the lines begin that hold a word: a search for fixed words is many times faster than one for a pattern."""
+    place = text.find(anchor)
+    for _ in range(_LINES_LIMIT):
+        if place < 0:
+            return
+        start = text.rfind("\n", 0, place) + 1 if anchor[0] != "\n" else place + 1
+        yield start
+        place = text.find(anchor, text.find("\n", place + 1) if "\n" in text[place + 1 : place + 2000] else place + 2000)
 
 
 def _fields_after(text: str) -> dict[str, list[str]]:

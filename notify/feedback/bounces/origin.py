@@ -49,6 +49,11 @@ def is_machine(mail: Part) -> bool:
     return _is_daemon(mail) or _null_path(mail) or any(name in mail.fields for name in _REPORTED)
 
 
+def may_report(mail: Part) -> bool:
+    """Whether the fields leave it open that this is a report. Words in the text alone make no report."""
+    return is_machine(mail) or bool(_SUBJECT.search(mail.get("subject")[:500]))
+
+
 def is_passed_on(mail: Part) -> bool:
     """Whether a person answered with it or forwarded it."""
     return bool(_FORWARDED.match(mail.get("subject"))) and not is_machine(mail)
@@ -58,10 +63,12 @@ def is_failure(mail: Part, text: str, returned: Mapping[str, list[str]]) -> bool
     """Whether the mail tells of a failed delivery: words alone do not do, nor does a machine alone."""
     subject = mail.get("subject")[:500]
     in_subject = bool(_SUBJECT.search(subject))
+    machine = is_machine(mail)
+    if not (in_subject or machine):
+        return False
     words = _TEXT.search(text[:_WORDS_LIMIT])
     if not in_subject and words is None:
         return False
-    machine = is_machine(mail)
     weight = 2 * in_subject + bool(returned)
     if words is not None:
         weight += 2 if words.start() < _OPENING else 1

@@ -37,6 +37,8 @@ def read(raw: bytes) -> Report:
 def read_mail(mail: Part) -> Report:
     """What a parsed mail says."""
     parts = [part for part in mail.walk(into_mails=False) if part is not mail or not part.children]
+    if not _worth_reading(mail, parts):
+        return Report(Kind.OTHER)
     said = notice.read(mail)
     complaint = complaints.read(mail, parts, said.returned)
     if complaint is not None:
@@ -58,6 +60,19 @@ def read_mail(mail: Part) -> Report:
     if failure:
         return _from_prose(mail, said)
     return Report(Kind.OTHER)
+
+
+def _worth_reading(mail: Part, parts: list[Part]) -> bool:
+    """Whether the fields and the types of the parts leave anything but ordinary mail open; most of it ends here."""
+    return (
+        mail.type == "multipart/report"
+        or "report-type" in mail.parameters
+        or any(part.type.startswith("message/") for part in parts)
+        or origin.may_report(mail)
+        or automatic.is_auto_reply(mail)
+        or automatic.may_be_challenge(mail)
+        or complaints.may_be_one(mail)
+    )
 
 
 def _wrapped(mail: Part, parts: list[Part]) -> Part | None:
