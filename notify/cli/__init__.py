@@ -31,6 +31,7 @@ COMMANDS = {
         "hooks": Entry("notify.cli.hooks:hooks", "List and show what webhooks posted; read again what was rejected."),
         "doubts": Entry("notify.cli.doubts:doubts", "List messages in doubt that are held, and settle them."),
         "guard": Entry("notify.cli.guard:guard", "Show what the reputation guard holds, and end a hold."),
+        "bounces": Entry("notify.cli.bounces:bounces", "Read bounces, complaints and auto-replies."),
     },
     "Content and people": {
         "kinds": Entry("notify.cli.kinds:kinds", "List, check and preview the kinds of notification."),

@@ -1,4 +1,4 @@
-"""Reads the mails that come back: bounces, delays, complaints, auto-replies, receipts. Pure: bytes in, a verdict out."""
+"""Reads what comes back by mail: bounces, delays, complaints, auto-replies, receipts. Bytes in, a verdict out."""
 
 from notify.feedback.bounces.reading import read
 from notify.feedback.bounces.report import Kind, Recipient, Report, Verdict

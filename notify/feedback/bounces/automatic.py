@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from notify.feedback.bounces.mime import Part
+from notify.feedback.bounces.words import any_of
 
 _MARKS = (
     "x-autoreply",
@@ -18,49 +19,145 @@ _MARKS = (
     "x-facebook-notify-vacation",
 )
 _PRECEDENCE = ("auto_reply", "auto-reply", "autoreply")
-_SUBJECT = re.compile(
-    r"^\W*(?:(?:re|aw|sv|antw|odp|ynt|vs|fwd?)\s*:\s*)*\W*(?:"
-    r"auto(?:matic|mated)?[ :_-]{0,2}(?:reply|respon[sd]e?r?|answer|antwort|notification of absence)"
-    r"|auto\s*:"
-    r"|out[ -]of[ -](?:the[ -])?office|ooo\b|out of the office|away from (?:my|the) (?:office|desk|mail|e-mail)|i am (?:away|out of|on (?:leave|vacation|holiday))"
-    r"|on (?:vacation|holiday|leave|annual leave|parental leave|maternity leave)|vacation(?:\s+(?:reply|message|notice|response|auto))|away:|away message|absence\b"
-    r"|abwesen|automatische\s+(?:antwort|e-?mail|r[üu]ckmeldung)|abwesenheits|nicht im (?:b[üu]ro|haus)|ich bin (?:im urlaub|nicht)|urlaub"
-    r"|r[ée]ponse\s+automatique|absence du bureau|absent\b|message d'absence|je suis absent|cong[ée]s"
-    r"|respuesta\s+autom[áa]tica|fuera de (?:la )?oficina|autorespuesta|ausente|ausencia|de vacaciones"
-    r"|risposta\s+automatica|fuori (?:sede|ufficio)|assente|in ferie|assenza"
-    r"|resposta\s+autom[áa]tica|fora do escrit[óo]rio|aus[êe]ncia|de f[ée]rias"
-    r"|automatisch\s+antwoord|afwezig|niet aanwezig|buiten kantoor|automatisk\w*\s+(?:svar|besked)|fr[åa]nvaro|frav[æa]r|autosvar|ikke til stede|ikke p[åa] kontoret"
-    r"|automaattinen vastaus|poissa|poissaolo|lomalla"
-    r"|autoodpowied|automatyczna odpowied|odpowied[źz] automatyczna|nieobecno|poza biurem|urlop"
-    r"|automatick[áaéey]\w*\s+odpov|mimo kancel|nepř[íi]tomnost|jsem mimo|dovolen"
-    r"|automatikus v[áa]lasz|h[áa]zon k[íi]v[üu]l|szabads[áa]g"
-    r"|r[ăa]spuns automat|automatski odgovor|samodejni odgovor|automatinis|autom[āa]tisk"
-    r"|otomatik (?:yan[ıi]t|cevap)|ofis d[ıi][şs][ıi]nda"
-    r"|αυτόματη απάντηση|εκτός γραφείου"
-    r"|автоматический ответ|автоответ|вне офиса|в отпуске|отсутств|автоматична відповідь|автоматичен отговор"
-    r"|自動応答|自動返信|不在|休暇|自动(?:回复|答复)|自動回[覆復]|外出|休假|자동\s*(?:응답|회신)|부재중"
-    r"|رد تلقائي|الرد التلقائي|תשובה אוטומטית|מענה אוטומטי|ตอบกลับอัตโนมัติ|trả lời tự động|balasan otomatis|jawapan automatik"
-    r")",
-    re.I,
+_SUBJECT = any_of(
+    r"""
+    auto(?:matic|mated)?[ :_-]{0,2}(?:reply|respon[sd]e?r?|answer|antwort|notification of absence)
+    auto\s*:
+    out[ -]of[ -](?:the[ -])?office
+    ooo\b
+    out of the office
+    away from (?:my|the) (?:office|desk|mail|e-mail)
+    i am (?:away|out of|on (?:leave|vacation|holiday))
+    on (?:vacation|holiday|leave|annual leave|parental leave|maternity leave)
+    vacation(?:\s+(?:reply|message|notice|response|auto))
+    away:
+    away message
+    absence\b
+    abwesen
+    automatische\s+(?:antwort|e-?mail|r[üu]ckmeldung)
+    abwesenheits
+    nicht im (?:b[üu]ro|haus)
+    ich bin (?:im urlaub|nicht)
+    urlaub
+    r[ée]ponse\s+automatique
+    absence du bureau
+    absent\b
+    message d'absence
+    je suis absent
+    cong[ée]s
+    respuesta\s+autom[áa]tica
+    fuera de (?:la )?oficina
+    autorespuesta
+    ausente
+    ausencia
+    de vacaciones
+    risposta\s+automatica
+    fuori (?:sede|ufficio)
+    assente
+    in ferie
+    assenza
+    resposta\s+autom[áa]tica
+    fora do escrit[óo]rio
+    aus[êe]ncia
+    de f[ée]rias
+    automatisch\s+antwoord
+    afwezig
+    niet aanwezig
+    buiten kantoor
+    automatisk\w*\s+(?:svar|besked)
+    fr[åa]nvaro
+    frav[æa]r
+    autosvar
+    ikke til stede
+    ikke p[åa] kontoret
+    automaattinen vastaus
+    poissa
+    poissaolo
+    lomalla
+    autoodpowied
+    automatyczna odpowied
+    odpowied[źz] automatyczna
+    nieobecno
+    poza biurem
+    urlop
+    automatick[áaéey]\w*\s+odpov
+    mimo kancel
+    nepř[íi]tomnost
+    jsem mimo
+    dovolen
+    automatikus v[áa]lasz
+    h[áa]zon k[íi]v[üu]l
+    szabads[áa]g
+    r[ăa]spuns automat
+    automatski odgovor
+    samodejni odgovor
+    automatinis
+    autom[āa]tisk
+    otomatik (?:yan[ıi]t|cevap)
+    ofis d[ıi][şs][ıi]nda
+    αυτόματη απάντηση
+    εκτός γραφείου
+    автоматический ответ
+    автоответ
+    вне офиса
+    в отпуске
+    отсутств
+    автоматична відповідь
+    автоматичен отговор
+    自動応答
+    自動返信
+    不在
+    休暇
+    自动(?:回复|答复)
+    自動回[覆復]
+    外出
+    休假
+    자동\s*(?:응답|회신)
+    부재중
+    رد تلقائي
+    الرد التلقائي
+    תשובה אוטומטית
+    מענה אוטומטי
+    ตอบกลับอัตโนมัติ
+    trả lời tự động
+    balasan otomatis
+    jawapan automatik
+    """,
+    before=r"^\W*(?:(?:re|aw|sv|antw|odp|ynt|vs|fwd?)\s*:\s*)*\W*",
 )
-_REJECTED = re.compile(r"(?:was|been) (?:automatically )?(?:rejected|refused)|could not be delivered|quota exceeded", re.I)
-_CHALLENGE = re.compile(
-    r"protected by (?:spam ?arrest|boxbe|bluebottle|spamblocker|tmda|knowspam|0spam|mailblocks|choicemail)"
-    r"|(?:please |must |to )?(?:confirm|verify) (?:that )?(?:you are|your (?:message|mail|e-mail|email|identity) ?(?:was|has|is|in order|by|so)|you sent|the delivery of your)"
-    r"|(?:click|follow|visit) .{0,80}(?:to (?:be|have).{0,40}(?:approved|deliver|whitelist|added)|approved sender)"
-    r"|(?:sender|address) (?:verification|authori[sz]ation) (?:request|required)"
-    r"|your (?:message|mail|email|e-mail) .{0,60}(?:is being held|has been held|will be held|waiting for|awaiting) .{0,60}(?:verif|confirm|approv|repl)"
-    r"|reply to this (?:message|mail|email|e-mail) .{0,80}(?:deliver|confirm|release)",
-    re.I | re.S,
+_REJECTED = re.compile(
+    r"(?:was|been) (?:automatically )?(?:rejected|refused)|could not be delivered|quota exceeded", re.I
+)
+_CHALLENGE = any_of(
+    r"""
+    protected by (?:spam ?arrest|boxbe|bluebottle|spamblocker|tmda|knowspam|0spam|mailblocks|choicemail)
+    (?:confirm|verify) (?:that )?(?:you are|you sent|the delivery of your)
+    (?:confirm|verify) (?:that )?your (?:message|mail|e-mail|email|identity) ?(?:was|has|is|in order|by|so)
+    (?:click|follow|visit) .{0,80}(?:to (?:be|have).{0,40}(?:approved|deliver|whitelist|added)|approved sender)
+    (?:sender|address) (?:verification|authori[sz]ation) (?:request|required)
+    your (?:message|mail|email|e-mail) .{0,60}(?:is being|has been|will be) held .{0,60}(?:verif|confirm|approv|repl)
+    your (?:message|mail|email|e-mail) .{0,60}(?:waiting for|awaiting) .{0,60}(?:verif|confirm|approv|repl)
+    reply to this (?:message|mail|email|e-mail) .{0,80}(?:deliver|confirm|release)
+    """,
+    flags=re.S,
 )
 _CHALLENGERS = ("x-boxbe", "x-spamarrest", "x-tmda-conf", "x-bluebottle")
 _GATED = re.compile(r"guest list|waitlist|approv|verif|confirm|allowed list|whitelist|protected by", re.I)
 _GATEKEEPER = re.compile(r"@(?:[\w-]+\.)?(?:boxbe|spamarrest|bluebottle|knowspam|mailinblack|spamlion)\.", re.I)
-_CHALLENGE_SUBJECT = re.compile(
-    r"verification (?:required|requested)|please (?:confirm|verify)|confirm (?:your|you)|\[?(?:sender|mail) verification"
-    r"|waiting for (?:your )?(?:confirmation|approval)|awaiting (?:your )?confirmation|guest list|requires? (?:your )?(?:verification|confirmation)"
-    r"|spamarrest|boxbe|approved sender",
-    re.I,
+_CHALLENGE_SUBJECT = any_of(
+    r"""
+    verification (?:required|requested)
+    please (?:confirm|verify)
+    confirm (?:your|you)
+    \[?(?:sender|mail) verification
+    waiting for (?:your )?(?:confirmation|approval)
+    awaiting (?:your )?confirmation
+    guest list
+    requires? (?:your )?(?:verification|confirmation)
+    spamarrest
+    boxbe
+    approved sender
+    """,
 )
 
 
@@ -68,12 +165,16 @@ def is_read_receipt(mail: Part, parts: list[Part]) -> bool:
     """Whether a mail is a message disposition notification (RFC 8098 §3)."""
     if mail.parameters.get("report-type", "").lower() == "disposition-notification":
         return True
-    return any(part.type in ("message/disposition-notification", "message/global-disposition-notification") for part in parts)
+    return any(
+        part.type in ("message/disposition-notification", "message/global-disposition-notification") for part in parts
+    )
 
 
 def is_rejection(mail: Part, text: str) -> bool:
-    """Whether a receipt says that a filter refused the mail (RFC 5429 §2.1), and not that somebody deleted it unread."""
-    return mail.get("auto-submitted").lower().startswith("auto-replied (rejected") or bool(_REJECTED.search(text[:2000]))
+    """Whether a receipt says that a filter refused the mail (RFC 5429 §2.1), not that it was deleted unread."""
+    return mail.get("auto-submitted").lower().startswith("auto-replied (rejected") or bool(
+        _REJECTED.search(text[:2000])
+    )
 
 
 def is_auto_reply(mail: Part) -> bool:

@@ -7,10 +7,18 @@ import re
 from notify.feedback.bounces import addresses
 from notify.feedback.bounces.mime import Part, read_fields
 from notify.feedback.bounces.report import Kind, Recipient, Report, Verdict
+from notify.feedback.bounces.words import any_of
 
 _IN_TEXT = re.compile(r"^feedback-type[ \t]*:", re.M | re.I)
-_PROSE_SUBJECT = re.compile(
-    r"complaint about message from|abuse report|email feedback report|spam report from|fbl report|junk mail report", re.I
+_PROSE_SUBJECT = any_of(
+    r"""
+    complaint about message from
+    abuse report
+    email feedback report
+    spam report from
+    fbl report
+    junk mail report
+    """,
 )
 _MARKS = ("x-hmxmroriginalrecipient", "x-abuse-report", "x-complaint")
 _REDACTED = re.compile(r"redacted|removed|undisclosed", re.I)

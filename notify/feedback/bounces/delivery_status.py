@@ -15,10 +15,10 @@ TYPES = frozenset({"message/delivery-status", "message/global-delivery-status", 
 
 _BLANK = re.compile(r"\n[ \t]*\n")
 _NAMES = ("final-recipient", "original-recipient", "action", "status", "diagnostic-code", "x-actual-recipient")
-_IN_TEXT = re.compile(
-    r"^[ \t]{0,4}(?:final-recipient|original-recipient)[ \t]*:[^\n]*[@;]", re.M | re.I
+_IN_TEXT = re.compile(r"^[ \t]{0,4}(?:final-recipient|original-recipient)[ \t]*:[^\n]*[@;]", re.M | re.I)
+_ACTION_IN_TEXT = re.compile(
+    r"^[ \t]{0,4}(?:action|status)[ \t]*:[ \t]*(?:failed|delayed|deliver|relayed|expanded|[245]\.)", re.M | re.I
 )
-_ACTION_IN_TEXT = re.compile(r"^[ \t]{0,4}(?:action|status)[ \t]*:[ \t]*(?:failed|delayed|deliver|relayed|expanded|[245]\.)", re.M | re.I)
 _START = re.compile(r"^[ \t]{0,4}(?:reporting-mta|final-recipient|original-recipient|action)[ \t]*:", re.M | re.I)
 _INDENT = re.compile(r"^[ \t]{1,4}(?=[A-Za-z][\w-]+[ \t]?:)", re.M)
 _TYPE = re.compile(r"^\s*(?:[xX]-)?[\w-]+\s*;\s*")
@@ -71,7 +71,7 @@ def _blocks(fields: dict[str, list[str]]) -> list[Block]:
     if not fields:
         return []
     count = len(fields.get("final-recipient", ()))
-    if count < 2:
+    if count <= 1:
         return [_block({name: values[0] for name, values in fields.items()})]
     return [
         _block({name: values[min(number, len(values) - 1)] for name, values in fields.items()})

@@ -7,25 +7,52 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from notify.feedback.bounces.mime import TEXT_LIMIT, Part, read_fields
+from notify.feedback.bounces.words import any_of
 
-_CUT = re.compile(
-    r"^[ \t>*=_.#|-]*(?:"
-    r"this is a copy of (?:the|your) (?:message|body|first)|below this line is a copy|.{0,20}below is a copy of the original"
-    r"|(?:the )?original message follows|original message (?:header|text|attached)|original mail (?:header|message)|unsent message (?:below|follows)"
-    r"|(?:----+|=====*|\*\*\*+|____+)[ ]?(?:begin )?(?:of )?(?:the )?(?:original|returned|undelivered|unsent|message (?:header|text|body)|headers? )"
-    r"|the header of the original message|the headers? of the (?:original )?message (?:is|are)|message headers? follows?"
-    r"|header of the (?:original|returned)|(?:a )?copy of (?:the|your) (?:original )?(?:message|mail)(?: headers?| header information)? (?:follow|is|below|appears|attached)"
-    r"|included is a copy|--- returned|returned message|-----? ?message (?:header|log|body|text)|original message headers|original-message"
-    r"|your original (?:message|mail|e-mail) (?:follows|header|is|text|appears)|the (?:text|first|following|body) .{0,40}original (?:message|mail)"
-    r"|.{0,10}(?:begin )?forwarded message"
-    r"|headers? of (?:the|your) (?:original )?(?:message|mail)|received message header|(?:undelivered|rejected) message (?:follows|header)"
-    r"|ursprüngliche nachricht|hier folgt|message d'origine|le message (?:original|d'origine)|mensaje original"
-    r"|オリジナル|元のメール|以下は.{0,20}メール"
-    r").*$",
-    re.I | re.M,
+_CUT = any_of(
+    r"""
+    this is a copy of (?:the|your) (?:message|body|first)
+    below this line is a copy
+    .{0,20}below is a copy of the original
+    (?:the )?original message follows
+    original message (?:header|text|attached)
+    original mail (?:header|message)
+    unsent message (?:below|follows)
+    (?:----+|=====*|\*\*\*+|____+)[ ]?(?:begin )?(?:of )?(?:the )?(?:original|returned|undelivered|unsent|headers? )
+    (?:----+|=====*|\*\*\*+|____+)[ ]?(?:begin )?(?:of )?(?:the )?message (?:header|text|body)
+    the header of the original message
+    the headers? of the (?:original )?message (?:is|are)
+    message headers? follows?
+    header of the (?:original|returned)
+    (?:a )?copy of (?:the|your) (?:original )?(?:message|mail) (?:follow|is|below|appears|attached)
+    (?:a )?copy of (?:the|your) (?:original )?(?:message|mail) header(?:s| information)? (?:follow|is|below|appears)
+    included is a copy
+    --- returned
+    returned message
+    -----? ?message (?:header|log|body|text)
+    original message headers
+    original-message
+    your original (?:message|mail|e-mail) (?:follows|header|is|text|appears)
+    the (?:text|first|following|body) .{0,40}original (?:message|mail)
+    .{0,10}(?:begin )?forwarded message
+    headers? of (?:the|your) (?:original )?(?:message|mail)
+    received message header
+    (?:undelivered|rejected) message (?:follows|header)
+    ursprüngliche nachricht
+    hier folgt
+    message d'origine
+    le message (?:original|d'origine)
+    mensaje original
+    オリジナル
+    元のメール
+    以下は.{0,20}メール
+    """,
+    before=r"^[ \t>*=_.#|-]*",
+    after=r".*$",
+    flags=re.M,
 )
 _HEAD = re.compile(
-    r"^(?:>? ?)?(?:(?:Received|Return-Path|DKIM-Signature|X-Envelope-From|MIME-Version|Delivered-To|X-Originating-IP)[ \t]*:.*\n"
+    r"^(?:>? ?)?(?:(?:Received|Return-Path|DKIM-Signature|X-Envelope-From|MIME-Version|Delivered-To)[ \t]*:.*\n"
     r"|(?:(?:Message-I[Dd]|From|To|Subject|Date|Reply-To|Content-Type|Sender|X-[\w-]+)[ \t]*:.*\n(?:[ \t].*\n)*){3})",
     re.M | re.I,
 )
@@ -39,7 +66,7 @@ _HEAD_ANCHORS = tuple(
     for mark in ("", ">", "> ")
     for name in (
         "received", "return-path", "dkim-signature", "x-envelope-from", "mime-version", "delivered-to",
-        "x-originating-ip", "message-id", "from", "to", "subject", "date", "reply-to", "content-type", "sender", "x-mailer",
+        "message-id", "from", "to", "subject", "date", "reply-to", "content-type", "sender", "x-mailer",
     )
 )  # fmt: skip
 _LINES_LIMIT = 40
@@ -87,7 +114,13 @@ def _texts(mail: Part) -> list[str]:
 def _returned(mail: Part) -> dict[str, list[str]]:
     """The header of the first mail, or first header, that a mail attaches."""
     for part in mail.walk(into_mails=False):
-        if part.type in ("message/rfc822", "message/global", "text/rfc822-headers", "message/rfc822-headers", "message/global-headers"):
+        if part.type in (
+            "message/rfc822",
+            "message/global",
+            "text/rfc822-headers",
+            "message/rfc822-headers",
+            "message/global-headers",
+        ):
             for child in part.children:
                 if child.fields:
                     return child.fields
@@ -117,7 +150,9 @@ def _lines_with(text: str, anchor: str) -> Iterator[int]:
             return
         start = text.rfind("\n", 0, place) + 1 if anchor[0] != "\n" else place + 1
         yield start
-        place = text.find(anchor, text.find("\n", place + 1) if "\n" in text[place + 1 : place + 2000] else place + 2000)
+        place = text.find(
+            anchor, text.find("\n", place + 1) if "\n" in text[place + 1 : place + 2000] else place + 2000
+        )
 
 
 def _fields_after(text: str) -> dict[str, list[str]]:

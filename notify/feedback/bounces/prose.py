@@ -8,18 +8,65 @@ from dataclasses import dataclass
 
 from notify.feedback.bounces import addresses
 from notify.feedback.bounces.mime import Part, header_text
+from notify.feedback.bounces.words import any_of
 
 RECIPIENTS_LIMIT = 200
+_MARKS = " \t\"'<[(>*-"
 SEGMENT_LIMIT = 3000
 
-_ALONE = re.compile(r"^[\s>*\-\"'<\[(]*(?:[\"'“]?[^@<>\n]{0,60}[\"'”]?\s*<)?(?:mailto:)?\S+@[^\s>]+[>\"')\]]*\s*(?:[:;,.]|\(|$|<|\.\.\.|\bon\s|-|;)", re.I)
-_NAMED = re.compile(
-    r"rcpt to|recipient|(?:^|\s)to\s*[:<]|\bto\s+[<\"']?$|\bfor\s+[<\"']?$|user[:\s]*[<\"'(]*$|address[:\s]*[<\"'(]*$|unknown|account|mailbox|deliver|inbox|addressee|>>>|宛|destinat|empf|получат|адрес",
+_ALONE = re.compile(
+    r"^[\s>*\-\"'<\[(]*(?:[\"'“]?[^@<>\n]{0,60}[\"'”]?\s*<)?(?:mailto:)?\S+@[^\s>]+[>\"')\]]*\s*(?:[:;,.]|\(|$|<|\.\.\.|\bon\s|-|;)",
     re.I,
 )
-_NOT_FAILED = re.compile(
-    r"contact|postmaster|help ?desk|please (?:e?-?mail|write|send|call|forward)|abuse|support|https?://|mailto:\S+\?|message-id|msgid|in-reply-to|\bid\b\s*[<:=]|sender|mail from|\bfrom\b\s*[:<]|from address|reply-to|originator|assistance|questions|report to|on behalf of|verification",
-    re.I,
+_NAMED = any_of(
+    r"""
+    rcpt to
+    recipient
+    (?:^|\s)to\s*[:<]
+    \bto\s+[<\"']?$
+    \bfor\s+[<\"']?$
+    user[:\s]*[<\"'(]*$
+    address[:\s]*[<\"'(]*$
+    unknown
+    account
+    mailbox
+    deliver
+    inbox
+    addressee
+    >>>
+    宛
+    destinat
+    empf
+    получат
+    адрес
+    """,
+)
+_NOT_FAILED = any_of(
+    r"""
+    contact
+    postmaster
+    help ?desk
+    please (?:e?-?mail|write|send|call|forward)
+    abuse
+    support
+    https?://
+    mailto:\S+\?
+    message-id
+    msgid
+    in-reply-to
+    \bid\b\s*[<:=]
+    sender
+    mail from
+    \bfrom\b\s*[:<]
+    from address
+    reply-to
+    originator
+    assistance
+    questions
+    report to
+    on behalf of
+    verification
+    """,
 )
 _REFUSED = re.compile(r"^\s*[45]\d\d[ -](?:[45]\.\d\.\d{1,3}[ -]+)?<?$")
 _REPLY_LINE = re.compile(r"^\s*(?:<<<|>>>|[45]\d\d[ -])")
@@ -98,25 +145,24 @@ def _found(text: str) -> list[_Found]:
                 rank = _rank(line, place, address, before)
                 if rank is not None:
                     found.append(_Found(address, start + place, rank))
-        if line.strip():
-            before = line
+        before = line
         start += len(line) + 1
     return found[: 5 * RECIPIENTS_LIMIT]
 
 
 def _rank(line: str, place: int, address: str, before: str) -> int | None:
+    """How surely an address is a failed recipient's; None when it is somebody else's."""
     lead = line[:place]
+    alone = not lead.strip(_MARKS)
     if _REFUSED.match(lead) and line[place + len(address) :].startswith((">...", "...")):
         return 0
     if _NOT_FAILED.search(lead[-60:]) or line.lstrip().lower().startswith(("from:", "sender:", "message-id")):
         return None
-    if not lead.strip(" \t\"'<[(>*-") and _ALONE.match(line) and not _REPLY_LINE.match(line):
-        if _NOT_FAILED.search(before[-60:]) and not before.rstrip().endswith(":"):
-            return 2
-        return 0
-    if _NAMED.search(lead[-60:]):
-        return 1
-    return 2
+    if not alone and address.lower().startswith("postmaster@"):
+        return None
+    if alone and _ALONE.match(line) and not _REPLY_LINE.match(line):
+        return 2 if _NOT_FAILED.search(before[-60:]) and not before.rstrip().endswith(":") else 0
+    return 1 if _NAMED.search(lead[-60:]) else 2
 
 
 def _with_words(chosen: list[str], found: list[_Found], text: str) -> list[Said]:
@@ -124,12 +170,14 @@ def _with_words(chosen: list[str], found: list[_Found], text: str) -> list[Said]
     if len(chosen) == 1:
         return [Said(chosen[0], text)]
     known = {address.lower() for address in chosen}
-    places = [(one.address.lower(), text.rfind("\n", 0, one.start) + 1) for one in found if one.address.lower() in known]
+    places = [
+        (one.address.lower(), text.rfind("\n", 0, one.start) + 1) for one in found if one.address.lower() in known
+    ]
     words: dict[str, list[str]] = {}
     for number, (address, begin) in enumerate(places):
         end = places[number + 1][1] if number + 1 < len(places) else len(text)
         if _REFUSED.match(text[begin : text.find("<", begin) + 1]):
-            end = (text.find("\n", begin) + 1 or end)  # the line of a transcript: what follows is about somebody else
+            end = text.find("\n", begin) + 1 or end  # the line of a transcript: what follows is about somebody else
         words.setdefault(address, []).append(text[begin : max(end, begin)][:SEGMENT_LIMIT])
     return [
         Said(address, "\n".join(words.get(address.lower(), (text,)))[: 2 * SEGMENT_LIMIT])
@@ -141,7 +189,17 @@ def _own(mail: Part, returned: Mapping[str, list[str]]) -> set[str]:
     """Who sent the mail that failed, and so got this one."""
     values = [
         value
-        for name in ("to", "cc", "from", "sender", "delivered-to", "x-original-to", "envelope-to", "return-path", "reply-to")
+        for name in (
+            "to",
+            "cc",
+            "from",
+            "sender",
+            "delivered-to",
+            "x-original-to",
+            "envelope-to",
+            "return-path",
+            "reply-to",
+        )
         for value in mail.fields.get(name, ())
     ]
     values += [value for name in ("from", "sender", "return-path", "reply-to") for value in returned.get(name, ())]

@@ -9,20 +9,64 @@ from notify.feedback.bounces.delivery_status import Block
 from notify.feedback.bounces.mime import Part
 from notify.feedback.bounces.notice import Notice
 from notify.feedback.bounces.report import Kind, Recipient, Report, Verdict
+from notify.feedback.bounces.words import any_of
 
 DIAGNOSTIC_LIMIT = 500
 
-_DELAY = re.compile(
-    r"(?:not|n't) yet (?:been|be)\b|(?:will|shall) (?:continue|keep|be retried|retry|try)|still (?:undelivered|being (?:re)?tried|trying|in the)|delivery (?:is |has been |was |will be )?delayed|has been delayed|delayed (?:delivery|mail|message)|message delayed|do not need to resend|don't need to resend|no action is required|warning message only|this is a warning|only a warning|just a warning|temporarily (?:delayed|unable)|continue to (?:try|be)|not necessary to resend|try again (?:for|until)|keep(?:s)? trying|attempts will be made|being queued|queued for|(?:wird|werden) weiter|noch nicht zugestellt|continuera|seguir[áa] intentando|continuar[áa]",
-    re.I,
+_DELAY = any_of(
+    r"""
+    (?:not|n't) yet (?:been|be)\b
+    (?:will|shall) (?:continue|keep|be retried|retry|try)
+    still (?:undelivered|being (?:re)?tried|trying|in the)
+    delivery (?:is |has been |was |will be )?delayed
+    has been delayed
+    delayed (?:delivery|mail|message)
+    message delayed
+    do not need to resend
+    don't need to resend
+    no action is required
+    warning message only
+    this is a warning
+    only a warning
+    just a warning
+    temporarily (?:delayed|unable)
+    continue to (?:try|be)
+    not necessary to resend
+    try again (?:for|until)
+    keep(?:s)? trying
+    attempts will be made
+    being queued
+    queued for
+    (?:wird|werden) weiter
+    noch nicht zugestellt
+    continuera
+    seguir[áa] intentando
+    continuar[áa]
+    """,
 )
 _DELAY_SUBJECT = re.compile(r"delay|warning|still|verzögert|tempor|deferred|could not send message for past", re.I)
-_GAVE_UP = re.compile(
-    r"permanent|giving up|gave up|no longer be tried|will not (?:be retried|retry|try)|given up|returned to (?:you|sender)|delivery (?:has )?failed|maximum (?:time|retry)|expired|fatal error|have failed|cannot be delivered|further delivery attempts will be made",
-    re.I,
+_GAVE_UP = any_of(
+    r"""
+    permanent
+    giving up
+    gave up
+    no longer be tried
+    will not (?:be retried|retry|try)
+    given up
+    returned to (?:you|sender)
+    delivery (?:has )?failed
+    maximum (?:time|retry)
+    expired
+    fatal error
+    have failed
+    cannot be delivered
+    further delivery attempts will be made
+    """,
 )
 _SPACE = re.compile(r"\s+")
-_REFUSAL = re.compile(r"(?:^|[\s:(<\"'])([45]\d\d[ -][^\n]{3,}(?:\n[ \t>]{1,12}[^\n]{1,300}){0,3}|#?[45]\.\d{1,3}\.\d{1,3}[ )-][^\n]{3,})")
+_REFUSAL = re.compile(
+    r"(?:^|[\s:(<\"'])([45]\d\d[ -][^\n]{3,}(?:\n[ \t>]{1,12}[^\n]{1,300}){0,3}|#?[45]\.\d{1,3}\.\d{1,3}[ )-][^\n]{3,})"
+)
 _FINE = ("delivered", "relayed", "expanded")
 
 
@@ -40,16 +84,25 @@ def read_mail(mail: Part) -> Report:
     if not _worth_reading(mail, parts):
         return Report(Kind.OTHER)
     said = notice.read(mail)
-    complaint = complaints.read(mail, parts, said.returned)
-    if complaint is not None:
-        return complaint
+    return (
+        complaints.read(mail, parts, said.returned)
+        or _receipt_or_challenge(mail, parts, said)
+        or _wrapped(mail, parts)
+        or _failure(mail, parts, said)
+        or Report(Kind.OTHER)
+    )
+
+
+def _receipt_or_challenge(mail: Part, parts: list[Part], said: Notice) -> Report | None:
     if automatic.is_read_receipt(mail, parts) and not automatic.is_rejection(mail, said.text):
         return Report(Kind.READ_RECEIPT, original_message_id=_message_id(said))
     if automatic.is_challenge(mail, said.text):
         return Report(Kind.CHALLENGE, original_message_id=_message_id(said))
-    inner = _wrapped(mail, parts)
-    if inner is not None:
-        return read_mail(inner)
+    return None
+
+
+def _failure(mail: Part, parts: list[Part], said: Notice) -> Report | None:
+    """A report of a delivery; an auto-reply where a person's program answered; None where a person wrote."""
     passed_on = origin.is_passed_on(mail)
     blocks = [] if passed_on else _blocks(mail, parts, said)
     if blocks:
@@ -57,9 +110,7 @@ def read_mail(mail: Part) -> Report:
     failure = not passed_on and origin.is_failure(mail, said.text, said.returned)
     if automatic.is_auto_reply(mail) and not (failure and origin.is_machine(mail)):
         return Report(Kind.AUTO_REPLY, original_message_id=_message_id(said))
-    if failure:
-        return _from_prose(mail, said)
-    return Report(Kind.OTHER)
+    return _from_prose(mail, said) if failure else None
 
 
 def _worth_reading(mail: Part, parts: list[Part]) -> bool:
@@ -75,31 +126,27 @@ def _worth_reading(mail: Part, parts: list[Part]) -> bool:
     )
 
 
-def _wrapped(mail: Part, parts: list[Part]) -> Part | None:
+def _wrapped(mail: Part, parts: list[Part]) -> Report | None:
     """The report inside a mail that adds nothing to it: gateways and lists put one mail into another."""
-    if any(part.type in delivery_status.TYPES for part in parts):
-        return None
     attached = [part for part in parts if part.type == "message/rfc822" and part.children]
-    if len(attached) != 1:
+    if len(attached) != 1 or any(part.type in delivery_status.TYPES for part in parts):
         return None
     inner = attached[0].children[0]
-    if not origin.is_machine(inner):
-        return None
     wordless = not any(part.type.startswith("text/") and part.text().strip() for part in parts)
-    is_report = inner.type == "multipart/report"
-    return inner if wordless or (is_report and origin.is_machine(mail)) else None
+    passed_on = wordless or (inner.type == "multipart/report" and origin.is_machine(mail))
+    return read_mail(inner) if passed_on and origin.is_machine(inner) else None
 
 
 def _blocks(mail: Part, parts: list[Part], said: Notice) -> list[Block]:
+    """What the status parts say, or a text without them. A person's letter may hold both and reports nothing."""
+    is_report = mail.type == "multipart/report" or "report-type" in mail.parameters
+    if not (is_report or origin.is_machine(mail) or origin.is_failure(mail, said.text, said.returned)):
+        return []
     blocks = delivery_status.blocks_of([part for part in parts if part.type in delivery_status.TYPES])
     if blocks:
         return blocks
-    is_report = mail.parameters.get("report-type", "").lower() == "delivery-status"
-    if is_report or origin.is_failure(mail, said.text, said.returned):
-        for part in parts:
-            if part.type.startswith("text/") and part.type != "text/rfc822-headers":
-                blocks += delivery_status.blocks_in(part.text())
-    return blocks
+    texts = (part for part in parts if part.type.startswith("text/") and part.type != "text/rfc822-headers")
+    return [block for part in texts for block in delivery_status.blocks_in(part.text())]
 
 
 def _from_blocks(mail: Part, said: Notice, blocks: list[Block]) -> Report:

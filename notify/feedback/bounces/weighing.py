@@ -1,4 +1,4 @@
-"""Weighs a status code against what was said with it: the text beats a code that says little, and the other way round."""
+"""Weighs a status code against what was said with it: text beats a code that says little, and the other way round."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ SAID_LIMIT = 4000  # characters of what was said that are looked at
 _STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
 _REPLY = re.compile(r"(?<![\d.:/-])([45])[0-5]\d(?=[ -])")
 _SPACE = re.compile(r"\s+")
-_WRAPPED = re.compile(r"(?:5\.1\.0 - unknown address error|5\.1\.2 - bad destination host|[45]\.3\.0 - other mail system problem|[45]\.4\.\d - \w[\w ]{3,40}?) +(?=\d{3}[- ])", re.I)
+_WRAPPED = re.compile(
+    r"(?:5\.1\.0 - unknown address error|5\.1\.2 - bad destination host|[45]\.3\.0 - other mail system problem"
+    r"|[45]\.4\.\d - \w[\w ]{3,40}?) +(?=\d{3}[- ])",
+    re.I,
+)
 _CONTINUED = re.compile(r"[ \t\n]+[45]\d\d[- ](?:[45]\.\d{1,3}\.\d{1,3}[ -]+)?")
 
 

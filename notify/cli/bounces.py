@@ -1,0 +1,77 @@
+"""`notify bounces`: what comes back to a return path, read and told."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from notify.cli import REFUSED, screen
+from notify.cli.groups import Group, example
+from notify.feedback.bounces import Report, read
+from notify.feedback.bounces.mail_files import mails
+
+
+@click.group(cls=Group, epilog=example("notify bounces read ~/Maildir --json"))
+def bounces() -> None:
+    """Read bounces, complaints and auto-replies."""
+
+
+@bounces.command("read", epilog=example("notify bounces read bounce.eml", "notify bounces read returned.mbox --json"))
+@click.argument("paths", type=click.Path(exists=True, path_type=Path), nargs=-1, required=True, metavar="PATH...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on each line, and nothing else.")
+@click.pass_context
+def read_(ctx: click.Context, /, *, paths: tuple[Path, ...], as_json: bool) -> None:
+    """Tell what mails say: who bounced and why, who complained, who is away. Nothing is stored.
+
+    A path is a file, a folder, a mailbox file or a Maildir. Exit code 1 when a file could not be read.
+    """
+    unread: list[str] = []
+    found = _reports(paths, unread)
+    if as_json:
+        for name, report in found:
+            click.echo(json.dumps(_as_json(name, report), ensure_ascii=False))
+    else:
+        _show(found)
+    for problem in unread:
+        click.echo(f"Not read: {problem}", err=True)
+    if unread:
+        ctx.exit(REFUSED)
+
+
+def _reports(paths: tuple[Path, ...], unread: list[str]) -> Iterator[tuple[str, Report]]:
+    for path in paths:
+        try:
+            for mail in mails([path]):
+                yield mail.name, read(mail.raw)
+        except OSError as error:
+            unread.append(f"{error.filename or path}: {error.strerror}")
+
+
+def _as_json(name: str, report: Report) -> dict[str, Any]:
+    return {
+        "file": name,
+        "kind": report.kind,
+        "recipients": [
+            {"address": one.address, "verdict": one.verdict, "status": one.status, "diagnostic": one.diagnostic}
+            for one in report.recipients
+        ],
+    }
+
+
+def _show(found: Iterator[tuple[str, Report]]) -> None:
+    kinds: Counter[str] = Counter()
+    rows: list[tuple[Any, ...]] = []
+    for name, report in found:
+        kinds[report.kind] += 1
+        rows += [
+            (name, report.kind, one.address, one.verdict, one.status, one.diagnostic) for one in report.recipients
+        ] or [(name, report.kind, None, None, None, None)]
+    out = screen.console()
+    out.print(screen.table(("File", "Kind", "Recipient", "Verdict", "Status", "What was said"), rows))
+    told = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+    out.print(screen.cell(f"{sum(kinds.values()):,} mails: {told or 'none'}.", "dim"))
