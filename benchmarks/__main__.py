@@ -19,6 +19,7 @@ import click
 from rich.console import Console, RenderableType
 
 from benchmarks import (
+    bounces,
     bulk,
     compose,
     distance,
@@ -95,6 +96,7 @@ BENCHMARKS: dict[str, tuple[Callable[[], Runs], Callable[[Runs], RenderableType]
     "distance": (_distance, report.distance),
     "web": (_web, report.web),
     "hooks": (_hooks, report.hooks),
+    "bounces": (bounces.measure, report.bounces),
     "profile": (_profile, report.profile),
 }
 

@@ -176,6 +176,11 @@ def _compose(kinds: Sequence[Kept]) -> str:
     return _table(("kind", "octets", "render", "compose", "both", "`EmailMessage`"), rows)
 
 
+def _bounces(forms: Sequence[Kept]) -> str:
+    rows = [(one["form"], f"{one['bytes']:,}", f"`{one['kind']}`", _whole(one["rate"])) for one in forms]
+    return _table(("form", "octets", "read as", "mails/s"), rows)
+
+
 def _web(runs: Sequence[Kept]) -> str:
     rows = []
     for run in runs:
@@ -209,4 +214,5 @@ PARTS: Mapping[str, Callable[[Any], str]] = {
     "compose": _compose,
     "profile": _profile,
     "web": _web,
+    "bounces": _bounces,
 }

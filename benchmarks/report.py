@@ -98,6 +98,14 @@ def scale(runs: Iterable[Figures]) -> Table:
     return table
 
 
+def bounces(runs: Iterable[Figures]) -> Table:
+    """A row per form of `benchmarks.bounces`."""
+    table = _table("Reading mails that came back, on one core", "form", "bytes", "read as", "mails/s")
+    for run in runs:
+        table.add_row(run["form"], f"{run['bytes']:,}", run["kind"], f"{run['rate']:,.0f}")
+    return table
+
+
 def distance(runs: Iterable[Figures]) -> Table:
     """The rate near and far, and the far one by connections per worker process, of `benchmarks.distance`."""
     table = _table("A distant SMTP server: rate by connections", "round trip", "asked", "seen", "messages/s", "of near")

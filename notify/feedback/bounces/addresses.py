@@ -33,9 +33,7 @@ def first(text: str) -> str | None:
 def clean(address: str) -> str:
     """Without the marks that prose puts round an address."""
     address = address.strip().rstrip(".,;:").lstrip("'")
-    if address.lower().startswith("mailto:"):
-        address = address[7:]
-    return address
+    return address[5:] if address[:5].lower() == "smtp=" else address  # in an address in X.400
 
 
 def same(one: str, other: str) -> bool:

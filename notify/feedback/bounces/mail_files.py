@@ -56,7 +56,7 @@ def _in(file: Path) -> Iterator[MailFile]:
     with file.open("rb") as stream:
         if file.suffix.lower() in ONE_MAIL or file.parent.name in ("cur", "new") or stream.read(5) != b"From ":
             stream.seek(0)
-            yield MailFile(str(file), stream.read(MAIL_LIMIT))
+            yield MailFile(_name(file), stream.read(MAIL_LIMIT))
             return
         stream.seek(0)
         yield from _mailbox(file, stream)
@@ -69,10 +69,15 @@ def _mailbox(file: Path, stream: BinaryIO) -> Iterator[MailFile]:
     for raw in _apart(stream):
         if kept is not None:
             number += 1
-            yield MailFile(f"{file}#{number}", kept)
+            yield MailFile(f"{_name(file)}#{number}", kept)
         kept = raw
     if kept is not None:
-        yield MailFile(f"{file}#{number + 1}" if number else str(file), kept)
+        yield MailFile(f"{_name(file)}#{number + 1}" if number else _name(file), kept)
+
+
+def _name(file: Path) -> str:
+    """The path as text that can be written, whatever octets it is made of."""
+    return os.fsencode(file).decode("utf-8", "replace")
 
 
 def _apart(stream: BinaryIO) -> Iterator[bytes]:

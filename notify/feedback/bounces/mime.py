@@ -1,7 +1,7 @@
 """Takes a mail apart in bounded time and memory, whatever its bytes: no error is raised, and nothing is unpacked.
 
-The standard library's parser keeps every part of a mail and follows any nesting. This one looks at the first two
-megabytes, follows eight levels, keeps a hundred parts, and decodes a text only when it is asked for.
+The standard library's parser keeps every part of a mail and follows any nesting. This one looks at the first
+megabyte, follows eight levels, keeps a hundred parts, and decodes a text only when it is asked for.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from email.header import decode_header
 from functools import lru_cache
 from html import unescape
 
-MAIL_LIMIT = 2 * 1024 * 1024  # octets that are looked at
+MAIL_LIMIT = 1024 * 1024  # octets that are looked at
 HEAD_LIMIT = 128 * 1024
 TEXT_LIMIT = 64 * 1024  # octets of one text that are decoded
 DEPTH_LIMIT = 8
@@ -30,7 +30,7 @@ _PARAMETER = re.compile(r";\s*([\w-]+)\*?\d*\*?\s*=\s*(?:\"([^\"]*)\"|([^;\s]*))
 _GUESSED_BOUNDARY = re.compile(r"^--(\S{5,200})\n(?=content-)", re.M | re.I)
 _ENCODED_WORD = re.compile(r"\?=\s+=\?")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
-_DROPPED = re.compile(r"<(style|script|head)\b.*?</\1\s*>", re.S | re.I)
+_DROPPED = re.compile(r"<(style|script|head)\b.*?(?:</\1\s*>|\Z)", re.S | re.I)
 _BREAK = re.compile(r"<(?:br|/p|/div|/tr|/h\d|/li|/td|hr|p)\b[^<>]*>", re.I)
 _TAG = re.compile(r"<(?!mailto:)[!/a-zA-Z][^<>@]{0,2000}>")
 
@@ -221,7 +221,8 @@ def _try(octets: bytes, charset: str | None) -> str:
         if charset and charset.lower().startswith("iso-2022-jp"):
             return _japanese(octets)
         if charset and codecs.lookup(charset).name not in ("ascii", "utf-8"):
-            return octets.decode(charset, "replace")
+            text = octets.decode(charset, "replace")
+            return text.encode("utf-8", "replace").decode()  # UTF-7 can spell half of a character
     except (LookupError, UnicodeError, ValueError):
         pass
     return octets.decode("latin-1")

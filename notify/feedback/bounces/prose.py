@@ -11,6 +11,7 @@ from notify.feedback.bounces.mime import Part, header_text
 from notify.feedback.bounces.words import any_of
 
 RECIPIENTS_LIMIT = 200
+LINE_LIMIT = 400  # characters
 _MARKS = " \t\"'<[(>*-"
 SEGMENT_LIMIT = 3000
 
@@ -88,7 +89,7 @@ class _Found:
 
 
 def recipients(mail: Part, text: str, returned: Mapping[str, list[str]]) -> list[Said]:
-    """Who failed. What the mail's fields name comes first, then the notice, then the returned mail's own recipients."""
+    """Who failed. What the mail's fields name comes first, then its words, then the returned mail's own recipients."""
     ours = _own(mail, returned)
     intended = _intended(returned)
     named = _named_by_fields(mail)
@@ -135,7 +136,7 @@ def _chosen(found: list[_Found], intended: list[str]) -> list[str]:
 
 
 def _found(text: str) -> list[_Found]:
-    """Every address of the notice that could be a failed recipient's."""
+    """Every address of the text that could be a failed recipient's."""
     found: list[_Found] = []
     start = 0
     before = ""
@@ -156,11 +157,13 @@ def _rank(line: str, place: int, address: str, before: str) -> int | None:
     alone = not lead.strip(_MARKS)
     if _REFUSED.match(lead) and line[place + len(address) :].startswith((">...", "...")):
         return 0
+    if lead.lower().endswith("dda:"):  # a domain-defined attribute of X.400, which is how gateways write an address
+        return 0
     if _NOT_FAILED.search(lead[-60:]) or line.lstrip().lower().startswith(("from:", "sender:", "message-id")):
         return None
     if not alone and address.lower().startswith("postmaster@"):
         return None
-    if alone and _ALONE.match(line) and not _REPLY_LINE.match(line):
+    if alone and _ALONE.match(line[:LINE_LIMIT]) and not _REPLY_LINE.match(line):
         return 2 if _NOT_FAILED.search(before[-60:]) and not before.rstrip().endswith(":") else 0
     return 1 if _NAMED.search(lead[-60:]) else 2
 

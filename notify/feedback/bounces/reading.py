@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import re
 
-from notify.feedback.bounces import automatic, complaints, delivery_status, mime, notice, origin, prose, weighing
+from notify.feedback.bounces import (
+    automatic,
+    complaints,
+    delivery_status,
+    mime,
+    origin,
+    prose,
+    sns_mails,
+    weighing,
+    wording,
+)
 from notify.feedback.bounces.delivery_status import Block
 from notify.feedback.bounces.mime import Part
-from notify.feedback.bounces.notice import Notice
 from notify.feedback.bounces.report import Kind, Recipient, Report, Verdict
+from notify.feedback.bounces.wording import Wording
 from notify.feedback.bounces.words import any_of
 
 DIAGNOSTIC_LIMIT = 500
@@ -53,7 +63,7 @@ _GAVE_UP = any_of(
     no longer be tried
     will not (?:be retried|retry|try)
     given up
-    returned to (?:you|sender)
+    (?<!will be )returned to (?:you|sender)
     delivery (?:has )?failed
     maximum (?:time|retry)
     expired
@@ -71,7 +81,7 @@ _FINE = ("delivered", "relayed", "expanded")
 
 
 def read(raw: bytes) -> Report:
-    """What the mail says. Looks at its first two megabytes; one that cannot be read is `other`."""
+    """What the mail says. Looks at its first megabyte; one that cannot be read is `other`."""
     try:
         return read_mail(mime.parse(raw))
     except (ValueError, LookupError, RecursionError, ArithmeticError, TypeError, AttributeError):
@@ -83,9 +93,10 @@ def read_mail(mail: Part) -> Report:
     parts = [part for part in mail.walk(into_mails=False) if part is not mail or not part.children]
     if not _worth_reading(mail, parts):
         return Report(Kind.OTHER)
-    said = notice.read(mail)
+    said = wording.read(mail)
     return (
-        complaints.read(mail, parts, said.returned)
+        sns_mails.read(mail, said.text)
+        or complaints.read(mail, parts, said.returned)
         or _receipt_or_challenge(mail, parts, said)
         or _wrapped(mail, parts)
         or _failure(mail, parts, said)
@@ -93,7 +104,7 @@ def read_mail(mail: Part) -> Report:
     )
 
 
-def _receipt_or_challenge(mail: Part, parts: list[Part], said: Notice) -> Report | None:
+def _receipt_or_challenge(mail: Part, parts: list[Part], said: Wording) -> Report | None:
     if automatic.is_read_receipt(mail, parts) and not automatic.is_rejection(mail, said.text):
         return Report(Kind.READ_RECEIPT, original_message_id=_message_id(said))
     if automatic.is_challenge(mail, said.text):
@@ -101,7 +112,7 @@ def _receipt_or_challenge(mail: Part, parts: list[Part], said: Notice) -> Report
     return None
 
 
-def _failure(mail: Part, parts: list[Part], said: Notice) -> Report | None:
+def _failure(mail: Part, parts: list[Part], said: Wording) -> Report | None:
     """A report of a delivery; an auto-reply where a person's program answered; None where a person wrote."""
     passed_on = origin.is_passed_on(mail)
     blocks = [] if passed_on else _blocks(mail, parts, said)
@@ -123,6 +134,7 @@ def _worth_reading(mail: Part, parts: list[Part]) -> bool:
         or automatic.is_auto_reply(mail)
         or automatic.may_be_challenge(mail)
         or complaints.may_be_one(mail)
+        or sns_mails.is_one(mail)
     )
 
 
@@ -137,7 +149,7 @@ def _wrapped(mail: Part, parts: list[Part]) -> Report | None:
     return read_mail(inner) if passed_on and origin.is_machine(inner) else None
 
 
-def _blocks(mail: Part, parts: list[Part], said: Notice) -> list[Block]:
+def _blocks(mail: Part, parts: list[Part], said: Wording) -> list[Block]:
     """What the status parts say, or a text without them. A person's letter may hold both and reports nothing."""
     is_report = mail.type == "multipart/report" or "report-type" in mail.parameters
     if not (is_report or origin.is_machine(mail) or origin.is_failure(mail, said.text, said.returned)):
@@ -149,7 +161,7 @@ def _blocks(mail: Part, parts: list[Part], said: Notice) -> list[Block]:
     return [block for part in texts for block in delivery_status.blocks_in(part.text())]
 
 
-def _from_blocks(mail: Part, said: Notice, blocks: list[Block]) -> Report:
+def _from_blocks(mail: Part, said: Wording, blocks: list[Block]) -> Report:
     spoken = prose.recipients(mail, said.text, said.returned) if _needs_prose(blocks) else []
     recipients: dict[str, Recipient] = {}
     actions: list[str] = []
@@ -194,14 +206,14 @@ def _judged(address: str, block: Block, action: str, words: str) -> Recipient:
     return Recipient(address, verdict, status, _short(block.diagnostic or _refusal(words)), final)
 
 
-def _words_about(address: str, spoken: list[prose.Said], said: Notice) -> str:
+def _words_about(address: str, spoken: list[prose.Said], said: Wording) -> str:
     for one in spoken:
         if one.address.lower() == address.lower():
             return one.words
     return said.text
 
 
-def _from_prose(mail: Part, said: Notice) -> Report:
+def _from_prose(mail: Part, said: Wording) -> Report:
     found = prose.recipients(mail, said.text, said.returned)
     delayed = _is_delay(mail, said.text)
     recipients = []
@@ -213,7 +225,7 @@ def _from_prose(mail: Part, said: Notice) -> Report:
             if verdict is Verdict.OTHER and one.words != said.text:
                 verdict, status = weighing.weigh(None, said.text)
             if verdict is Verdict.OTHER:
-                verdict, status = weighing.weigh(None, f"{said.text}\n{mail.get('subject')}")
+                verdict, status = weighing.weigh(status, mail.get("subject"))
         recipients.append(Recipient(one.address, verdict, status, _short(_refusal(one.words))))
     return Report(Kind.DELAY if delayed else Kind.BOUNCE, tuple(recipients), _message_id(said))
 
@@ -235,7 +247,7 @@ def _short(text: str) -> str | None:
     return text[:DIAGNOSTIC_LIMIT] or None
 
 
-def _message_id(said: Notice) -> str | None:
+def _message_id(said: Wording) -> str | None:
     values = said.returned.get("message-id")
     if not values:
         return None

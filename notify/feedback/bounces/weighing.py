@@ -8,7 +8,7 @@ from functools import lru_cache
 from notify.feedback.bounces.reasons import CODES, POLICY, REASONS, Code, Reason
 from notify.feedback.bounces.report import Verdict
 
-SAID_LIMIT = 4000  # characters of what was said that are looked at
+SAID_LIMIT = 3000  # characters of what was said that are looked at
 
 _STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
 _REPLY = re.compile(r"(?<![\d.:/-])([45])[0-5]\d(?=[ -])")

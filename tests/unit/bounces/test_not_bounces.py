@@ -15,24 +15,74 @@ QUOTED = "".join(f"> {line}\n" for line in BOUNCE.splitlines())
 PERSON = "Grace <grace@receiver.example>"
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        pytest.param(plain(f"Look what came back. Do you know his new address?\n\n{QUOTED}", sender=PERSON, subject="Re: Undelivered Mail Returned to Sender", In_Reply_To="<1@x.example>"), id="a reply that quotes one"),
-        pytest.param(plain(f"FYI\n\n-----Original Message-----\nFrom: Mail Delivery System <MAILER-DAEMON@mx.example>\nTo: grace@receiver.example\nSubject: Undelivered Mail Returned to Sender\n\n{BOUNCE}", sender=PERSON, subject="Undelivered Mail Returned to Sender"), id="one pasted under its own subject"),
-        pytest.param(plain(f"It bounced, see below.\n\nBegin forwarded message:\n\n{QUOTED}", sender=PERSON, subject="Fwd: failure notice"), id="a forward with a comment"),
-        pytest.param(plain(f"Weitergeleitet.\n\n{BOUNCE}", sender=PERSON, subject="WG: Unzustellbar: Rechnung"), id="a forward in German"),
-        pytest.param(multipart(("text/plain", "This came back, can you help?"), ("message/rfc822", report(block()).decode()), sender=PERSON, subject="Fwd: Delivery Status Notification"), id="a forward with the report attached"),
-        pytest.param(multipart(("text/plain", "Please see the attached bounce."), ("message/rfc822", report(block()).decode()), sender=PERSON, subject="Problem with Ada's address"), id="a report attached to a letter"),
-        pytest.param(plain("Why mails bounce: user unknown, mailbox full, blocked by a blacklist. 550 5.1.1 means that the mailbox does not exist, and your message could not be delivered.", sender="Deliverability Weekly <weekly@letters.example>", subject="Delivery failures explained", List_Unsubscribe="<https://letters.example/u>"), id="a newsletter about delivery"),
-        pytest.param(plain("The parcel could not be delivered to your address: nobody was at home. We will try again.", sender="Parcels <info@parcels.example>", subject="Delivery failed: your parcel"), id="a parcel"),
-        pytest.param(plain("Error: user unknown in table accounts. The address does not exist.", sender="Grace <grace@receiver.example>", subject="Bug: user not found"), id="a report of a defect"),
-        pytest.param(plain("Hi, my mail to you was rejected yesterday, 550 spam. Trying again.", sender=PERSON, subject="Second try: rejected yesterday"), id="a person's second try"),
-        pytest.param(plain("Welcome! Please confirm your address.", sender="no-reply@shop.example", subject="Confirm your account"), id="a confirmation"),
-        pytest.param(plain("Your mailbox is almost full: 90 % used.", sender="IT <it@receiver.example>", subject="Your mailbox is almost full"), id="a warning to a person"),
-        pytest.param(plain("Hello", sender=PERSON, subject="Hello"), id="a letter"),
-    ],
-)  # fmt: skip
+ATTACHED = ("message/rfc822", report(block()).decode())
+PASTED = f"""FYI
+
+-----Original Message-----
+From: Mail Delivery System <MAILER-DAEMON@mx.example>
+To: grace@receiver.example
+Subject: Undelivered Mail Returned to Sender
+
+{BOUNCE}"""
+LECTURE = """Why mails bounce: user unknown, mailbox full, blocked by a blacklist.
+550 5.1.1 means that the mailbox does not exist, and your message could not be delivered.
+"""
+
+ORDINARY = {
+    "a reply that quotes one": plain(
+        f"Look what came back. Do you know his new address?\n\n{QUOTED}",
+        sender=PERSON,
+        subject="Re: Undelivered Mail Returned to Sender",
+        In_Reply_To="<1@x.example>",
+    ),
+    "one pasted under its own subject": plain(PASTED, sender=PERSON, subject="Undelivered Mail Returned to Sender"),
+    "a forward with a comment": plain(
+        f"It bounced, see below.\n\nBegin forwarded message:\n\n{QUOTED}", sender=PERSON, subject="Fwd: failure notice"
+    ),
+    "a forward in German": plain(f"Weitergeleitet.\n\n{BOUNCE}", sender=PERSON, subject="WG: Unzustellbar: Rechnung"),
+    "a forward with the report attached": multipart(
+        ("text/plain", "This came back, can you help?"),
+        ATTACHED,
+        sender=PERSON,
+        subject="Fwd: Delivery Status Notification",
+    ),
+    "a report attached to a letter": multipart(
+        ("text/plain", "Please see the attached bounce."), ATTACHED, sender=PERSON, subject="Problem with Ada's address"
+    ),
+    "a newsletter about delivery": plain(
+        LECTURE,
+        sender="Deliverability Weekly <weekly@letters.example>",
+        subject="Delivery failures explained",
+        List_Unsubscribe="<https://letters.example/u>",
+    ),
+    "a parcel": plain(
+        "The parcel could not be delivered to your address: nobody was at home. We will try again.",
+        sender="Parcels <info@parcels.example>",
+        subject="Delivery failed: your parcel",
+    ),
+    "a report of a defect": plain(
+        "Error: user unknown in table accounts. The address does not exist.",
+        sender=PERSON,
+        subject="Bug: user not found",
+    ),
+    "a second try": plain(
+        "Hi, my mail to you was rejected yesterday, 550 spam. Trying again.",
+        sender=PERSON,
+        subject="Second try: rejected yesterday",
+    ),
+    "a confirmation": plain(
+        "Welcome! Please confirm your address.", sender="no-reply@shop.example", subject="Confirm your account"
+    ),
+    "a warning to a person": plain(
+        "Your mailbox is almost full: 90 % used.",
+        sender="IT <it@receiver.example>",
+        subject="Your mailbox is almost full",
+    ),
+    "a letter": plain("Hello", sender=PERSON, subject="Hello"),
+}
+
+
+@pytest.mark.parametrize("raw", ORDINARY.values(), ids=ORDINARY)
 def test_ordinary_mail_is_no_bounce(raw: bytes) -> None:
     found = read(raw)
 
@@ -100,11 +150,15 @@ def test_a_bounce_that_calls_itself_an_automatic_reply_is_a_bounce() -> None:
     assert found.kind is Kind.BOUNCE
 
 
+def receipt(disposition: str) -> str:
+    return f"Final-Recipient: rfc822; {THEM}\nDisposition: {disposition}"
+
+
 @pytest.mark.parametrize("disposition", ["displayed", "deleted"])
 def test_a_read_receipt_is_one(disposition: str) -> None:
     raw = multipart(
         ("text/plain", "Your message was read on Monday."),
-        ("message/disposition-notification", f"Final-Recipient: rfc822; {THEM}\nDisposition: manual-action/MDN-sent-manually; {disposition}"),
+        ("message/disposition-notification", receipt("manual-action/MDN-sent-manually; " + disposition)),
         kind="report; report-type=disposition-notification",
         sender=PERSON,
         subject="Read: March",
@@ -119,7 +173,7 @@ def test_a_read_receipt_is_one(disposition: str) -> None:
 def test_a_receipt_by_which_a_filter_refuses_a_mail_is_a_bounce() -> None:
     raw = multipart(
         ("text/plain", f"Your message to <{THEM}> was automatically rejected:\nQuota exceeded"),
-        ("message/disposition-notification", f"Final-Recipient: rfc822; {THEM}\nDisposition: automatic-action/MDN-sent-automatically; deleted"),
+        ("message/disposition-notification", receipt("automatic-action/MDN-sent-automatically; deleted")),
         kind="report; report-type=disposition-notification",
         subject="Automatically rejected mail",
         more="Auto-Submitted: auto-replied (rejected)\n",
@@ -134,11 +188,19 @@ def test_a_receipt_by_which_a_filter_refuses_a_mail_is_a_bounce() -> None:
 @pytest.mark.parametrize(
     ("sender", "subject", "text"),
     [
-        ("Grace <grace@receiver.example>", "Please confirm your message", "To stop spam I ask you to confirm that you sent it: reply to this message and it is delivered."),
+        (
+            PERSON,
+            "Please confirm your message",
+            "To stop spam I ask you to confirm that you sent it: reply to this message and it is delivered.",
+        ),
         ("noreply@boxbe.com", "March (action required)", "Please add yourself to my Guest List."),
-        ("grace@bluebottle.com", "Re: March", "This account is protected by Bluebottle. Click on the link to have your address added to the allowed list."),
+        (
+            "grace@bluebottle.com",
+            "Re: March",
+            "This account is protected by Bluebottle. Click here to have your address added to the allowed list.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_machine_that_asks_for_proof_is_a_challenge(sender: str, subject: str, text: str) -> None:
     assert read(plain(text, sender=sender, subject=subject)).kind is Kind.CHALLENGE
 

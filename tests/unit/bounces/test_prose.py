@@ -253,7 +253,7 @@ Grund: Das Postfach ist voll (mailbox full).
         pytest.param(GERMAN, SOFT, id="german"),
     ],
 )
-def test_a_notice_in_prose_names_the_recipient_and_the_cause(text: str, verdict: Verdict) -> None:
+def test_a_bounce_in_prose_names_the_recipient_and_the_cause(text: str, verdict: Verdict) -> None:
     found = read(plain(text))
 
     assert found.kind is Kind.BOUNCE
@@ -286,6 +286,20 @@ Sorry, this account is over quota.
     ]
 
 
+def test_an_address_in_x400_is_read_where_a_gateway_wrote_one() -> None:
+    text = f"""Your message
+
+  To:      some-list@receiver.example
+
+did not reach the following recipient(s):
+
+c=US;a= ;p=EX;o=MX;dda:SMTP={THEM}; on Mon, 2 Mar 2026 09:00:05 -0000
+    The recipient name is not recognized
+"""
+
+    assert [one.address for one in read(plain(text)).recipients] == [THEM]
+
+
 def test_whoever_is_to_be_asked_for_help_did_not_fail() -> None:
     text = f"""Your message could not be delivered. For help contact <help@receiver.example>
 or write to postmaster@receiver.example.
@@ -302,7 +316,7 @@ def test_the_sender_of_the_returned_mail_did_not_fail() -> None:
     assert [one.address for one in read(plain(text)).recipients] == [THEM]
 
 
-def test_the_recipients_of_the_returned_mail_stand_in_for_those_of_a_notice_that_names_none() -> None:
+def test_the_recipients_of_the_returned_mail_stand_in_for_those_of_a_bounce_that_names_none() -> None:
     found = read(multipart(("text/plain", "Your message could not be delivered."), ("message/rfc822", RETURNED)))
 
     assert [one.address for one in found.recipients] == [THEM]
@@ -314,6 +328,8 @@ def test_the_recipients_of_the_returned_mail_stand_in_for_those_of_a_notice_that
     [
         f"Warning: message still undelivered after 4 hours. You do not need to resend.\n\n<{THEM}>: connection refused",
         f"The delivery of your message to {THEM} has been delayed. Delivery attempts will continue to be made.",
+        f"The address to which it has not yet been delivered is:\n\n  {THEM}\n\nDelivery attempts will continue."
+        " Eventually the software will give up, and then the message will be returned to you.",
         f"A message has not yet been delivered to {THEM}. No action is required on your part. I will keep trying.",
         f"Ihre Nachricht an {THEM} konnte noch nicht zugestellt werden. Es wird weiter versucht.",
     ],
@@ -325,8 +341,8 @@ def test_what_is_still_tried_is_delayed(text: str) -> None:
     assert [(one.address, one.verdict) for one in found.recipients] == [(THEM, Verdict.DELAYED)]
 
 
-def test_a_notice_in_html_alone_is_read() -> None:
-    html = f"<html><body><p>Delivery has failed to these recipients:</p><p>{THEM}<br>The mailbox is full.</p></body></html>"
+def test_a_bounce_in_html_alone_is_read() -> None:
+    html = f"<html><p>Delivery has failed to these recipients:</p><p>{THEM}<br>The mailbox is full.</p></html>"
 
     (recipient,) = read(multipart(("text/html", html), subject="Undeliverable: March")).recipients
 

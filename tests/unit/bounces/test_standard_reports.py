@@ -25,13 +25,13 @@ from tests.unit.bounces.mails import RETURNED, THEM, block, multipart, report
         ("4.7.1", "451 4.7.1 Greylisted, please come back in 5 minutes", Verdict.SOFT),
         ("4.4.1", "connect to mx.receiver.example[192.0.2.1]:25: Connection timed out", Verdict.SOFT),
         ("5.7.1", "550 5.7.1 rejected due to our policy", Verdict.BLOCK),
-        ("5.7.26", "550-5.7.26 Unauthenticated email from sender.example is not accepted due to domain's DMARC policy", Verdict.BLOCK),
-        ("5.7.1", "554 5.7.1 Service unavailable; Client host [192.0.2.9] blocked using zen.spamhaus.org", Verdict.BLOCK),
+        ("5.7.26", "550-5.7.26 Unauthenticated email from sender.example is not accepted: DMARC policy", Verdict.BLOCK),
+        ("5.7.1", "554 5.7.1 Client host [192.0.2.9] blocked using zen.spamhaus.org", Verdict.BLOCK),
         ("5.1.8", "553 5.1.8 Domain of sender address news@sender.example does not exist", Verdict.BLOCK),
         ("5.0.0", "554 Relay access denied", Verdict.BLOCK),
         ("5.3.4", "552 5.3.4 message size exceeds fixed limit", Verdict.CONTENT),
         ("5.0.0", "552 message too large", Verdict.CONTENT),
-        ("5.7.0", "552-5.7.0 This message was blocked because its content presents a potential security issue", Verdict.CONTENT),
+        ("5.7.0", "552-5.7.0 blocked because its content presents a potential security issue", Verdict.CONTENT),
         ("5.6.1", "", Verdict.CONTENT),
     ],
 )  # fmt: skip
@@ -43,7 +43,7 @@ def test_code_and_text_make_a_verdict(status: str, said: str, verdict: Verdict) 
     assert (recipient.address, recipient.verdict) == (THEM, verdict)
 
 
-def test_the_notice_explains_a_report_that_says_nothing_itself() -> None:
+def test_the_words_explain_a_report_that_says_nothing_itself() -> None:
     text = f"<{THEM}>: host mx.receiver.example said: 550 no mailbox here by that name"
 
     (recipient,) = read(report(block(status="5.0.0"), text=text)).recipients

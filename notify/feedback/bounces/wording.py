@@ -76,22 +76,22 @@ _TEXTS_LIMIT = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Wording:
     """The words of a report, and the header fields of the mail it returns (empty when it returns none)."""
 
     text: str
     returned: dict[str, list[str]]
 
 
-def read(mail: Part) -> Notice:
-    """The notice of a mail, cut where the returned mail begins."""
+def read(mail: Part) -> Wording:
+    """The words of a report, cut where the returned mail begins."""
     returned = _returned(mail)
     texts = _texts(mail)
     whole = "\n".join(texts)[:TEXT_LIMIT]
     cut = _cut(whole)
     if not returned and cut < len(whole):
         returned = _fields_after(whole[cut:])
-    return Notice(whole[:cut], returned)
+    return Wording(whole[:cut], returned)
 
 
 def _texts(mail: Part) -> list[str]:
