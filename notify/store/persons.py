@@ -134,14 +134,14 @@ def _events(person: Person, _: Sequence[str]) -> sa.ColumnElement[bool]:
 
 
 def _consequences(person: Person, _: Sequence[str]) -> sa.ColumnElement[bool]:
-    return sa.or_(consequences.c.recipient_id == person.id, _reached(consequences, person))
+    return sa.or_(consequences.c.recipient_id == person.id, _at_theirs(consequences, person))
 
 
 def _soft_bounces(person: Person, _: Sequence[str]) -> sa.ColumnElement[bool]:
-    return _reached(soft_bounces, person)
+    return _at_theirs(soft_bounces, person)
 
 
-def _reached(table: sa.Table, person: Person) -> sa.ColumnElement[bool]:
+def _at_theirs(table: sa.Table, person: Person) -> sa.ColumnElement[bool]:
     """Rows of one of their addresses."""
     named = [sa.and_(table.c.channel == channel, table.c.address == folded) for channel, folded in person.addresses]
     return sa.and_(table.c.tenant_id == person.tenant_id, sa.or_(sa.false(), *named))

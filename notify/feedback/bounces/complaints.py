@@ -74,4 +74,4 @@ def _report(fields: dict[str, list[str]], returned: dict[str, list[str]]) -> Rep
             found.setdefault(address.lower(), address)
     kind = (fields.get("feedback-type") or ["abuse"])[0].strip().lower()[:40]
     recipients = tuple(Recipient(address, Verdict.OTHER) for address in found.values())
-    return Report(Kind.COMPLAINT, recipients, (returned.get("message-id") or [None])[0], kind or "abuse")
+    return Report(Kind.COMPLAINT, recipients, (returned.get("message-id") or [""])[0] or None, kind or "abuse")
