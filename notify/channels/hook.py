@@ -40,6 +40,7 @@ class Reporter(Protocol):
     def verify(self, request: HookRequest, now: datetime) -> str:
         """The provider's own name for this delivery: the same when it delivers the same again.
 
+        It computes and waits for nothing; only one that is `Confirming` may ask its provider for what it takes.
         Raises `Unverified`; and `Unreachable` when what it takes to verify it cannot be had just now.
         """
 

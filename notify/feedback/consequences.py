@@ -13,13 +13,15 @@ from notify.model import Consequence, Effect, Suppression
 from notify.model.recipient import COMPLAINED
 from notify.policy import aftermath
 from notify.policy.aftermath import Step
-from notify.store import Connection, suppressions
+from notify.store import Connection, preferences, suppressions
 from notify.store import consequences as rows
 from notify.store.events import Told
 from notify.store.owners import Owner
 from notify.telemetry import emit
 
 LONGEST_NOTE = 500
+ORDER = (Step.SUPPRESS_DEAD, Step.COUNT, Step.SUPPRESS_COMPLAINED, Step.LEAVE)
+"""That of the reasons of what they add: `bounced`, `complained`, `unsubscribed`."""
 
 
 def follow(app: App, connection: Connection, told: Sequence[Told], now: datetime) -> Counter[Effect]:
@@ -29,7 +31,10 @@ def follow(app: App, connection: Connection, told: Sequence[Told], now: datetime
     end arrives no more.
     """
     noted: list[tuple[Owner, Consequence]] = []
-    for one, owner, step in sorted(_steps(told), key=_in_one_order):
+    steps = sorted(_steps(told), key=_in_one_order)
+    for recipient_id in sorted({owner.recipient_id for _, owner, step in steps if step is Step.LEAVE}):
+        preferences.by_id(connection, recipient_id, lock=True)  # first, as whoever uses the link of a mail does
+    for one, owner, step in steps:
         done = DO[step](app, connection, one, owner, now)
         if done is not None:
             noted.append((owner, done))
@@ -53,10 +58,11 @@ def _steps(told: Sequence[Told]) -> list[tuple[Told, Owner, Step]]:
     ]
 
 
-def _in_one_order(item: tuple[Told, Owner, Step]) -> tuple[str, str, datetime, str]:
-    """By address: two callers with the same addresses must not wait for each other in a circle."""
-    one, owner, _ = item
-    return str(owner.tenant_id), str(owner.address), one.event.at, one.event.provider_event_id
+def _in_one_order(item: tuple[Told, Owner, Step]) -> tuple[str, str, str, int, datetime, str]:
+    """By address and reason, as suppressions are added: two callers must not wait for each other in a circle."""
+    one, owner, step = item
+    place = str(owner.tenant_id), owner.channel, str(owner.address), ORDER.index(step)
+    return *place, one.event.at, one.event.provider_event_id
 
 
 def _dead(app: App, connection: Connection, one: Told, owner: Owner, now: datetime) -> Consequence:

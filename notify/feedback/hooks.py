@@ -22,6 +22,7 @@ from notify.store.tenants import DEFAULT_ID
 from notify.telemetry import emit
 
 SLICE = 200
+MOST_OCTETS = 8 * 1024 * 1024  # of the bodies that are read at a time
 TRIES = 5
 """So often one is read that fails by no fault of its own: SNS is away, or our own code is wrong."""
 LONGEST_PROBLEM = 500  # characters
@@ -45,11 +46,10 @@ def run(app: App, seconds: float) -> int:
     ended = 0
     while True:
         with app.store.read() as connection:
-            found = hooks.waiting(connection, SLICE + len(failed))
-        fresh = [one for one in found if one.id not in failed][:SLICE]
-        if not fresh:
+            found = hooks.waiting(connection, SLICE, MOST_OCTETS, besides=failed)
+        if not found:
             return ended
-        done, trouble = _slice(app, known, fresh)
+        done, trouble = _slice(app, known, found)
         failed |= trouble
         ended += done
         if time.monotonic() >= until:

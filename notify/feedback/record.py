@@ -19,6 +19,7 @@ from notify.model import Effect, Event, MessageState
 from notify.policy import outcome
 from notify.store import Connection, events, kept_mails, messages, owners
 from notify.store.events import Told
+from notify.store.owners import Owner
 from notify.store.text import storable
 from notify.telemetry import emit
 
@@ -55,8 +56,8 @@ def record(app: App, tenant_id: UUID, told: Iterable[Event]) -> Recorded:
     distinct = {(one.provider, one.provider_event_id): one for one in map(_storable, told)}
     given = list(distinct.values())
     with app.store.begin() as connection:
-        found = owners.find(connection, tenant_id, given, now)
-        rows = [Told(event, owner, now) for event, owner in zip(given, found, strict=True)]
+        found = owners.hold(connection, owners.find(connection, tenant_id, given, now))
+        rows = [Told(_discreet(event, owner), owner, now) for event, owner in zip(given, found, strict=True)]
         fresh = events.insert(connection, tenant_id, rows, now + LOOK_FIRST)
         moved, early = _forward(connection, fresh, now)
         events.park(connection, {one.id: now + LOOK_FIRST for one in early})
@@ -110,8 +111,13 @@ def _owned(connection: Connection, waiting: Sequence[tuple[UUID, UUID | None, To
     return [
         replace(one, owner=owner)
         for tenant_id, group in by_tenant.items()
-        for one, owner in zip(group, owners.find(connection, tenant_id, [one.event for one in group], now), strict=True)
+        for one, owner in zip(group, _held(connection, tenant_id, group, now), strict=True)
     ]
+
+
+def _held(connection: Connection, tenant_id: UUID, group: Sequence[Told], now: datetime) -> list[Owner | None]:
+    """Their messages. Whoever erases a person may wait for these events: those are left for the next look."""
+    return owners.hold(connection, owners.find(connection, tenant_id, [one.event for one in group], now), patient=False)
 
 
 def _forward(connection: Connection, told: Sequence[Told], now: datetime) -> tuple[int, list[Told]]:
@@ -145,6 +151,14 @@ def _move(connection: Connection, ids: Sequence[UUID], was: MessageState, state:
     rule = "what came back proves that a provider has it"
     messages.move(connection, ids, was, state, at=now, sent_at=now, reason="settled", rule=rule)
     kept_mails.forget(connection, ids)
+
+
+def _discreet(event: Event, owner: Owner | None) -> Event:
+    """The event as it may be kept: of who was erased, that it happened and no more."""
+    if owner is None or owner.address is not None:
+        return event
+    payload = {name: event.detail[name] for name in ("payload",) if name in event.detail}
+    return replace(event, address=None, diagnostic=None, detail=payload)
 
 
 def _storable(event: Event) -> Event:

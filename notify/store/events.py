@@ -5,6 +5,7 @@ One whose message is not known, or was not recorded as sent yet, is parked: `loo
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +16,8 @@ import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from notify.model import BounceClass, Event, EventType, MessageState
-from notify.store.engine import any_of, upsert
+from notify.store import bulk
+from notify.store.engine import any_of
 from notify.store.owners import Owner
 from notify.store.tables import events, messages
 
@@ -68,8 +70,11 @@ def insert(connection: sa.Connection, tenant_id: UUID, told: Sequence[Told], loo
     if not fresh:
         return []
     rows = [_row(one, tenant_id, look_at) for one in fresh]
-    adding = upsert(connection, events).on_conflict_do_nothing().returning(events.c.id)
-    made = set(connection.execute(adding, rows).scalars())
+    columns: dict[str, bulk.Column] = {name: [row[name] for row in rows] for name in rows[0]}
+    if bulk.insert_new(connection, events, columns) == len(fresh):
+        return fresh
+    mine = any_of(connection, events.c.id, [one.id for one in fresh])  # another caller was quicker with some
+    made = set(connection.scalars(sa.select(events.c.id).where(mine)))
     return [one for one in fresh if one.id in made]
 
 
@@ -113,16 +118,20 @@ def parked(connection: sa.Connection, now: datetime, limit: int) -> list[tuple[U
 
 def park(connection: sa.Connection, until: Mapping[UUID, datetime | None]) -> None:
     """When these are looked at again; None: never."""
-    if until:
-        values = [{"event": id_, "until": moment} for id_, moment in until.items()]
-        moved = sa.update(events).where(events.c.id == sa.bindparam("event")).values(look_at=sa.bindparam("until"))
-        connection.execute(moved, values)
+    alike: dict[datetime | None, list[UUID]] = defaultdict(list)
+    for id_, moment in until.items():
+        alike[moment].append(id_)
+    for moment, ids in alike.items():
+        connection.execute(sa.update(events).where(any_of(connection, events.c.id, ids)).values(look_at=moment))
 
 
 def adopt(connection: sa.Connection, told: Sequence[Told]) -> None:
-    """The message of these is known now. A tenant that was told the same event keeps it once."""
+    """The message of these is known now. A tenant that was told the same event keeps it once.
+
+    In the order of their names, as they are inserted by others.
+    """
     twin = events.alias("twin")
-    for one in told:
+    for one in sorted(told, key=lambda one: _name(one.event)):
         if one.owner is None:
             continue
         taken = sa.exists().where(

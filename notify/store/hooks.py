@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,8 @@ import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from notify.model import HookState
-from notify.store.engine import any_of, upsert
+from notify.store import bulk
+from notify.store.engine import any_of
 from notify.store.tables import hook_payloads
 from notify.store.tenants import DEFAULT_ID
 
@@ -69,32 +71,40 @@ class Kept:
 
 def add(connection: sa.Connection, rows: Sequence[Posted]) -> int:
     """Store these in one statement; returns how many are new. What was delivered before stays as it is."""
-    distinct = {(row.provider, row.payload_id): row for row in rows}  # no statement meets one key twice
-    values = [
-        {
-            "id": uuid7(),
-            "tenant_id": DEFAULT_ID,
-            "provider": row.provider,
-            "payload_id": row.payload_id,
-            "headers": dict(row.headers),
-            "body": row.body,
-            "state": HookState.RECEIVED,
-            "received_at": row.received_at,
-        }
-        for _, row in sorted(distinct.items())  # in one order everywhere: two writers must not wait in a circle
-    ]
-    adding = upsert(connection, hook_payloads).on_conflict_do_nothing(index_elements=["provider", "payload_id"])
-    return len(connection.execute(adding.returning(hook_payloads.c.id), values).all())
+    distinct = {(row.provider, row.payload_id): row for row in rows}
+    ordered = [row for _, row in sorted(distinct.items())]  # everywhere: two writers must not wait in a circle
+    columns = {
+        "id": [uuid7() for _ in ordered],
+        "tenant_id": DEFAULT_ID,
+        "provider": [row.provider for row in ordered],
+        "payload_id": [row.payload_id for row in ordered],
+        "headers": [dict(row.headers) for row in ordered],
+        "body": [row.body for row in ordered],
+        "state": HookState.RECEIVED,
+        "received_at": [row.received_at for row in ordered],
+    }
+    return bulk.insert_new(connection, hook_payloads, columns) if ordered else 0
 
 
-def waiting(connection: sa.Connection, limit: int) -> list[Waiting]:
-    """The oldest that wait."""
-    of_payload = hook_payloads.c
+def waiting(
+    connection: sa.Connection, limit: int, most_octets: int, *, besides: Collection[UUID] = ()
+) -> list[Waiting]:
+    """The oldest that wait: at most so many, and so many octets of them in all, but one at least."""
+    of = hook_payloads.c
+    wanted = [of.state == HookState.RECEIVED]
+    if besides:
+        wanted.append(sa.not_(any_of(connection, of.id, list(besides))))
+    sized = sa.select(of.id, sa.func.length(of.body)).where(*wanted).order_by(of.received_at, of.id).limit(limit)
+    chosen, octets = list[UUID](), 0
+    for id_, size in connection.execute(sized):
+        octets += size
+        if chosen and octets > most_octets:
+            break
+        chosen.append(id_)
+    if not chosen:
+        return []
     rows = connection.execute(
-        sa.select(hook_payloads)
-        .where(of_payload.state == HookState.RECEIVED)
-        .order_by(of_payload.received_at, of_payload.id)
-        .limit(limit)
+        sa.select(hook_payloads).where(any_of(connection, of.id, chosen)).order_by(of.received_at, of.id)
     )
     return [
         Waiting(row.id, Posted(row.provider, row.payload_id, row.headers, bytes(row.body), row.received_at), row.tries)
@@ -104,29 +114,19 @@ def waiting(connection: sa.Connection, limit: int) -> list[Waiting]:
 
 def settle(connection: sa.Connection, done: Sequence[Read], now: datetime) -> None:
     """Write down what became of those that still wait; others have been settled by somebody else."""
-    changing = (
-        sa.update(hook_payloads)
-        .where(hook_payloads.c.id == sa.bindparam("of"), hook_payloads.c.state == HookState.RECEIVED)
-        .values(
-            state=sa.bindparam("to"),
-            reason=sa.bindparam("why"),
-            problem=sa.bindparam("words"),
-            events=sa.bindparam("count"),
-            processed_at=now,
-        )
-    )
-    rows = [
-        {
-            "of": one.id,
-            "to": HookState.PROCESSED if one.reason is None else HookState.REJECTED,
-            "why": one.reason,
-            "words": one.problem,
-            "count": one.events,
-        }
-        for one in done
-    ]
-    if rows:
-        connection.execute(changing, rows)
+    if not done:
+        return
+    of = hook_payloads.c
+    mine = (any_of(connection, of.id, [one.id for one in done]), of.state == HookState.RECEIVED)
+    held = set(connection.scalars(sa.select(of.id).where(*mine).order_by(of.id).with_for_update()))
+    alike: dict[tuple[str | None, str | None, int], list[UUID]] = defaultdict(list)
+    for one in done:
+        if one.id in held:
+            alike[one.reason, one.problem, one.events].append(one.id)
+    for (reason, problem, count), ids in alike.items():
+        state = HookState.PROCESSED if reason is None else HookState.REJECTED
+        values = {"state": state, "reason": reason, "problem": problem, "events": count, "processed_at": now}
+        connection.execute(sa.update(hook_payloads).where(any_of(connection, of.id, ids)).values(values))
 
 
 def count_try(connection: sa.Connection, id_: UUID, problem: str) -> None:

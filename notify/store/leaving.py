@@ -30,8 +30,8 @@ from notify.store.tables import (
 
 PROVIDER = "notify"
 REASON = "unsubscribed"
-WAYS = ("one-click", "page")
-"""The sources of what was suppressed by a link."""
+WAYS = ("one-click", "page", "provider")
+"""The sources of what was suppressed by a link, or by the provider that has a button for it."""
 
 
 @dataclass(frozen=True, slots=True)

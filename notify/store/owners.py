@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from notify.model import Channel, Event, MessageState, fold
 from notify.store.engine import any_of
-from notify.store.tables import addresses, attempts, messages
+from notify.store.tables import addresses, attempts, messages, recipients
 from notify.store.tables.sending import NAMED_BY_A_SERVICE
 
 RECENT = timedelta(days=14)
@@ -56,6 +56,27 @@ def find(connection: sa.Connection, tenant_id: UUID, told: Sequence[Event], now:
             owner = _by_address(connection, tenant_id, event, now)
         found.append(owner)
     return found
+
+
+def hold(connection: sa.Connection, found: Sequence[Owner | None], *, patient: bool = True) -> list[Owner | None]:
+    """The same, and nobody of them is erased until the transaction ends; of who was erased, the address is gone.
+
+    All are locked in one order, before anything else is. One who is being erased is waited for, or is None without
+    `patient`: for a caller that holds rows the erasure waits for.
+    """
+    ids = sorted({one.recipient_id for one in found if one is not None})
+    if not ids:
+        return list(found)
+    chosen = sa.select(recipients.c.id, recipients.c.erased_at).where(any_of(connection, recipients.c.id, ids))
+    held = chosen.order_by(recipients.c.id).with_for_update(read=True, key_share=True, skip_locked=not patient)
+    erased = {row.id: row.erased_at is not None for row in connection.execute(held)}
+    return [_held(one, erased.get(one.recipient_id)) if one is not None else None for one in found]
+
+
+def _held(owner: Owner, erased: bool | None) -> Owner | None:
+    if erased is None:
+        return None
+    return replace(owner, address=None) if erased else owner
 
 
 def of_our_header(header_id: str | None) -> UUID | None:

@@ -8,6 +8,7 @@ sent it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 
 from fastapi import APIRouter
@@ -16,19 +17,22 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from notify.app import App
-from notify.channels.hook import HookRequest, Reporter
+from notify.channels.hook import Confirming, HookRequest, Reporter
 from notify.channels.reporters import NAMES, reporters
 from notify.errors import OperatorError, Unverified
 from notify.feedback import hooks
 from notify.store.hooks import Posted
+from notify.store.text import storable
 from notify.telemetry import emit
 from notify.web.gathering import Full, Gathering
 
 LARGEST = 2 * 1024 * 1024  # octets of a body
 MOST_OCTETS = 32 * LARGEST  # of all bodies that wait to be stored
+QUICK = 64 * 1024  # octets: to verify so few takes no longer than to have another thread do it
 RETRY_SECONDS = 30
 KEPT = ("content-type",)
 """Headers that are kept: what it takes to read the body, and no signature or secret."""
+LONGEST_KEPT = 200  # characters of each
 
 ALIASES: Mapping[str, str] = {"/ses-events": "ses"}
 """Addresses of before."""
@@ -40,8 +44,8 @@ def routes(app: App) -> APIRouter:
     gathering = Gathering[Posted](partial(hooks.receive, app), lambda one: len(one.body), MOST_OCTETS)
     hooks_by_name = {name: _Hook(app, name, reporter, gathering) for name, reporter in known.items()}
 
-    async def take(request: Request) -> Response:
-        name = request.path_params.get("provider") or ALIASES[request.url.path]
+    async def take(request: Request, alias: str | None = None) -> Response:
+        name = alias or request.path_params["provider"]
         hook = hooks_by_name.get(name)
         if hook is not None:
             return await hook.take(request)
@@ -50,8 +54,9 @@ def routes(app: App) -> APIRouter:
         return _said(404, "not_set_up")
 
     router = APIRouter()
-    for path in ("/hooks/{provider}", *ALIASES):
-        router.add_route(path, take, methods=["POST"])
+    router.add_route("/hooks/{provider}", take, methods=["POST"])
+    for path, name in ALIASES.items():
+        router.add_route(path, partial(take, alias=name), methods=["POST"])
     return router
 
 
@@ -76,8 +81,8 @@ class _Hook:
         headers = {name.lower(): value for name, value in request.headers.items()}
         posted = HookRequest(body, headers, self._address(request))
         try:
-            delivery_id = await run_in_threadpool(self._reporter.verify, posted, now)
-            kept = {name: headers[name] for name in KEPT if name in headers}
+            delivery_id = await self._verified(posted, now)
+            kept = {name: storable(headers[name])[:LONGEST_KEPT] for name in KEPT if name in headers}
             await self._gathering.add(Posted(self._name, delivery_id, kept, body, now))
         except Unverified as error:
             return self._refused(403 if error.reason == "forbidden" else 401, error.reason, error.why)
@@ -85,6 +90,11 @@ class _Hook:
             emit("web.failed", path=request.url.path, error=str(error) or type(error).__name__)
             return _said(503, "try again later", {"Retry-After": str(RETRY_SECONDS)})
         return _said(200, "stored")
+
+    async def _verified(self, posted: HookRequest, now: datetime) -> str:
+        if len(posted.body) <= QUICK and not isinstance(self._reporter, Confirming):
+            return self._reporter.verify(posted, now)
+        return await run_in_threadpool(self._reporter.verify, posted, now)
 
     def _address(self, request: Request) -> str:
         """As the provider wrote it: a proxy may have changed host and scheme."""

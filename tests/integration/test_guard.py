@@ -17,7 +17,7 @@ from notify.app import App, using
 from notify.feedback import guard
 from notify.feedback.record import record
 from notify.model import BounceClass, Event, EventType, HoldScope, MessageState
-from notify.store import messages, tables
+from notify.store import messages, tables, tenants
 from notify.store.tenants import DEFAULT_ID
 from notify.testing import MovableClock
 from tests.drain import drain
@@ -167,6 +167,81 @@ def test_an_alert_fires_and_the_audit_tells(house: App) -> None:
         actions = set(connection.scalars(sa.select(tables.audit.c.action)))
     assert f"guard:mailout:{note}" in names
     assert "guard.hold" in actions
+
+
+def test_an_alert_fires_once_and_is_over_when_an_operator_lets_it_go_on(house: App) -> None:
+    note = mailout(house)
+    comes_back(house, ids_of(house, note)[:3])
+    guard.watch(house)
+    assert isinstance(house.clock, MovableClock)
+    for _ in range(3):
+        look(house)
+        house.clock.move(timedelta(seconds=10))
+    named = f"guard:mailout:{note}"
+    assert alerts_of(house, named) == [False]
+    for one in guard.in_force(house):
+        guard.resume(house, actor="eve", hold_id=one.id)
+    house.clock.move(timedelta(minutes=2))
+    look(house)
+    assert alerts_of(house, named) in ([], [True])
+    with house.store.read() as connection:
+        rows = connection.execute(sa.select(tables.audit.c.action, tables.audit.c.actor))
+        done = {(action, actor) for action, actor in rows if action.startswith("guard.")}
+    assert done == {("guard.hold", "guard"), ("guard.resume", "eve")}
+
+
+def alerts_of(app: App, name: str) -> list[bool]:
+    """Of the alerts of this name, whether each is over."""
+    of = tables.alerts.c
+    with app.store.read() as connection:
+        return [over is not None for over in connection.scalars(sa.select(of.cleared_at).where(of.name == name))]
+
+
+def test_what_was_sent_more_than_a_day_ago_counts_no_more(house: App) -> None:
+    note = mailout(house)
+    assert isinstance(house.clock, MovableClock)
+    house.clock.move(timedelta(days=1, seconds=1))
+    comes_back(house, ids_of(house, note)[:5])
+    assert guard.watch(house) == 0
+
+
+def test_a_mailout_that_has_ended_is_not_paused(house: App) -> None:
+    note = mailout(house)
+    evening(house)
+    comes_back(house, ids_of(house, note)[:5])
+    guard.watch(house)
+    assert HoldScope.MAILOUT not in {one.scope for one in guard.in_force(house)}
+
+
+def test_a_small_tenant_goes_on_beside_a_large_one_that_is_held(house: App) -> None:
+    with house.store.begin() as connection:
+        tenants.add(connection, "small", house.clock.now())
+    note = mailout(house)
+    people = [{"key": f"s{n}", "email": f"s{n}@d{n % 7}.example.org"} for n in range(3)]
+    theirs = notify.send_many("other", people, tenant="small", at=house.clock.now() + timedelta(hours=1))
+    comes_back(house, ids_of(house, note)[:5])
+    guard.watch(house)
+    assert {HoldScope.TENANT, HoldScope.PROVIDER, HoldScope.MAILOUT} <= {one.scope for one in guard.in_force(house)}
+    evening(house)
+    assert states(house, note)[MessageState.QUEUED] == LATER
+    with house.store.read() as connection:
+        chosen = sa.select(tables.messages.c.state).where(tables.messages.c.notification_id == theirs.id)
+        assert set(connection.scalars(chosen)) == {MessageState.SENT}
+
+
+def test_what_a_resumed_mailout_sends_is_judged_anew(house: App) -> None:
+    note = mailout(house)
+    comes_back(house, ids_of(house, note)[:3])
+    guard.watch(house)
+    [name] = {one.provider for one in guard.in_force(house)}
+    guard.resume(house, actor="eve", provider=name)
+    assert isinstance(house.clock, MovableClock)
+    house.clock.move(timedelta(minutes=1))
+    again = mailout(house, "other")
+    comes_back(house, ids_of(house, again)[:3])
+    assert guard.watch(house) > 0
+    held = {one.subject for one in guard.in_force(house) if one.scope is HoldScope.MAILOUT}
+    assert held == {str(again)}
 
 
 def test_the_command_line_lists_what_is_held_and_lets_it_go_on(

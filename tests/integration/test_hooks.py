@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +24,7 @@ from notify.errors import Unreachable
 from notify.feedback import hooks
 from notify.feedback.record import record
 from notify.model import Event, HookState
-from notify.store import ageing
+from notify.store import Connection, ageing
 from notify.store import hooks as store
 from notify.store.hooks import Posted
 from notify.store.tables import events, hook_payloads
@@ -81,6 +81,81 @@ def test_what_cannot_be_read_is_named_and_keeps_nobody_waiting(app: App) -> None
         "delivery-4": None,
     }
     assert len(told(app)) == 1
+
+
+DEEP = b"[" * 100_000
+BOMBS = {
+    "deep": (DEEP, "not_json"),
+    "deep within": (b'{"type": "email.bounced", "created_at": "2026-11-05T16:33:54Z", "data": %s}' % DEEP, "not_json"),
+    "a number without end": (b'{"type": %s}' % (b"9" * 100_000), "not_json"),
+    "no number": (b'{"type": "email.bounced", "created_at": NaN, "data": {}}', "wrong_type"),
+    "beyond time": (b'{"type": "email.bounced", "created_at": 1e300, "data": {}}', "wrong_type"),
+    "beyond any calendar": (b'{"type": "email.bounced", "created_at": "0001-01-01T00:00:00+14:00"}', "wrong_type"),
+    "another charset": ('{"type": "é"}'.encode("latin-1"), "not_json"),
+    "a form": (b"type=email.bounced", "not_json"),
+    "an archive": (b"\x1f\x8b\x08\x00" + b"\x00" * 1000, "not_json"),
+}
+
+
+@pytest.mark.parametrize(("body", "reason"), BOMBS.values(), ids=BOMBS.keys())
+def test_a_bomb_is_rejected_by_name_and_keeps_nobody_waiting(app: App, body: bytes, reason: str) -> None:
+    good = RESEND.post(RESEND.secrets[0], RESEND.bounce())
+    hooks.receive(app, [posted("resend", replace(good, body=body), 0), posted("resend", good, 1)])
+    assert hooks.run(app, 5) == 2
+    assert {kept.payload_id: kept.reason for kept in listed(app)} == {"delivery-0": reason, "delivery-1": None}
+    assert len(told(app)) == 1
+
+
+def test_an_event_that_one_delivery_tells_twice_is_recorded_once(app: App) -> None:
+    said = [sendgrid_event("delivered", sg_event_id=name) for name in ("a", "b", "a")]
+    hooks.receive(app, [posted("sendgrid", SENDGRID.post(SENDGRID.secrets[0], said))])
+    hooks.run(app, 5)
+    assert [event.provider_event_id for event in told(app)] == ["a", "b"]
+
+
+def test_large_deliveries_are_read_a_few_at_a_time(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    good = RESEND.post(RESEND.secrets[0], RESEND.bounce())
+    bodies = [good.body + b" " * size for size in (900, 0, 1200, 0, 0)]
+    hooks.receive(app, [posted("resend", replace(good, body=body), number) for number, body in enumerate(bodies)])
+
+    def seen(app: App, tenant_id: UUID, given: list[Event]) -> object:
+        sizes.append(len(given))
+        return record(app, tenant_id, given)
+
+    monkeypatch.setattr(hooks, "record", seen)
+    monkeypatch.setattr(hooks, "MOST_OCTETS", 1000)
+    assert hooks.run(app, 5) == len(bodies)
+    assert sum(sizes) == len(bodies)
+    assert len(sizes) > 1
+
+
+def test_what_the_database_gave_up_is_read_by_the_next_tick(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one of two that wait for each other in a circle is."""
+    hooks.receive(app, [posted("resend", RESEND.post(RESEND.secrets[0], RESEND.bounce()))])
+    if app.store.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite has one writer at a time")
+    with app.store.begin() as other:
+        other.execute(sa.text("LOCK TABLE events IN EXCLUSIVE MODE"))
+        with monkeypatch.context() as patched:
+            patched.setattr(app.store, "begin", _impatient(app))
+            with pytest.raises(Unreachable):
+                hooks.run(app, 5)
+    assert listed(app)[0].state is HookState.RECEIVED
+    assert hooks.run(app, 5) == 1
+    assert len(told(app)) == 1
+
+
+def _impatient(app: App) -> Callable[[], AbstractContextManager[Connection]]:
+    begin = app.store.begin
+
+    @contextmanager
+    def impatient() -> Iterator[Connection]:
+        with begin() as connection:
+            connection.execute(sa.text("SET LOCAL lock_timeout = '50ms'"))
+            yield connection
+
+    return impatient
 
 
 def test_what_our_own_code_cannot_digest_is_tried_again_and_then_named(
