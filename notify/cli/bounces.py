@@ -30,26 +30,17 @@ def read_(ctx: click.Context, /, *, paths: tuple[Path, ...], as_json: bool) -> N
 
     A path is a file, a folder, a mailbox file or a Maildir. Exit code 1 when a file could not be read.
     """
-    unread: list[str] = []
-    found = _reports(paths, unread)
+    unread: list[OSError] = []
+    found = ((mail.name, read(mail.raw)) for mail in mails(paths, unread.append))
     if as_json:
         for name, report in found:
             click.echo(json.dumps(_as_json(name, report), ensure_ascii=False))
     else:
         _show(found)
     for problem in unread:
-        click.echo(f"Not read: {problem}", err=True)
+        click.echo(f"Not read: {click.format_filename(problem.filename or '')}: {problem.strerror}", err=True)
     if unread:
         ctx.exit(REFUSED)
-
-
-def _reports(paths: tuple[Path, ...], unread: list[str]) -> Iterator[tuple[str, Report]]:
-    for path in paths:
-        try:
-            for mail in mails([path]):
-                yield mail.name, read(mail.raw)
-        except OSError as error:
-            unread.append(f"{error.filename or path}: {error.strerror}")
 
 
 def _as_json(name: str, report: Report) -> dict[str, Any]:

@@ -21,7 +21,7 @@ _ACTION_IN_TEXT = re.compile(
 )
 _START = re.compile(r"^[ \t]{0,4}(?:reporting-mta|final-recipient|original-recipient|action)[ \t]*:", re.M | re.I)
 _INDENT = re.compile(r"^[ \t]{1,4}(?=[A-Za-z][\w-]+[ \t]?:)", re.M)
-_TYPE = re.compile(r"^\s*(?:[xX]-)?[\w-]+\s*;\s*")
+_TYPE = re.compile(r"^\s*((?:[xX]-)?[\w-]+)\s*;\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Block:
     action: str  # failed, delayed, delivered, relayed, expanded; empty when it is missing
     status: str | None
     diagnostic: str
+    is_answer: bool  # what a server answered, and not what the author of the report found out (RFC 3464 §2.3.6)
 
 
 def blocks_of(parts: list[Part]) -> list[Block]:
@@ -85,9 +86,11 @@ def _block(fields: dict[str, str]) -> Block:
     )
     original = addresses.first(header_text(fields.get("original-recipient", "")))
     status = find_status(fields.get("status", ""))
-    diagnostic = _TYPE.sub("", header_text(fields.get("diagnostic-code", "")), count=1)
+    diagnostic = header_text(fields.get("diagnostic-code", ""))
+    typed = _TYPE.match(diagnostic)
     action = fields.get("action", "").strip().lower().split("(")[0].split(" ")[0].strip(" ;,")
-    return Block(original or final, final, action, status, diagnostic)
+    is_answer = typed is None or typed[1].lower() == "smtp"
+    return Block(original or final, final, action, status, diagnostic[typed.end() if typed else 0 :], is_answer)
 
 
 def _text(part: Part) -> str:

@@ -7,9 +7,10 @@ a header field. Of a Maildir the folders `cur` and `new` are read. Links are not
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -31,18 +32,22 @@ class MailFile:
     raw: bytes
 
 
-def mails(paths: Iterable[Path]) -> Iterator[MailFile]:
-    """Every mail of the paths, in the order of their names. Raises OSError for a file that cannot be read."""
+def mails(paths: Iterable[Path], unread: Callable[[OSError], None]) -> Iterator[MailFile]:
+    """Every mail of the paths, in the order of their names. What cannot be read is told to `unread` and passed by."""
     for path in paths:
-        for file in _files(path):
-            yield from _in(file)
+        for file in _files(path, unread):
+            try:
+                yield from _in(file)
+            except OSError as error:
+                unread(error)
 
 
-def _files(path: Path) -> Iterator[Path]:
+def _files(path: Path, unread: Callable[[OSError], None]) -> Iterator[Path]:
+    """The files of a path. Of what lies in a folder, links, pipes and sockets are no files."""
     if not path.is_dir():
         yield path
         return
-    for folder, names, files in os.walk(path):
+    for folder, names, files in os.walk(path, onerror=unread):
         names.sort()
         if {"cur", "new", "tmp"} <= set(names):
             names.remove("tmp")  # what is being delivered is no mail yet
@@ -53,6 +58,8 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _in(file: Path) -> Iterator[MailFile]:
+    if file.exists() and not file.is_file():
+        raise OSError(errno.EINVAL, "neither a file nor a folder", str(file))  # a pipe would be waited for
     with file.open("rb") as stream:
         if file.suffix.lower() in ONE_MAIL or file.parent.name in ("cur", "new") or stream.read(5) != b"From ":
             stream.seek(0)

@@ -171,7 +171,7 @@ def _from_blocks(mail: Part, said: Wording, blocks: list[Block]) -> Report:
         if address is None:
             continue
         words = _words_about(address, spoken, said)
-        recipients.setdefault(address.lower(), _judged(address, block, actions[-1], words))
+        recipients.setdefault(address.lower(), _judged(address, block, actions[-1], words, said))
     kind = Kind.BOUNCE
     if "failed" not in actions:
         kind = Kind.DELAY if "delayed" in actions else Kind.DELIVERED
@@ -195,14 +195,15 @@ def _action(block: Block) -> str:
     return "failed"
 
 
-def _judged(address: str, block: Block, action: str, words: str) -> Recipient:
+def _judged(address: str, block: Block, action: str, words: str, said: Wording) -> Recipient:
     final = block.final_address if block.final_address and block.final_address != address else None
     if action != "failed":
         verdict = Verdict.DELAYED if action == "delayed" else Verdict.OTHER
         return Recipient(address, verdict, block.status, _short(block.diagnostic), final)
-    verdict, status = weighing.weigh(block.status, block.diagnostic)
+    own = words if block.is_answer else f"{block.diagnostic}\n{words}"
+    verdict, status = weighing.weigh(block.status, block.diagnostic, said.text, own)
     if weighing.is_open(status, block.diagnostic):
-        verdict, status = weighing.weigh(block.status, f"{block.diagnostic}\n{words}")
+        verdict, status = weighing.weigh(block.status, f"{block.diagnostic}\n{words}", said.text, own)
     return Recipient(address, verdict, status, _short(block.diagnostic or _refusal(words)), final)
 
 
@@ -216,16 +217,17 @@ def _words_about(address: str, spoken: list[prose.Said], said: Wording) -> str:
 def _from_prose(mail: Part, said: Wording) -> Report:
     found = prose.recipients(mail, said.text, said.returned)
     delayed = _is_delay(mail, said.text)
+    subject = mail.get("subject")
     recipients = []
     for one in found:
         if delayed:
             verdict, status = Verdict.DELAYED, weighing.find_status(one.words)
         else:
-            verdict, status = weighing.weigh(None, one.words)
+            verdict, status = weighing.weigh(None, one.words, said.text, one.words)
             if verdict is Verdict.OTHER and one.words != said.text:
-                verdict, status = weighing.weigh(None, said.text)
+                verdict, status = weighing.weigh(None, said.text, said.text, said.text)
             if verdict is Verdict.OTHER:
-                verdict, status = weighing.weigh(status, mail.get("subject"))
+                verdict, status = weighing.weigh(status, subject, own=subject)
         recipients.append(Recipient(one.address, verdict, status, _short(_refusal(one.words))))
     return Report(Kind.DELAY if delayed else Kind.BOUNCE, tuple(recipients), _message_id(said))
 

@@ -15,13 +15,15 @@ HARD, SOFT, BLOCK, CONTENT = Verdict.HARD, Verdict.SOFT, Verdict.BLOCK, Verdict.
 class Reason:
     """One cause, the verdict it means, and the phrases that give it away.
 
-    A `vague` one gives way to a precise status code; the others are only weighed against a temporary one.
+    A `vague` one gives way to a precise status code; the others are only weighed against a temporary one. A `doubtful`
+    one is given where something else is meant as well.
     """
 
     name: str
     verdict: Verdict
     phrases: tuple[str, ...]
     vague: bool = False
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,13 @@ class Code:
 
 
 REASONS: tuple[Reason, ...] = tuple(
-    Reason(one["name"], Verdict(one["verdict"]), tuple(one["phrases"].strip().splitlines()), one.get("vague", False))
+    Reason(
+        one["name"],
+        Verdict(one["verdict"]),
+        tuple(one["phrases"].strip().splitlines()),
+        one.get("vague", False),
+        one.get("doubtful", False),
+    )
     for one in tomllib.loads((Path(__file__).parent / "reasons.toml").read_text(encoding="utf-8"))["reason"]
 )
 """The reasons of `reasons.toml`, in its order."""
@@ -54,7 +62,7 @@ CODES: dict[str, Code] = {
     "1.10": Code(HARD),  # RFC 7505 §4.2, and Exchange Online: no such recipient
     # RFC 3463 §3.3, mailbox
     "2.0": Code(SOFT, vague=True),
-    "2.1": Code(HARD),
+    "2.1": Code(SOFT),  # disabled; nobody says for how long
     "2.2": Code(SOFT),
     "2.3": Code(CONTENT),
     "2.4": Code(SOFT, vague=True),

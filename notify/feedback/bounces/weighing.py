@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from notify.feedback.bounces.dialogue import Command, answered, is_afterwards, own_words
 from notify.feedback.bounces.reasons import CODES, POLICY, REASONS, Code, Reason
 from notify.feedback.bounces.report import Verdict
 
 SAID_LIMIT = 3000  # characters of what was said that are looked at
+REPORT_LIMIT = 8192  # characters of the report around it
 
 _STATUS = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
 _REPLY = re.compile(r"(?<![\d.:/-])([45])[0-5]\d(?=[ -])")
@@ -21,16 +23,38 @@ _WRAPPED = re.compile(
 _CONTINUED = re.compile(r"[ \t\n]+[45]\d\d[- ](?:[45]\.\d{1,3}\.\d{1,3}[ -]+)?")
 
 
-def weigh(status: str | None, said: str) -> tuple[Verdict, str | None]:
+def weigh(status: str | None, said: str, report: str = "", own: str = "") -> tuple[Verdict, str | None]:
     """The verdict, and the status code that tells most.
 
-    `status` is the report's own (RFC 3464 §2.3.4), `said` whatever the servers or the report's author said.
+    `status` is the report's own (RFC 3464 §2.3.4), `said` whatever the servers or the report's author said, `report`
+    the text it stands in, which may tell what it answered, and `own` what of that is about this recipient alone.
     """
     best = _best_status(status, said[:SAID_LIMIT])
     code = _code(best)
     reason = _reason(_flat(said))
     temporary = _is_temporary(best, said)
-    return _verdict(code, reason, temporary), best
+    verdict = _verdict(code, reason, temporary)
+    if verdict is Verdict.HARD and reason and reason.doubtful:
+        verdict = _believed(best, said[:SAID_LIMIT], report[:REPORT_LIMIT], own[:REPORT_LIMIT])
+    return verdict, best
+
+
+def _believed(status: str | None, said: str, report: str, own: str) -> Verdict:
+    """What "user unknown" means. Filters say it too, once they have seen the mail: it takes more to be `hard`.
+
+    Proof is a code of the address (RFC 3463 §3.2), an answer to RCPT (RFC 5321 §3.3), or the word of the system that
+    holds the addresses and reports itself. X.2.* says that there is a mailbox (RFC 3463 §3.3).
+    """
+    command = answered(report or said, said)
+    if command is Command.MAIL:
+        return Verdict.BLOCK
+    code = _code(status)
+    if command is Command.RCPT or (code and code.verdict is Verdict.HARD):
+        return Verdict.HARD
+    if command is Command.DATA or is_afterwards(said) or (status and status[2:4] == "2."):
+        return Verdict.SOFT
+    reason = _reason(_flat(own_words(own)))
+    return Verdict.HARD if reason and reason.doubtful else Verdict.SOFT
 
 
 def _flat(said: str) -> str:

@@ -234,7 +234,7 @@ Grund: Das Postfach ist voll (mailbox full).
         pytest.param(EXCHANGE, HARD, id="exchange 5.5"),
         pytest.param(DOMINO, HARD, id="domino"),
         pytest.param(GMAIL, SOFT, id="gmail"),
-        pytest.param(YAHOO, HARD, id="yahoo"),
+        pytest.param(YAHOO, SOFT, id="yahoo"),
         pytest.param(GROUPWISE, HARD, id="groupwise"),
         pytest.param(IMAIL, SOFT, id="imail"),
         pytest.param(MDAEMON, HARD, id="mdaemon"),
@@ -242,7 +242,7 @@ Grund: Das Postfach ist voll (mailbox full).
         pytest.param(MAILRU, SOFT, id="mail.ru"),
         pytest.param(KUNDENSERVER, BLOCK, id="kundenserver"),
         pytest.param(DRAGONFLY, CONTENT, id="dragonfly"),
-        pytest.param(OPENSMTPD, HARD, id="opensmtpd"),
+        pytest.param(OPENSMTPD, SOFT, id="opensmtpd"),
         pytest.param(MIMECAST, HARD, id="mimecast"),
         pytest.param(KDDI, SOFT, id="kddi"),
         pytest.param(SOFTBANK, HARD, id="softbank"),
@@ -275,7 +275,7 @@ def test_each_of_several_recipients_has_the_cause_beside_it() -> None:
 Sorry, this account is over quota.
 
 <b@receiver.example>:
-550 user unknown
+550 5.1.1 user unknown
 """
 
     found = read(plain(text))

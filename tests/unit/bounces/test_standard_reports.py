@@ -12,9 +12,10 @@ from tests.unit.bounces.mails import RETURNED, THEM, block, multipart, report
         ("5.1.1", "550 5.1.1 User unknown", Verdict.HARD),
         ("5.1.10", "550 5.1.10 RESOLVER.ADR.RecipientNotFound", Verdict.HARD),
         ("5.1.2", "", Verdict.HARD),
-        ("5.2.1", "550 5.2.1 The account is disabled", Verdict.HARD),
-        ("5.0.0", "550 no such user here", Verdict.HARD),
-        ("5.7.1", "554 5.7.1 <ada@receiver.example>: user unknown", Verdict.HARD),
+        ("5.2.1", "550 5.2.1 The account is disabled", Verdict.SOFT),
+        ("5.2.1", "550 5.2.1 The account has been deleted", Verdict.HARD),
+        ("5.7.1", "554 5.7.1 the account is closed", Verdict.HARD),
+        ("5.0.0", "550 5.1.1 no such user here", Verdict.HARD),
         ("5.4.4", "Host or domain name not found. Name service error for name=receiver.example", Verdict.HARD),
         ("4.1.1", "450 4.1.1 user unknown, try again", Verdict.SOFT),
         ("5.2.2", "552 5.2.2 mailbox full", Verdict.SOFT),
@@ -44,12 +45,12 @@ def test_code_and_text_make_a_verdict(status: str, said: str, verdict: Verdict) 
 
 
 def test_the_words_explain_a_report_that_says_nothing_itself() -> None:
-    text = f"<{THEM}>: host mx.receiver.example said: 550 no mailbox here by that name"
+    text = f"<{THEM}>: host mx.receiver.example said: 550 no mailbox here by that name (in reply to RCPT TO command)"
 
     (recipient,) = read(report(block(status="5.0.0"), text=text)).recipients
 
     assert recipient.verdict is Verdict.HARD
-    assert recipient.diagnostic == "550 no mailbox here by that name"
+    assert recipient.diagnostic == "550 no mailbox here by that name (in reply to RCPT TO command)"
 
 
 def test_every_recipient_has_a_verdict_of_its_own() -> None:

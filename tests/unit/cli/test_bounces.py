@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -69,3 +72,36 @@ def test_a_name_in_no_charset_is_shown(tmp_path: Path) -> None:
     ran = notify_cli("bounces", "read", os.fsdecode(name), "--json")
 
     assert json.loads(ran.out)["file"].endswith("\N{REPLACEMENT CHARACTER}/1.eml")
+
+
+@pytest.fixture
+def reading(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The command, reading more than a pipe holds."""
+    for number in range(3000):
+        (tmp_path / f"{number}.eml").write_bytes(report(block(said=SAID)))
+    command = [sys.executable, "-m", "notify.cli", "bounces", "read", str(tmp_path), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_the_first_line_comes_before_the_last_mail_is_read(reading: subprocess.Popen[bytes]) -> None:
+    assert reading.stdout
+
+    first = json.loads(reading.stdout.readline())
+
+    assert first["kind"] == "bounce"
+    assert reading.poll() is None  # it waits for whoever reads: the rest does not fit into the pipe
+
+
+def test_who_stops_reading_is_told_nothing(reading: subprocess.Popen[bytes]) -> None:
+    assert reading.stdout
+    assert reading.stderr
+    reading.stdout.readline()
+    reading.stdout.close()
+
+    reading.wait(timeout=60)
+
+    assert reading.stderr.read() == b""
