@@ -32,6 +32,7 @@ NotifyError
     ├── InvalidProvider          a provider URL that cannot be used
     ├── MigrationNeeded          the database is not at the revision this version needs
     └── Unreachable              a service does not answer
+        └── UnreachableMailbox   a mailbox cannot be opened or read
 """
 
 from __future__ import annotations
@@ -224,6 +225,14 @@ class MigrationNeeded(OperatorError):
 
 class Unreachable(OperatorError):
     """A service does not answer. The text holds its name, its URL without secrets, and the next step."""
+
+
+class UnreachableMailbox(Unreachable):
+    """A mailbox cannot be opened or read. `problem` is the cause alone, in one line without secrets."""
+
+    def __init__(self, problem: str, text: str) -> None:
+        super().__init__(text)
+        self.problem = problem
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:

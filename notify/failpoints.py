@@ -28,6 +28,7 @@ PLACES = frozenset(
         "message.passed_on",  # one provider refused it, which is written down, and the next was not asked yet
         "settle.begun",
         "settle.committed",  # the journal is not yet deleted
+        "mailbox.taken",  # what mails say is stored, they are not marked or moved yet
     }
 )
 

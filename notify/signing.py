@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import binascii
 import hmac
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b32decode, b32encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from functools import lru_cache
 
 _SIGNATURE = 32  # octets
+_SEAL = 12  # octets of it where room is scarce: 96 bits
 
 
 def sign(secret: str, purpose: bytes, named: bytes) -> str:
@@ -39,6 +40,27 @@ def verify(secrets: Sequence[str], purpose: bytes, given: str) -> bytes | None:
     if not hmac.compare_digest(octets[-_SIGNATURE:], _signature(_signer(secret, purpose)[1], named)):
         return None
     return named if sign(secret, purpose, named) == given else None  # one spelling, though decoders skip what is alien
+
+
+def seal(secret: str, purpose: bytes, named: bytes) -> str:
+    """A shorter token for where case gets lost: lower-case letters and digits (RFC 4648 §6), 45 for 16 octets."""
+    sealed = b32encode(named + _signature(_signer(secret, purpose)[1], named)[:_SEAL])
+    return sealed.rstrip(b"=").decode("ascii").lower()
+
+
+def unseal(secrets: Sequence[str], purpose: bytes, given: str) -> bytes | None:
+    """What such a token names; None for one that none of these secrets sealed. Compared in constant time."""
+    if not given.isascii():
+        return None
+    try:
+        octets = b32decode(given.upper() + "=" * (-len(given) % 8))
+    except binascii.Error:
+        return None
+    named, mark = octets[:-_SEAL], octets[-_SEAL:]
+    for secret in secrets:
+        if hmac.compare_digest(mark, _signature(_signer(secret, purpose)[1], named)[:_SEAL]):
+            return named if seal(secret, purpose, named) == given.lower() else None  # one spelling
+    return None
 
 
 @lru_cache(maxsize=64)

@@ -80,6 +80,10 @@ EVENTS: Mapping[str, int] = MappingProxyType(
         "suppression.removed": logging.INFO,
         "suppressions.imported": logging.INFO,
         "feedback.recorded": logging.INFO,
+        "mail.unmatched": logging.WARNING,
+        "mail.rejected": logging.WARNING,
+        "mail.failed": logging.ERROR,
+        "mail.resolved": logging.INFO,
         "feedback.followed": logging.INFO,
         "guard.held": logging.ERROR,
         "guard.ended": logging.INFO,
@@ -87,6 +91,13 @@ EVENTS: Mapping[str, int] = MappingProxyType(
         "hook.confirmed": logging.INFO,
         "hook.rejected": logging.WARNING,
         "hook.failed": logging.ERROR,
+        "mailbox.read": logging.INFO,
+        "mailbox.failed": logging.WARNING,
+        "mailbox.mail_unread": logging.WARNING,
+        "mailbox.begun_anew": logging.WARNING,
+        "listener.started": logging.INFO,
+        "listener.refused": logging.WARNING,
+        "listener.stopped": logging.INFO,
         "kind.invalid": logging.WARNING,
         "worker.started": logging.INFO,
         "worker.recycled": logging.WARNING,
@@ -173,8 +184,8 @@ def start(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
-    # at INFO: which dialect was found, each line of an SMTP conversation, each URL with its secrets
-    for chatty in ("alembic", "mail.log", "httpx2", "httpcore2"):
+    # at INFO: which dialect was found, each line of an SMTP or IMAP conversation, each URL with its secrets
+    for chatty in ("alembic", "mail.log", "imapclient", "httpx2", "httpcore2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if settings.sentry_dsn:
         _report_errors(settings.sentry_dsn.get_secret_value(), settings.env)

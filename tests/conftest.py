@@ -18,6 +18,7 @@ from notify.dev.mailbox import Mailbox
 from notify.dev.valkey import embedded_valkey
 from notify.settings import Settings, load
 from notify.store import open_store, schema
+from tests import imap
 from tests.rabbitmq import RabbitMQ, find_server
 
 TEST_DSN = os.environ.pop("NOTIFY_TEST_DSN", None)
@@ -121,6 +122,29 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
         return
     with _own_database(request.getfixturevalue("postgresql_server"), "template0") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def pymap_server() -> Iterator[imap.Server]:
+    """A real IMAP server in memory, one per test process."""
+    with imap.pymap() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def dovecot_server() -> Iterator[imap.Server]:
+    """Dovecot, one per test process, where it is installed."""
+    if imap.DOVECOT is None:
+        pytest.skip("no dovecot is installed")
+    with imap.dovecot() as server:
+        yield server
+
+
+@pytest.fixture(params=["pymap", "dovecot"])
+def imap_server(request: pytest.FixtureRequest) -> imap.Server:
+    """A real IMAP server; the test runs once on each kind."""
+    server: imap.Server = request.getfixturevalue(f"{request.param}_server")
+    return server
 
 
 @pytest.fixture

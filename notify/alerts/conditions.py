@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from notify.alerts.course import Condition, Sight
+from notify.alerts.suppressed import NAMED_AT_MOST, SUPPRESSED_WITHIN, suppressed
 from notify.app import App
 from notify.delivery import Health, health
-from notify.model import Hold, HoldScope, Severity
-from notify.store import alerts, guarding
+from notify.feedback.mailboxes import Listening, configured
+from notify.model import MAIL, Hold, HoldScope, Severity
+from notify.store import alerts, consequences, guarding, mailboxes
+from notify.store.mailboxes import Standing
 
 DEATHS_WITHIN = timedelta(minutes=15)
 DEAD = "dead"
@@ -23,10 +26,14 @@ def observe(app: App, now: datetime) -> Sight:
         deaths = alerts.deaths(connection, now - DEATHS_WITHIN)
         waiting = alerts.waiting(connection, now)
         held = guarding.in_force(connection)
+        read = mailboxes.listing(connection)
+        by_mail = consequences.suppressed_by(connection, MAIL, now - SUPPRESSED_WITHIN, NAMED_AT_MOST)
     found = (
         *_providers(providers),
         *_deaths(deaths, app.settings.alert_dead, firing=DEAD in firing),
         *_held(held),
+        *_mailboxes(app, read, now),
+        *suppressed(by_mail),
         *_queues(waiting, now, timedelta(seconds=app.settings.alert_queue_seconds)),
     )
     # while it is paused nothing tells whether it would fail, and without Redis nobody knows
@@ -85,6 +92,26 @@ def _held(holds: Sequence[Hold]) -> Iterator[Condition]:
         ways.append(f"notify guard resume {one.id}")
         summary = f"{told}. Next: look into the addresses it goes to, then {', or '.join(ways)}"
         yield Condition(f"guard:{one.scope}:{one.subject}", Severity.ERROR, summary)
+
+
+def _mailboxes(app: App, known: Mapping[str, Standing], now: datetime) -> Iterator[Condition]:
+    """Mailboxes that could not be read at the last try, or were not for too long; listeners that are silent."""
+    bound = timedelta(seconds=app.settings.mailbox_stale_seconds)
+    for one in configured(app.settings):
+        standing = known.get(one.name)
+        if standing is None:  # never tried: the first tick is to come
+            continue
+        since = standing.scanned_at
+        if standing.tried_at is not None and now - (since or standing.tried_at) > bound:
+            what = "listened on" if isinstance(one, Listening) else "read"
+            why = f", {standing.problem}" if standing.problem else ""
+            ago = f"since {since:%Y-%m-%d %H:%M} UTC" if since else "ever"
+            step = "notify bounces listen" if isinstance(one, Listening) else "notify bounces scan"
+            summary = f"mailbox {one.place} was not {what} {ago}{why}. Next: {step}; notify bounces mailboxes"
+            yield Condition(f"mailbox:{one.name}", Severity.ERROR, summary)
+        elif standing.problem:
+            summary = f"mailbox {one.place} cannot be read: {standing.problem}. Next: notify doctor"
+            yield Condition(f"mailbox:{one.name}", Severity.WARNING, summary)
 
 
 def _queues(waiting: dict[str, datetime], now: datetime, bound: timedelta) -> Iterator[Condition]:

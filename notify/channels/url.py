@@ -46,19 +46,19 @@ class ProviderUrl:
         """The error to raise when `part` cannot be used."""
         return InvalidProvider(f"provider URL {self.scheme}://…: {part}: {why}")
 
-    def options(self, known: Mapping[str, Read]) -> dict[str, Any]:
-        """The values behind `?`, each read by its entry in `known`.
+    def options(self, known: Mapping[str, Read], *, common: bool = True) -> dict[str, Any]:
+        """The values behind `?`, each read by its entry in `known`. `common`: a complaint tells of those of `COMMON`.
 
         Raises `InvalidProvider` for an option that is unknown, given twice, or that cannot be read.
         """
-        return self._read(self._pairs(), known)
+        return self._read(self._pairs(), known, COMMON if common else {})
 
     def common(self) -> tuple[dict[str, Any], ProviderUrl]:
         """The values of the options in `COMMON`, and the URL without them. Raises `InvalidProvider`."""
         pairs = self._pairs()
         ours = [(name, text) for name, text in pairs if name in COMMON]
         rest = [(name, text) for name, text in pairs if name not in COMMON]
-        return self._read(ours, COMMON), replace(self, query=urlencode(rest)) if ours else self
+        return self._read(ours, COMMON, COMMON), replace(self, query=urlencode(rest)) if ours else self
 
     def _pairs(self) -> list[tuple[str, str]]:
         try:
@@ -66,12 +66,15 @@ class ProviderUrl:
         except ValueError:
             raise self.wrong("options", "must look like ?name=value&name=value") from None
 
-    def _read(self, pairs: Iterable[tuple[str, str]], known: Mapping[str, Read]) -> dict[str, Any]:
+    def _read(
+        self, pairs: Iterable[tuple[str, str]], known: Mapping[str, Read], common: Mapping[str, Read]
+    ) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name, text in pairs:
             if name not in known:
-                listed = f"{', '.join(sorted(known)) or 'none'}; and of every provider {', '.join(sorted(COMMON))}"
-                advice = did_you_mean(name, [*known, *COMMON]) or f"; known are: {listed}"
+                of_all = f"; and of every provider {', '.join(sorted(common))}" if common else ""
+                listed = f"{', '.join(sorted(known)) or 'none'}{of_all}"
+                advice = did_you_mean(name, [*known, *common]) or f"; known are: {listed}"
                 raise self.wrong("options", f"'{name}' is unknown{advice}")
             if name in values:
                 raise self.wrong(f"option '{name}'", "is given twice")

@@ -31,7 +31,10 @@ COMMANDS = {
         "hooks": Entry("notify.cli.hooks:hooks", "List and show what webhooks posted; read again what was rejected."),
         "doubts": Entry("notify.cli.doubts:doubts", "List messages in doubt that are held, and settle them."),
         "guard": Entry("notify.cli.guard:guard", "Show what the reputation guard holds, and end a hold."),
-        "bounces": Entry("notify.cli.bounces:bounces", "Read bounces, complaints and auto-replies."),
+        "bounces": Entry(
+            "notify.cli.bounces:bounces",
+            "Read what comes back as mails: from mailboxes, from files, as it is delivered.",
+        ),
     },
     "Content and people": {
         "kinds": Entry("notify.cli.kinds:kinds", "List, check and preview the kinds of notification."),
@@ -52,6 +55,10 @@ COMMANDS = {
     },
     "Installation": {
         "status": Entry("notify.cli.status:status", "Say whether everything moves, and what to do if not."),
+        "doctor": Entry(
+            "notify.cli.doctor:doctor",
+            "Ask database, Redis, providers and mailboxes whether they answer, and log in.",
+        ),
         "providers": Entry("notify.cli.providers:providers", "Show, check and test providers; pause and resume them."),
         "config": Entry("notify.cli.config:config", "Show every setting, its value and where it came from."),
         "audit": Entry("notify.cli.audit:audit", "List who did what."),

@@ -1,4 +1,4 @@
-"""`notify bounces`: what comes back to a return path, read and told."""
+"""`notify bounces`: what comes back to a return path, read and told; and what nobody knew the message of."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ import click
 
 from notify.cli import REFUSED, screen
 from notify.cli.groups import Group, example
+from notify.cli.mailboxes import listen, mailboxes, scan
+from notify.cli.unmatched import unmatched
 from notify.feedback.bounces import Report, read
 from notify.feedback.bounces.mail_files import mails
 
 
-@click.group(cls=Group, epilog=example("notify bounces read ~/Maildir --json"))
+@click.group(cls=Group, epilog=example("notify bounces scan", "notify bounces read ~/Maildir --json"))
 def bounces() -> None:
-    """Read bounces, complaints and auto-replies."""
+    """Read what comes back as mails: from mailboxes, from files, as it is delivered."""
+
+
+for _command in (scan, mailboxes, listen, unmatched):
+    bounces.add_command(_command)
 
 
 @bounces.command("read", epilog=example("notify bounces read bounce.eml", "notify bounces read returned.mbox --json"))

@@ -14,6 +14,7 @@ from notify.cli import env_file, screen
 from notify.cli.groups import example
 from notify.cli.masking import shown_secret
 from notify.cli.wiring import opened_app
+from notify.feedback.mailboxes import configured
 from notify.settings import DEVELOPMENT_SECRET, Settings, load, redact, sources
 
 ENV_FILE = Path(".env")
@@ -75,6 +76,7 @@ def _check() -> None:
     ):  # what cannot be used is refused: settings, provider URLs, database URL, locale, time zone
         hooks = app.settings.hook_secrets
         reporters([one.get_secret_value() for one in hooks], app.settings.sns_topics)
+        configured(app.settings)
 
 
 _FORMS: dict[str | None, Callable[[], None]] = {

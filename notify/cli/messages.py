@@ -16,6 +16,7 @@ from notify.intake import Explanation
 from notify.model import Attempt, MessageState
 from notify.store import messages as store
 from notify.store import tenants
+from notify.store.incoming import Incoming
 from notify.store.messages import Listed
 
 STATES = [state.value for state in MessageState]
@@ -153,10 +154,24 @@ def _show(story: Explanation) -> None:
     for attempt in story.attempts:
         out.print(screen.cell(f"\nattempt {attempt.number}", "bold"))
         out.print(screen.facts(_attempt(attempt)))
+    for mail in story.mails:
+        out.print(screen.cell(f"\nmail that came back: {mail.kind.replace('_', ' ')}", "bold"))
+        out.print(screen.facts(_mail(mail)))
 
 
 def _moment(what: str, detail: str) -> str:
     return f"{what}: {detail}" if detail else what
+
+
+def _mail(mail: Incoming) -> list[tuple[str, Any]]:
+    return [
+        ("received", mail.received_at),
+        ("mailbox", mail.mailbox),
+        ("from", mail.sender),
+        ("subject", mail.subject),
+        ("resolved by", mail.resolved_by),
+        ("words", mail.text),
+    ]
 
 
 def _attempt(attempt: Attempt) -> list[tuple[str, Any]]:

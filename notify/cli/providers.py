@@ -75,7 +75,7 @@ def check(ctx: click.Context, name: str | None, as_json: bool) -> None:
     Exit code 2 when one does not.
     """
     with opened_app() as app:
-        found = [_tried(one, _check) for one in _chosen(app, name)]
+        found = [_tried(one, checked) for one in _chosen(app, name)]
     _report(ctx, found, as_json)
 
 
@@ -191,8 +191,11 @@ def _chosen(app: App, name: str | None) -> Sequence[Configured]:
     return list(app.channels.every().values()) if name is None else [app.channels.named(name)]
 
 
-def _check(provider: Provider) -> str:
-    """By its own question (see `Checkable`), or by opening a connection and logging in."""
+def checked(provider: Provider) -> str:
+    """What is to be said of a provider that answers. Raises `DeliveryError` for one that does not.
+
+    By its own question (see `Checkable`), or by opening a connection and logging in.
+    """
     if isinstance(provider, Checkable):
         provider.check()
     else:

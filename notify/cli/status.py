@@ -92,6 +92,10 @@ def _processes(found: Status, now: datetime) -> Iterator[tuple[str, Any]]:
     waiting = found.oldest_due
     label = "next due" if waiting and waiting > now else "oldest due"
     yield label, f"{screen.plain(waiting)}, {_span(waiting, now)}" if waiting else "nothing waits"
+    if found.came_back:
+        yield "came back in a day", ", ".join(f"{word} {count:,}" for word, count in found.came_back.items())
+    if found.unmatched:
+        yield "unmatched reports", f"{found.unmatched:,}: notify bounces unmatched list"
     for name, moment in sorted(found.ticks.items()):
         yield f"beat: {name}", _span(moment, now)
     if not found.ticks:

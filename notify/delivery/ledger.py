@@ -19,7 +19,7 @@ from uuid_utils.compat import uuid7
 from notify.app import App
 from notify.channels.email import letter
 from notify.channels.provider import Receipt
-from notify.delivery import burial, doubt
+from notify.delivery import burial, doubt, refusals
 from notify.delivery.burial import Dead
 from notify.delivery.lease import Lease
 from notify.delivery.outcomes import EVENTS, OUTCOMES, Accepted, Failure
@@ -28,7 +28,7 @@ from notify.delivery.prepare import Prepared
 from notify.delivery.route import Wait
 from notify.errors import DeliveryError, NotifyError, Rejected, Uncertain
 from notify.model import Attempt, Batch, Defer, MessageState, Mode, Outcome, Skip
-from notify.policy import Verdict, after_failure, expired, put_off
+from notify.policy import Verdict, after_failure, aftermath, expired, put_off
 from notify.policy.retry import costs_attempt
 from notify.store import Connection, attempts, batches, kept_mails, messages
 from notify.store import work as works
@@ -103,8 +103,11 @@ class Ledger:
         before: Sequence[DeliveryError] = (),
     ) -> None:
         """No provider took it: not this one, nor those with the errors `before`. Retried, held or dead. Written now."""
-        attempt = self._failure(work, error, provider, prepared, passed_over)
-        self._write([Failure(work, self._verdict(work, [*before, error]), attempt, prepared)])
+        attempt, verdict = (
+            self._failure(work, error, provider, prepared, passed_over),
+            self._verdict(work, [*before, error]),
+        )
+        self._write([Failure(work, verdict, attempt, prepared, aftermath.refused(error, verdict))])
 
     def passed_on(
         self, work: Work, error: DeliveryError, provider: str, prepared: Prepared, *, passed_over: str | None = None
@@ -222,6 +225,7 @@ class Ledger:
             within = self._lease.batch.id  # when this is written again, an operator may have moved them on meanwhile
             messages.move(connection, ids, MessageState.SENDING, verdict.state, at=now, within=within, **values)
         attempts.record(connection, [failure.attempt for failure in self._unwritten if failure.attempt is not None])
+        refusals.tell(connection, self._unwritten, now)
         ends = [(one, one.verdict) for one in self._unwritten if one.verdict is not None]
         dead = [(one, end) for one, end in ends if end.state is MessageState.DEAD]
         burial.bury(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from notify.channels.provider import Receipt
 from notify.delivery.prepare import Prepared
 from notify.errors import DeliveryError, Misconfigured, Rejected, Throttled, Transient, Uncertain
-from notify.model import Attempt, MessageState, Outcome
+from notify.model import Attempt, BounceClass, MessageState, Outcome
 from notify.policy import Verdict
 from notify.store.work import Work
 
@@ -35,12 +35,16 @@ EVENTS = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One message that was not accepted; without an attempt it was not tried, without a verdict another provider is."""
+    """One message that was not accepted; without an attempt it was not tried, without a verdict another provider is.
+
+    `bounce` is what the refusal says of the address.
+    """
 
     work: Work
     verdict: Verdict | None
     attempt: Attempt | None
     prepared: Prepared | None = None
+    bounce: BounceClass | None = None
 
 
 class Accepted(NamedTuple):

@@ -82,6 +82,7 @@ class Preparation:
             mode=work.occasion.mode,
             attachments=shared.attachments,
             unsubscribe_url=own.get("unsubscribe_url") if shared.kind.facts.unsubscribe else None,
+            read_receipt=shared.kind.facts.read_receipts,
         )
         return Prepared(envelope, rendered.subject, shared.kind.facts.version, now)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from notify.app import App
 from notify.model import FanOut
-from notify.store import batches, fan_outs, presence, schema, tallies
+from notify.store import batches, fan_outs, incoming, presence, schema, tallies
 from notify.store.presence import Worker
+
+CAME_BACK_WITHIN = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,8 @@ class Status:
     """The state of the house at `at`. `problems` is empty when all is well; each names the next step.
 
     `planning` has the notifications to everyone that are not planned yet, each with the time of its last slice.
+    `came_back` counts the bounces of a day by whose fault they are, and complaints; `unmatched` are the reports that
+    wait for an operator.
     """
 
     at: datetime
@@ -28,6 +32,8 @@ class Status:
     workers: tuple[Worker, ...]
     planning: tuple[tuple[FanOut, datetime], ...]
     problems: tuple[str, ...]
+    came_back: dict[str, int] = field(default_factory=dict)
+    unmatched: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The same as JSON values."""
@@ -37,6 +43,8 @@ class Status:
             "problems": list(self.problems),
             "states": self.states,
             "reasons": self.reasons,
+            "came_back": self.came_back,
+            "unmatched": self.unmatched,
             "oldest_due": self.oldest_due.isoformat() if self.oldest_due else None,
             "ticks": {name: moment.isoformat() for name, moment in self.ticks.items()},
             "workers": [
@@ -72,6 +80,8 @@ def status(app: App) -> Status:
         put_off = tallies.put_off(connection)
         ticks = presence.ticks(connection)
         workers = tuple(presence.alive(connection))
+        came_back = tallies.came_back(connection, now - CAME_BACK_WITHIN)
+        unmatched = incoming.waiting(connection)
     states: Counter[str] = Counter()
     reasons: dict[str, dict[str, int]] = {}
     for state, reason, count in tally:
@@ -86,7 +96,8 @@ def status(app: App) -> Status:
         *_outage(put_off, now, stale),
         *_standstill(planning, now, stale),
     ]
-    return Status(now, dict(states), reasons, oldest, ticks, workers, planning, tuple(problems))
+    told = (oldest, ticks, workers, planning, tuple(problems))
+    return Status(now, dict(states), reasons, *told, came_back=came_back, unmatched=unmatched)
 
 
 def _beat(relayed: datetime | None, now: datetime, stale: timedelta) -> list[str]:

@@ -44,6 +44,7 @@ class Recorded:
     parked: int = 0
     moved: int = 0
     effects: Mapping[Effect, int] | None = None
+    provider: str | None = None
 
 
 def record(app: App, tenant_id: UUID, told: Iterable[Event]) -> Recorded:
@@ -53,22 +54,37 @@ def record(app: App, tenant_id: UUID, told: Iterable[Event]) -> Recorded:
     nothing, when the database is away.
     """
     now = app.clock.now()
-    distinct = {(one.provider, one.provider_event_id): one for one in map(_storable, told)}
-    given = list(distinct.values())
+    given = distinct(told)
     with app.store.begin() as connection:
         found = owners.hold(connection, owners.find(connection, tenant_id, given, now))
-        rows = [Told(_discreet(event, owner), owner, now) for event, owner in zip(given, found, strict=True)]
-        fresh = events.insert(connection, tenant_id, rows, now + LOOK_FIRST)
-        moved, early = _forward(connection, fresh, now)
-        events.park(connection, {one.id: now + LOOK_FIRST for one in early})
-        done = consequences.follow(app, connection, fresh, now)
-    parked = len(early) + sum(one.owner is None for one in fresh)
-    recorded = Recorded(len(fresh), parked, moved, done)
-    if fresh:
-        facts = {"new": recorded.new, "known": len(given) - len(fresh), "parked": parked, "moved": moved}
-        emit("feedback.recorded", provider=fresh[0].event.provider, **facts)
-    consequences.announce(done)
+        rows = [Told(event, owner, now) for event, owner in zip(given, found, strict=True)]
+        recorded = record_in(app, connection, tenant_id, rows, now)
+    announce(recorded, known=len(given) - recorded.new)
     return recorded
+
+
+def record_in(app: App, connection: Connection, tenant_id: UUID, told: Sequence[Told], now: datetime) -> Recorded:
+    """The same within a transaction, to be announced after it: of `distinct` events, whose messages are held."""
+    rows = [_discreet(one) for one in told]
+    fresh = events.insert(connection, tenant_id, rows, now + LOOK_FIRST)
+    moved, early = _forward(connection, fresh, now)
+    events.park(connection, {one.id: now + LOOK_FIRST for one in early})
+    done = consequences.follow(app, connection, fresh, now)
+    parked = len(early) + sum(one.owner is None for one in fresh)
+    return Recorded(len(fresh), parked, moved, done, fresh[0].event.provider if fresh else None)
+
+
+def announce(recorded: Recorded, *, known: int) -> None:
+    """Tell what was recorded, once it is stored; `known` were before."""
+    if recorded.new:
+        facts = {"new": recorded.new, "known": known, "parked": recorded.parked, "moved": recorded.moved}
+        emit("feedback.recorded", provider=recorded.provider, **facts)
+    consequences.announce(recorded.effects or {})
+
+
+def distinct(told: Iterable[Event]) -> list[Event]:
+    """Each event once, as every database stores it."""
+    return list({(one.provider, one.provider_event_id): one for one in map(_storable, told)}.values())
 
 
 def look_again(app: App) -> int:
@@ -153,12 +169,12 @@ def _move(connection: Connection, ids: Sequence[UUID], was: MessageState, state:
     kept_mails.forget(connection, ids)
 
 
-def _discreet(event: Event, owner: Owner | None) -> Event:
+def _discreet(one: Told) -> Told:
     """The event as it may be kept: of who was erased, that it happened and no more."""
-    if owner is None or owner.address is not None:
-        return event
-    payload = {name: event.detail[name] for name in ("payload",) if name in event.detail}
-    return replace(event, address=None, diagnostic=None, detail=payload)
+    if one.owner is None or one.owner.address is not None:
+        return one
+    kept = {name: one.event.detail[name] for name in ("payload", "mail") if name in one.event.detail}
+    return replace(one, event=replace(one.event, address=None, diagnostic=None, detail=kept))
 
 
 def _storable(event: Event) -> Event:
@@ -175,7 +191,7 @@ def _storable(event: Event) -> Event:
         address=_short(event.address),
         status=_short(event.status),
         diagnostic=_short(event.diagnostic),
-        detail=_clean(event.detail),
+        detail=plain(event.detail),
     )
 
 
@@ -183,11 +199,12 @@ def _short(text: str | None) -> str | None:
     return None if text is None else storable(text)[:LONGEST_TEXT]
 
 
-def _clean(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The value as JSON that every database stores."""
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, Mapping):
-        return {storable(str(name)): _clean(item) for name, item in value.items()}
+        return {storable(str(name)): plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_clean(item) for item in value]
+        return [plain(item) for item in value]
     return value

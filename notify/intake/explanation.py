@@ -18,12 +18,14 @@ from notify.store import (
     consents,
     consequences,
     events,
+    incoming,
     messages,
     notifications,
     suppressions,
 )
 from notify.store.consequences import Caused
 from notify.store.events import Happened
+from notify.store.incoming import Incoming
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Explanation:
     """A message, its notification, its attempts, what came back of it, and the same as a timeline.
 
     `consent` is the entry of the log that covered it, `suppressions` are those of the address of what was skipped for
-    one, as they stand now; `consequences` what followed from what came back.
+    one, as they stand now; `consequences` what followed from what came back; `mails` those that came back of it.
     """
 
     message: Message
@@ -51,6 +53,7 @@ class Explanation:
     consent: Consent | None = None
     suppressions: tuple[Suppression, ...] = ()
     consequences: tuple[Caused, ...] = ()
+    mails: tuple[Incoming, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"message {self.message.id}: {self.message.state}{_because(self.message)}"]
@@ -97,6 +100,7 @@ class Explanation:
                 for event in self.events
             ],
             "consequences": [one.as_json() for one in self.consequences],
+            "mails": [one.as_json() for one in self.mails],
             "consent": _consent(self.consent),
             "suppressions": [
                 {"scope": one.scope, "reason": one.reason, "source": one.source} for one in self.suppressions
@@ -123,12 +127,13 @@ def explain(app: App, message_id: UUID | str) -> Explanation:
             message = _with_its_batch(message, batches.waiting(connection, message.batch_id))
         happened = tuple(events.of_message(connection, message.id))
         followed = tuple(consequences.of_message(connection, message.id))
+        came_back = tuple(incoming.of_message(connection, message.id))
         sealed = consents.find(connection, message.consent_id) if message.consent_id is not None else None
         forbidden = _forbidden(connection, message, app.settings.secrets)
     assert notification is not None
     consent = sealed.entry if sealed else None
     timeline = (*_timeline(message, notification, tried, happened, consent), *map(_followed, followed))
-    return Explanation(message, notification, tried, timeline, happened, consent, forbidden, followed)
+    return Explanation(message, notification, tried, timeline, happened, consent, forbidden, followed, came_back)
 
 
 def _forbidden(connection: Connection, message: Message, secrets: Sequence[str]) -> tuple[Suppression, ...]:

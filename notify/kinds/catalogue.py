@@ -153,6 +153,8 @@ class Catalogue:
             on_doubt=declared.on_doubt,
             critical=declared.critical,
             unsubscribe=declared.unsubscribe,
+            read_receipts=declared.read_receipts,
+            keep_replies=declared.keep_replies,
             retry=declared.retry,
             expires=declared.expires,
             recipient_rate=declared.recipient_rate,

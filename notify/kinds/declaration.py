@@ -35,7 +35,7 @@ NOT_YET = {"digest": "digests", "downgrade": "in-app channel", "in_app": "in-app
 
 _FUNCTIONS = ("_", "gettext", "ngettext")
 _TOP = (
-    *("title", "category", "channels", "lane", "on_doubt", "critical", "unsubscribe"),
+    *("title", "category", "channels", "lane", "on_doubt", "critical", "unsubscribe", "read_receipts", "keep_replies"),
     *("required", "transactional", "consent", "onboarding", "quiet"),
     *("expires", "recipient_rate", "retry", "data", *DELIVERED),
 )
@@ -66,6 +66,8 @@ class Declaration:
     on_doubt: OnDoubt
     critical: bool
     unsubscribe: bool
+    read_receipts: bool
+    keep_replies: bool
     retry: Mapping[Channel, Retry]
     expires: timedelta | None
     recipient_rate: Rate | None
@@ -103,6 +105,8 @@ class _Reader:
             on_doubt=self._word(OnDoubt, "on_doubt", OnDoubt.RESEND),
             critical=toml.optional("critical", bool, False),
             unsubscribe=toml.optional("unsubscribe", bool, False),
+            read_receipts=toml.optional("read_receipts", bool, False),
+            keep_replies=toml.optional("keep_replies", bool, False),
             retry=patience.retries(toml, channels),
             expires=patience.expires(toml),
             recipient_rate=patience.recipient_rate(toml),

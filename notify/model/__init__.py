@@ -4,11 +4,12 @@ from notify.model.alert import Alert, AlertState, Notice, Severity, Told, Word
 from notify.model.batch import Batch, BatchState
 from notify.model.consent import Consent, ConsentAction, Sealed
 from notify.model.decision import Decision, Defer, Send, Skip
-from notify.model.event import BounceClass, Consequence, Effect, Event, EventType
+from notify.model.event import MAIL, BounceClass, Consequence, Effect, Event, EventType
 from notify.model.failure import DeadLetter, Death, ErrorClass, Filter, KeptMail, Pause, Replay, ReplayState
 from notify.model.fan_out import FanOut, FanOutState
 from notify.model.guard import Hold, HoldScope, Measure
 from notify.model.hook import HookState
+from notify.model.incoming import Checkpoint, IncomingKind, IncomingState
 from notify.model.kind import Channel, Kind, Lane, OnDoubt, OnQuiet, Retry
 from notify.model.local import Local
 from notify.model.message import TRANSITIONS, Attempt, Message, MessageState, Outcome
@@ -19,6 +20,7 @@ from notify.model.recipient import ERASED_KEY, Address, Recipient, Suppression, 
 
 __all__ = [
     "ERASED_KEY",
+    "MAIL",
     "TRANSITIONS",
     "Address",
     "Alert",
@@ -31,6 +33,7 @@ __all__ = [
     "BounceClass",
     "Changed",
     "Channel",
+    "Checkpoint",
     "Consent",
     "ConsentAction",
     "Consequence",
@@ -48,6 +51,8 @@ __all__ = [
     "Hold",
     "HoldScope",
     "HookState",
+    "IncomingKind",
+    "IncomingState",
     "KeptMail",
     "Kind",
     "Lane",

@@ -9,6 +9,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+MAIL = "mail"
+"""The provider of what mails tell: a mailbox, or a listener."""
+
 
 class EventType(StrEnum):
     """What happened."""

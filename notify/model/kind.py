@@ -78,3 +78,5 @@ class Kind:
     consent: bool = False  # only to those who agreed to its category
     onboarding: bool = False  # goes to unverified addresses, too
     quiet: OnQuiet = OnQuiet.HOLD
+    read_receipts: bool = False  # its mails ask to be told when they are shown (RFC 8098)
+    keep_replies: bool = False  # the words of replies to its mails are kept

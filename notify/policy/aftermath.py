@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from notify.model import BounceClass, EventType
+from notify.errors import DeliveryError, Rejected, Transient
+from notify.model import BounceClass, EventType, MessageState
+from notify.policy.verdict import Verdict
 
 HALF_LIFE = timedelta(days=14)
 SOFT_FOR = timedelta(days=30)
 """How long an address rests whose soft bounces were too many."""
+
+_FULL = "mailbox_full"
+_NOT_THEIR_DEATH = frozenset({"recipient_rejected", "smtputf8_unsupported"})
 
 
 class Step(StrEnum):
@@ -30,6 +35,22 @@ def follows(event: EventType, bounce: BounceClass | None) -> Step | None:
     if event is EventType.BOUNCED:
         return {BounceClass.HARD: Step.SUPPRESS_DEAD, BounceClass.SOFT: Step.COUNT}.get(bounce or BounceClass.OTHER)
     return {EventType.COMPLAINED: Step.SUPPRESS_COMPLAINED, EventType.UNSUBSCRIBED: Step.LEAVE}.get(event)
+
+
+def refused(error: DeliveryError, verdict: Verdict) -> BounceClass | None:
+    """What a refusal at the hand-over says of the address, once the message is dead of it; None when nothing.
+
+    A server that refuses an address at once condemns it as one that bounces later. Whose mailbox was full, or passing
+    trouble to the last attempt, counts. Where only our own guess, or what a server lacks, stands behind it, nothing is
+    known of the person.
+    """
+    if verdict.state is not MessageState.DEAD or verdict.reason != error.reason:
+        return None
+    if isinstance(error, Rejected):
+        if error.reason == _FULL:
+            return BounceClass.SOFT
+        return BounceClass.HARD if error.scope == "address" and error.reason not in _NOT_THEIR_DEATH else None
+    return BounceClass.SOFT if isinstance(error, Transient) and error.scope == "message" else None
 
 
 @dataclass(frozen=True, slots=True)

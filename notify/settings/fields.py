@@ -112,6 +112,14 @@ class Settings(BaseSettings):
     )
     email_from: str = Field("Notify <notify@example.org>", description="The From of every mail: `Name <address>`.")
     email_reply_to: str | None = Field(None, description="The Reply-To of every mail.")
+    return_path: str | None = Field(
+        None,
+        description="Where bounces go, e.g. bounces+{token}@mail.example.org: a signed token in the place of `{token}` "
+        "names the message. Unset: the address of the From.",
+    )
+    keep_replies: bool = Field(
+        False, description="Keep the words of replies to mails; kinds with `keep_replies = true` do so anyway."
+    )
     email_domain: str | None = Field(None, description="Domain of Message-IDs; unset: the domain of the From address.")
     public_url: str | None = Field(
         None,
@@ -140,6 +148,14 @@ class Settings(BaseSettings):
     sns_topics: Annotated[frozenset[str], NoDecode] = Field(
         frozenset(),
         description="ARNs of the Amazon SNS topics that may post events of SES, separated by commas; unset: none.",
+    )
+    mailboxes: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (),
+        description="Where mails come back to: URLs of mailboxes that are read (imaps://user:password@host/INBOX) and "
+        "of addresses that are listened on (smtpd://host:port, lmtp://host:port), separated by commas.",
+    )
+    mailbox_stale_seconds: float = Field(
+        DAY, gt=0, le=366 * DAY, description="Alert when the last success of a mailbox is longer ago than this."
     )
     test_recipients: Annotated[frozenset[str], NoDecode] = Field(
         frozenset(), description="Addresses that mode `test` may write to, separated by commas."
@@ -205,6 +221,9 @@ class Settings(BaseSettings):
     retention_hooks_days: int | None = Field(
         30, ge=1, description="What webhooks posted goes after so many days, once it is processed; unset: never."
     )
+    retention_mails_days: int | None = Field(
+        90, ge=1, description="What is kept of mails that came back goes after so many days; unset: never."
+    )
     retention_audit_days: int | None = Field(None, ge=1, description="The audit goes after so many days; unset: never.")
     web_host: str = Field("127.0.0.1", description="Address that `notify web` listens on.")
     web_port: int = Field(8025, ge=1, le=65535, description="Port that `notify web` listens on.")
@@ -229,7 +248,7 @@ class Settings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         return [part for part in re.split(r"[,\s]+", value) if part] if isinstance(value, str) else value
 
-    @field_validator("email_providers", "alert_sinks", mode="before")
+    @field_validator("email_providers", "alert_sinks", "mailboxes", mode="before")
     @classmethod
     def _split_urls(cls, value: Any) -> Any:
         """A comma among a URL's options belongs to it, unless another URL begins there."""
@@ -237,19 +256,28 @@ class Settings(BaseSettings):
 
     _unset = field_validator(
         *("database_url", "redis_url", "broker_url", "beat_schedule", "flower_basic_auth", "sentry_dsn"),
-        *("email_reply_to", "email_domain", "public_url", "unsubscribe_url", "legacy_unsubscribe_secret"),
+        *(
+            "email_reply_to",
+            "return_path",
+            "email_domain",
+            "public_url",
+            "unsubscribe_url",
+            "legacy_unsubscribe_secret",
+        ),
         *("failpoints", "worker_memory_mb"),
         *("domain_rates", "recipient_rate", "tenant_rate", "phone_region", "organisation", "postal_address"),
-        *(f"retention_{what}_days" for what in ("messages", "events", "dead", "changes", "hooks", "audit")),
+        *(f"retention_{what}_days" for what in ("messages", "events", "dead", "changes", "hooks", "mails", "audit")),
         mode="before",
     )(rules.unless_blank)
     _redis = field_validator("redis_url")(rules.redis_url)
     _broker = field_validator("broker_url")(rules.broker_url)
     _providers = field_validator("email_providers")(rules.provider_urls)
+    _mailboxes = field_validator("mailboxes")(rules.urls)
     _rates = field_validator("recipient_rate", "tenant_rate")(rules.one_rate)
     _shares = field_validator("guard_bounce", "guard_complaint")(rules.share)
     _by_domain = field_validator("domain_rates")(rules.rates_of_domains)
     _mailbox = field_validator("email_from", "email_reply_to")(rules.mailbox)
+    _bounces = field_validator("return_path")(rules.return_path)
     _public = field_validator("public_url")(rules.public_url)
     _one_click = field_validator("unsubscribe_url")(rules.one_click_url)
     _domain = field_validator("email_domain")(rules.domain)
@@ -351,9 +379,14 @@ class Settings(BaseSettings):
         return self.email_domain or _bare(self.email_from).rpartition("@")[2]
 
     @property
-    def return_path(self) -> str:
-        """The bare address of the From header: where bounces go."""
+    def sender_address(self) -> str:
+        """The bare address of the From header."""
         return _bare(self.email_from)
+
+    @property
+    def bounce_address(self) -> str:
+        """Where bounces go; `{token}` in it is the place of what names the message."""
+        return self.return_path or self.sender_address
 
 
 @lru_cache

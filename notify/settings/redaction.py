@@ -6,7 +6,7 @@ import re
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^\s\"']*)")
 _HARMLESS = re.compile(
-    r"(?i)smtps?|ses|mailgun|eml|mailto|rediss?|redis\+socket|unix|postgres(?:ql)?(?:\+\w+)?|sqlite(?:\+\w+)?"
+    r"(?i)smtps?|imaps?|smtpd|lmtp|ses|mailgun|eml|mailto|rediss?|redis\+socket|unix|postgres(?:ql)?(?:\+\w+)?|sqlite(?:\+\w+)?"
     r"|amqps?|pyamqp|https?|slack|file|tcp"
 )
 """Of any other, a misspelt one too, what follows may be a key."""

@@ -23,6 +23,9 @@ from notify.rates import domain_rates, rate, share_of
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 NOT_IANA = frozenset({"localtime", "posixrules", "Factory"})  # lie among the zone files, and differ from host to host
 LONGEST_URL = 500  # with the token it stays within a header's line of 998 octets
+TOKEN = "{token}"  # noqa: S105 - the mark of its place
+TOKEN_LENGTH = 45
+LONGEST_LOCAL, LONGEST_ADDRESS = 64, 254  # RFC 5321 §4.5.3.1.1, §4.5.3.1.3
 _URL = re.compile(rf"[!$-;=?-Z\[\]_a-z~]{{1,{LONGEST_URL}}}")  # RFC 3986 §2, but "#"
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]{1,256}")
 _MAILBOX = re.compile(r'\s*(?:(?:"(?:[^"\\]|\\.)*"\s*|[^<>"]*)<[^<>]*>|[^<>"\s]+)\s*')
@@ -63,6 +66,11 @@ def provider_urls(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     """One URL or more. Which schemes there are is known where providers are opened."""
     if not value:
         raise ValueError("is empty; write a provider's URL, such as smtp://user:password@host:587?tls=starttls")
+    return urls(value)
+
+
+def urls(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    """URLs. Which schemes there are is known where they are opened."""
     if not all("://" in url.get_secret_value() for url in value[1:]):
         raise ValueError("a comma or space ends a URL; percent-encode them in user and password, as %2C and %20")
     return value
@@ -96,6 +104,27 @@ def mailbox(value: str | None) -> str | None:
         or _normal(parseaddr(value)[1], anywhere=True) is None
     ):
         raise ValueError(f"write it like 'Name <address@example.org>', not {value!r}")
+    return value
+
+
+def return_path(value: str | None) -> str | None:
+    """An address in ASCII, with the place of a token or without."""
+    if value is None:
+        return None
+    whole = value.replace(TOKEN, "a" * TOKEN_LENGTH, 1)
+    local = whole.rpartition("@")[0]
+    if len(local) > LONGEST_LOCAL or len(whole) > LONGEST_ADDRESS:
+        room = LONGEST_LOCAL - TOKEN_LENGTH
+        raise ValueError(f"is too long: what stands beside {TOKEN} before the @ has at most {room} characters")
+    if (
+        not whole.isascii()
+        or _normal(whole, anywhere=True) is None
+        or TOKEN in whole
+        or TOKEN in value.rpartition("@")[2]
+    ):
+        raise ValueError(
+            f"write it like bounces+{TOKEN}@mail.example.org or bounces@mail.example.org, not {value!r:.80}"
+        )
     return value
 
 

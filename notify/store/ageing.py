@@ -25,6 +25,7 @@ from notify.store.tables import (
     events,
     fan_outs,
     hook_payloads,
+    incoming_mails,
     kept_mails,
     messages,
     notifications,
@@ -123,6 +124,11 @@ def posted(connection: sa.Connection, before: datetime, limit: int) -> int:
     return _oldest(connection, hook_payloads, before, limit, hook_payloads.c.received_at < before, done)
 
 
+def mailed(connection: sa.Connection, before: datetime, limit: int) -> int:
+    """What is kept of mails that came back, reports that nobody resolved too; returns how many. Their events stay."""
+    return _oldest(connection, incoming_mails, before, limit, incoming_mails.c.received_at < before)
+
+
 def audited(connection: sa.Connection, before: datetime, limit: int) -> int:
     """What was done; returns how many rows."""
     with trail.door(connection, DEFAULT_ID, before):
@@ -154,6 +160,7 @@ POLICIES: dict[str, Slice] = {
     "dead": dead,
     "changes": changes,
     "hooks": posted,
+    "mails": mailed,
     "audit": audited,
 }
 """What `NOTIFY_RETENTION_<NAME>_DAYS` deletes."""

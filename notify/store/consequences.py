@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from notify.model import Channel, Consequence, Effect, EventType
+from notify.store.ageing import first_id
 from notify.store.engine import upsert
 from notify.store.owners import Owner
-from notify.store.tables import consequences, events, soft_bounces
+from notify.store.tables import consequences, events, recipients, soft_bounces
 
 _FIELDS = tuple(consequences.c[name] for name in ("event_id", "effect", "at", "scope", "until", "detail"))
 
@@ -94,6 +95,22 @@ def of_address(
 def of_message(connection: sa.Connection, message_id: UUID) -> list[Caused]:
     """What followed from the events of this message, the first first."""
     return _caused(connection, _CAUSED.where(consequences.c.message_id == message_id).order_by(consequences.c.id))
+
+
+def suppressed_by(connection: sa.Connection, provider: str, since: datetime, limit: int) -> tuple[int, list[str]]:
+    """How many addresses this provider's events suppressed since then, and the keys of some whose they are."""
+    caused = consequences.join(events, events.c.id == consequences.c.event_id)
+    wanted = (
+        consequences.c.id >= first_id(since),
+        consequences.c.effect == Effect.SUPPRESSED,
+        events.c.provider == provider,
+    )
+    count = connection.scalar(sa.select(sa.func.count()).select_from(caused).where(*wanted)) or 0
+    if not count:
+        return 0, []
+    whose = caused.join(recipients, recipients.c.id == consequences.c.recipient_id)
+    keys = sa.select(recipients.c.key).select_from(whose).where(*wanted).distinct().order_by(recipients.c.key)
+    return count, list(connection.scalars(keys.limit(limit)))
 
 
 def counted(connection: sa.Connection, message_id: UUID) -> bool:

@@ -29,6 +29,7 @@ from notify.store.tables import (
     events,
     fan_outs,
     hook_payloads,
+    incoming_mails,
     kept_mails,
     messages,
     notifications,
@@ -57,13 +58,15 @@ def in_hand(connection: sa.Connection, person: Person) -> int:
 
 
 def forget_what_was_sent(connection: sa.Connection, person: Person) -> None:
-    """Messages, their attempts, mails, dead letters and events; and the data of notifications that only they got."""
+    """Messages, their attempts, mails, what came back, and dead letters; and the data of what only they got."""
     theirs, alone = messages_of(person), notifications_of(person, alone=True)
     connection.execute(sa.delete(kept_mails).where(kept_mails.c.message_id.in_(theirs)))
     connection.execute(sa.delete(attachments).where(attachments.c.notification_id.in_(alone)))
     connection.execute(sa.delete(soft_bounces).where(THEIRS[soft_bounces](person, ())))
     _empty_payloads(connection, person)
+    no_mail = dict.fromkeys(("sender", "subject", "header_id", "body", "text"))
     for table, where, values in (
+        (incoming_mails, THEIRS[incoming_mails](person, ()), {**no_mail, "report": sa.null()}),
         (attempts, attempts.c.message_id.in_(theirs), {"subject": None, "response": None, "passed_over": None}),
         (dead_letters, dead_letters.c.message_id.in_(theirs), {"detail": None, "payload": None}),
         (events, THEIRS[events](person, ()), {"address": None, "diagnostic": None, "detail": {}}),

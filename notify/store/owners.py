@@ -21,7 +21,9 @@ from notify.store.tables import addresses, attempts, messages, recipients
 from notify.store.tables.sending import NAMED_BY_A_SERVICE
 
 RECENT = timedelta(days=14)
-"""An address alone tells of a message no older than this."""
+"""An address alone tells of a message that was sent no longer than this before what came back."""
+UNSETTLED = timedelta(hours=1)
+"""What came back may be older than our own note that the message was sent."""
 LATEST = 20
 _NAME = 16  # characters: names as short as this are queue names of mail servers, and not looked up
 _FIELDS = tuple(
@@ -56,6 +58,26 @@ def find(connection: sa.Connection, tenant_id: UUID, told: Sequence[Event], now:
             owner = _by_address(connection, tenant_id, event, now)
         found.append(owner)
     return found
+
+
+def latest(
+    connection: sa.Connection, tenant_id: UUID, key: str, named: Collection[str], before: datetime
+) -> Owner | None:
+    """The last mail that went to the recipient of this key before then; rather one to an address that is `named`."""
+    rows = connection.execute(
+        sa.select(*_FIELDS)
+        .join(recipients, recipients.c.id == messages.c.recipient_id)
+        .where(
+            recipients.c.tenant_id == tenant_id,
+            recipients.c.key == key,
+            messages.c.channel == Channel.EMAIL,
+            messages.c.sent_at <= before + UNSETTLED,
+        )
+        .order_by(messages.c.sent_at.desc(), messages.c.id.desc())
+        .limit(10 * LATEST)
+    )
+    found, folded = [_owner(row) for row in rows], {fold(one) for one in named}
+    return next((one for one in found if one.address in folded), found[0] if found else None)
 
 
 def hold(connection: sa.Connection, found: Sequence[Owner | None], *, patient: bool = True) -> list[Owner | None]:
@@ -140,7 +162,8 @@ def _by_address(connection: sa.Connection, tenant_id: UUID, event: Event, now: d
         addresses.c.folded == folded,
     )
     theirs = sa.select(addresses.c.recipient_id).where(*has)
-    sent = (messages.c.channel == Channel.EMAIL, messages.c.sent_at >= now - RECENT)
+    at = min(event.at, now)
+    sent = (messages.c.channel == Channel.EMAIL, messages.c.sent_at.between(at - RECENT, at + UNSETTLED))
     rows = connection.execute(
         sa.select(*_FIELDS)
         .where(messages.c.recipient_id.in_(theirs), *sent)

@@ -25,6 +25,7 @@ from notify.store.tables import (
     consequences,
     dead_letters,
     events,
+    incoming_mails,
     kept_mails,
     messages,
     notifications,
@@ -137,6 +138,18 @@ def _consequences(person: Person, _: Sequence[str]) -> sa.ColumnElement[bool]:
     return sa.or_(consequences.c.recipient_id == person.id, _at_theirs(consequences, person))
 
 
+def _incoming_mails(person: Person, _: Sequence[str]) -> sa.ColumnElement[bool]:
+    """What came back of their messages, and reports of nobody's message that name an address of theirs."""
+    named = [incoming_mails.c.recipient_id == person.id, incoming_mails.c.message_id.in_(messages_of(person))]
+    report = sa.func.lower(sa.cast(incoming_mails.c.report, sa.Text))
+    for _channel, folded in sorted(person.addresses):
+        told = {json.dumps(folded, ensure_ascii=plain).strip('"') for plain in (True, False)}
+        loose = [report.contains(one, autoescape=True) for one in sorted(told)]
+        loose.append(sa.func.lower(incoming_mails.c.sender).contains(folded, autoescape=True))
+        named.append(sa.and_(incoming_mails.c.message_id.is_(None), sa.or_(*loose)))
+    return sa.or_(*named)
+
+
 def _soft_bounces(person: Person, _: Sequence[str]) -> sa.ColumnElement[bool]:
     return _at_theirs(soft_bounces, person)
 
@@ -180,6 +193,7 @@ THEIRS: dict[sa.Table, Where] = {
     events: _events,
     consequences: _consequences,
     soft_bounces: _soft_bounces,
+    incoming_mails: _incoming_mails,
     audit: _audit,
 }
 """Which rows of a table tell of a person."""
@@ -193,6 +207,7 @@ NOBODYS = {
     "provider_pauses": "what a provider said of its sender",
     "hook_payloads": "what providers posted, of many at once; emptied when it tells of somebody who is erased",
     "guard_holds": "rates and counts",
+    "mailboxes": "how far each was read",
     "alerts": "the state of the installation",
     "schedule_claims": "which ticks were done",
     "workers": "processes",

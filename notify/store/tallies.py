@@ -1,4 +1,4 @@
-"""Messages counted: by state and reason, in doubt, and put off."""
+"""Messages counted: by state and reason, in doubt, put off, and what came back of them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from notify.model import BatchState, MessageState, Outcome
+from notify.model import BatchState, EventType, MessageState, Outcome
 from notify.store.batches import RATE_LIMITED
 from notify.store.engine import any_of
 from notify.store.messages import QUIET, REPLAYED, SCHEDULED, THROTTLED
-from notify.store.tables import attempts, batches, messages
+from notify.store.tables import attempts, batches, events, messages
+from notify.store.tables.sending import COUNTED
 
 
 def tally(
@@ -47,6 +48,14 @@ def doubted(connection: sa.Connection, notification_ids: Iterable[UUID]) -> int:
         )
     )
     return connection.scalar(counted) or 0
+
+
+def came_back(connection: sa.Connection, since: datetime) -> dict[str, int]:
+    """Bounces since then by whose fault they are, and complaints; the most first."""
+    word = sa.case((events.c.type == EventType.BOUNCED, events.c.bounce), else_=events.c.type)
+    counted = sa.select(word, sa.func.count()).where(events.c.received_at >= since, COUNTED).group_by(word)
+    found = {str(name): count for name, count in connection.execute(counted)}
+    return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
 
 
 def put_off(connection: sa.Connection) -> list[tuple[str, int, datetime]]:

@@ -13,6 +13,7 @@ from notify import telemetry
 from notify.app import App, configure, current
 from notify.broker import SYSTEM, celery, declare, queues
 from notify.errors import InvalidKind, InvalidSettings, Unreachable
+from notify.feedback import mailboxes
 from notify.intake import footing
 from notify.model import Lane
 from notify.settings import Environment, load
@@ -50,6 +51,8 @@ def worker(lanes: Sequence[str], concurrency: int | None) -> None:
     app = _started()
     _require_sound_kinds(app)
     _require_our_queues(app)
+    if SYSTEM in lanes:
+        mailboxes.configured(app.settings)  # its ticks read them
     if set(lanes) == {Lane.BULK}:
         os.nice(BULK_NICENESS)
     threads = app.settings.worker_concurrency

@@ -8,21 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from notify import alerts
-from notify.app import current, shipped
+from notify.app import App, current, shipped
 from notify.audience import retention
 from notify.broker import SYSTEM, celery
 from notify.delivery import relay, replay, sweep, tick
 from notify.errors import InvalidSettings, did_you_mean
-from notify.feedback import guard, hooks
+from notify.feedback import guard, hooks, mailboxes
 from notify.feedback.record import look_again
 from notify.intake import fan_out
+from notify.tasks.process import worker
 
+LONGEST_SCAN = 240.0  # seconds: within a broker's time for a task (visibility_timeout)
 EXPIRES_SECONDS = 60.0  # of a tick that nobody fetches; its slot keeps late ones harmless, and clocks differ
 
 TICKS = frozenset(
     {
         *("notify.relay", "notify.fan_out", "notify.alerts", "notify.replay", "notify.sweep", "notify.retention"),
-        *("notify.feedback", "notify.guard", "notify.hooks"),
+        *("notify.feedback", "notify.guard", "notify.hooks", "notify.bounces"),
     }
 )
 
@@ -55,6 +57,17 @@ def replay_tick(every: float) -> None:
 def hooks_tick(every: float) -> None:
     """Read what webhooks posted, until the next tick is due."""
     tick(current(), "hooks", timedelta(seconds=every), lambda app: hooks.run(app, every))
+
+
+@celery.task(name="notify.bounces")
+def bounces_tick(every: float) -> None:
+    """Read what is new in the mailboxes, until the next tick is due; a long backlog goes on at the next one."""
+    tick(current(), "bounces", timedelta(seconds=every), lambda app: _read_mailboxes(app, min(every, LONGEST_SCAN)))
+
+
+def _read_mailboxes(app: App, seconds: float) -> int:
+    boxes = mailboxes.imap_mailboxes(app.settings)
+    return sum(one.new for one in mailboxes.scan(app, boxes, seconds=seconds, stop=worker.stopping))
 
 
 @celery.task(name="notify.sweep")

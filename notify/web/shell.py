@@ -52,7 +52,7 @@ class Shell:
         self._phrases: dict[str, Callable[..., str]] = {}
         self._style = b"\n".join(path.read_bytes() for path in sorted((FOLDER / "pages").glob("*.css")))
         self._version = hashlib.sha256(self._style).hexdigest()[:12]
-        self._sender = parseaddr(app.settings.email_from)[0] or app.settings.return_path.rpartition("@")[2]
+        self._sender = parseaddr(app.settings.email_from)[0] or app.settings.sender_address.rpartition("@")[2]
 
     @property
     def languages(self) -> tuple[str, ...]:

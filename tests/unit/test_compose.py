@@ -173,7 +173,7 @@ def test_no_secret_has_a_default() -> None:
     without_default = set(re.findall(r"\$\{(\w+):\?[^}]+\}", COMPOSE_TEXT))
     every = set(re.findall(r"\$\{(\w+)", COMPOSE_TEXT))
     assert without_default == set(SECRETS)
-    ours = {"PUBLIC_URL", "ORGANISATION", "POSTAL_ADDRESS", "TRUSTED_PROXIES"}
+    ours = {"PUBLIC_URL", "ORGANISATION", "POSTAL_ADDRESS", "TRUSTED_PROXIES", "RETURN_PATH", "MAILBOXES"}
     assert every - without_default == {"EMAIL_PROVIDERS", "EMAIL_FROM", "NOTIFY_OLD_SECRET_KEYS", *ours}
 
 

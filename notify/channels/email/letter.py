@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from notify.channels.email import mime
+from notify.channels.email import mime, verp
+from notify.channels.email.address import ascii_form
 from notify.channels.email.mime import Mail, compose
 from notify.channels.provider import Envelope
 from notify.model import Attachment, Mode
@@ -34,12 +35,19 @@ def envelope(
     mode: Mode,
     attachments: Sequence[Attachment] = (),
     unsubscribe_url: str | None = None,
+    read_receipt: bool = False,
 ) -> Envelope:
     """Compose a mail. With an `unsubscribe_url`, which is the message's own, it can be left with one click.
 
+    With `read_receipt` it asks to be told when it was shown, at the return path: reading programs ask their user
+    where the two differ (RFC 8098 §2.1).
+
     The same arguments give the same octets. Raises `InvalidHeader` and `InvalidAddress`.
     """
-    test = mode is Mode.TEST
+    test, sender = mode is Mode.TEST, verp.return_path(settings, message_id)
+    headers = {"X-Notify-Mode": "test"} if test else {}
+    if read_receipt:
+        headers["Disposition-Notification-To"] = f"<{ascii_form(sender)}>"
     mail = Mail(
         message_id=message_id,
         domain=settings.message_id_domain,
@@ -52,7 +60,7 @@ def envelope(
         text=text,
         html=html,
         unsubscribe_url=unsubscribe_url,
-        headers={"X-Notify-Mode": "test"} if test else {},
+        headers=headers,
         attachments=attachments,
     )
-    return Envelope(message_id, address, settings.return_path, compose(mail))
+    return Envelope(message_id, address, sender, compose(mail))

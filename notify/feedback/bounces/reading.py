@@ -77,6 +77,9 @@ _SPACE = re.compile(r"\s+")
 _REFUSAL = re.compile(
     r"(?:^|[\s:(<\"'])([45]\d\d[ -][^\n]{3,}(?:\n[ \t>]{1,12}[^\n]{1,300}){0,3}|#?[45]\.\d{1,3}\.\d{1,3}[ )-][^\n]{3,})"
 )
+UNREADABLE = (ValueError, LookupError, RecursionError, ArithmeticError, TypeError, AttributeError)
+"""What the octets of a mail may lead to: a mailbox holds anything, and one must not keep the others from being read."""
+
 _FINE = ("delivered", "relayed", "expanded")
 
 
@@ -84,12 +87,12 @@ def read(raw: bytes) -> Report:
     """What the mail says. Looks at its first megabyte; one that cannot be read is `other`."""
     try:
         return read_mail(mime.parse(raw))
-    except (ValueError, LookupError, RecursionError, ArithmeticError, TypeError, AttributeError):
-        return Report(Kind.OTHER)  # a mailbox holds anything, and one mail must not keep the others from being read
+    except UNREADABLE:
+        return Report(Kind.OTHER)
 
 
 def read_mail(mail: Part) -> Report:
-    """What a parsed mail says."""
+    """What a parsed mail says. May raise what `UNREADABLE` names."""
     parts = [part for part in mail.walk(into_mails=False) if part is not mail or not part.children]
     if not _worth_reading(mail, parts):
         return Report(Kind.OTHER)

@@ -8,7 +8,14 @@ Foreign keys that every writer keeps by itself are left out, for each costs as m
 """
 
 from notify.store.tables.columns import Json, UtcDateTime, metadata, one_of
-from notify.store.tables.feedback import consequences, guard_holds, hook_payloads, soft_bounces
+from notify.store.tables.feedback import (
+    consequences,
+    guard_holds,
+    hook_payloads,
+    incoming_mails,
+    mailboxes,
+    soft_bounces,
+)
 from notify.store.tables.operating import (
     alerts,
     audit,
@@ -46,7 +53,9 @@ __all__ = [
     "fan_outs",
     "guard_holds",
     "hook_payloads",
+    "incoming_mails",
     "kept_mails",
+    "mailboxes",
     "messages",
     "metadata",
     "notifications",

@@ -1,10 +1,10 @@
-"""What came back as it was posted, what followed from it, and what the guard holds."""
+"""What came back as it was posted or mailed, what followed from it, and what the guard holds."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-from notify.model import Channel, Effect, HoldScope, HookState, Measure
+from notify.model import Channel, Effect, HoldScope, HookState, IncomingKind, IncomingState, Measure
 from notify.store.tables.columns import Json, implied, key, metadata, one_of, tenant, text, time
 
 hook_payloads = sa.Table(
@@ -26,6 +26,52 @@ hook_payloads = sa.Table(
     one_of("state", HookState),
     sa.UniqueConstraint("provider", "payload_id"),  # a replay is stored once
     sa.Index(None, "state", "received_at"),
+)
+
+mailboxes = sa.Table(
+    "mailboxes",
+    metadata,
+    key(),
+    tenant(),
+    text("name"),  # scheme://user@host:port/folder
+    sa.Column("uid_validity", sa.BigInteger, nullable=True),
+    sa.Column("last_uid", sa.BigInteger, nullable=False, server_default="0"),
+    time("scanned_at", nullable=True),  # the last success
+    time("tried_at", nullable=True),
+    text("problem", nullable=True),  # of the last try, in words
+    sa.Column("mails", sa.BigInteger, nullable=False, server_default="0"),
+    sa.UniqueConstraint("name"),
+)
+
+incoming_mails = sa.Table(
+    "incoming_mails",
+    metadata,
+    key(),
+    tenant(),
+    text("mailbox"),  # its name, or that of a listener
+    text("digest"),  # SHA-256 of the octets that were read
+    text("place", nullable=True),  # uidvalidity:uid
+    text("kind"),
+    text("state"),
+    text("reason", nullable=True),  # why nothing followed
+    implied("message_id", nullable=True),
+    implied("recipient_id", nullable=True),
+    text("sender", nullable=True),
+    text("subject", nullable=True),
+    text("header_id", nullable=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("report", Json, nullable=True),  # each recipient with verdict, status and diagnostic
+    sa.Column("body", sa.LargeBinary, nullable=True),  # the first megabyte of what an operator is to look at
+    text("text", nullable=True),  # a reply's words, where they are kept
+    time("received_at"),
+    time("resolved_at", nullable=True),
+    text("resolved_by", nullable=True),
+    one_of("kind", IncomingKind),
+    one_of("state", IncomingState),
+    sa.UniqueConstraint("mailbox", "digest"),
+    sa.Index(None, "state", "received_at"),
+    sa.Index(None, "message_id"),
+    sa.Index(None, "recipient_id"),
 )
 
 consequences = sa.Table(

@@ -18,6 +18,7 @@ def test_facts_are_those_of_kind_toml_and_their_defaults(workshop: Workshop) -> 
     assert (facts.name, facts.title, facts.category, facts.channels) == ("x", "X", "test", (Channel.EMAIL,))
     assert (facts.lane, facts.on_doubt) == (Lane.NORMAL, OnDoubt.RESEND)
     assert (facts.critical, facts.unsubscribe) == (False, False)
+    assert (facts.read_receipts, facts.keep_replies) == (False, False)
 
 
 def test_facts_can_be_set(workshop: Workshop) -> None:
@@ -25,6 +26,12 @@ def test_facts_can_be_set(workshop: Workshop) -> None:
     facts = workshop.load().facts
     assert (facts.lane, facts.on_doubt) == (Lane.CRITICAL, OnDoubt.HOLD)
     assert (facts.critical, facts.unsubscribe) == (True, True)
+
+
+def test_a_kind_may_ask_for_receipts_and_keep_replies(workshop: Workshop) -> None:
+    workshop.kind(toml="read_receipts = true\nkeep_replies = true")
+    facts = workshop.load().facts
+    assert (facts.read_receipts, facts.keep_replies) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +44,7 @@ def test_facts_can_be_set(workshop: Workshop) -> None:
         ('quiet = "downgrade"', "kind.toml:4: quiet: this version has no in-app channel to put it in; use one of"),
         ('quiet = "later"', "kind.toml:4: quiet cannot be 'later'; use one of hold, drop, send"),
         ("critical = 1", "kind.toml:4: critical must be a boolean, not int"),
+        ("read_receipts = 1", "kind.toml:4: read_receipts must be a boolean, not int"),
         ('unsubscribe = "yes"', "kind.toml:4: unsubscribe must be a boolean, not str"),
         ("lane = ", "kind.toml:4: Invalid value (at line 4"),
     ],

@@ -1,4 +1,4 @@
-"""What comes back: posted payloads, parked events, what follows from them, and what the guard holds.
+"""What comes back: payloads, mailboxes and their mails, parked events, what follows, and what the guard holds.
 
 Revision: 0005, after 0004
 """
@@ -18,6 +18,11 @@ TIME = sa.DateTime(timezone=True)
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 CHANNELS = "channel IN ('email', 'sms', 'web_push', 'in_app', 'chat', 'webhook')"
 STATES = "state IN ('received', 'processed', 'rejected')"
+MAILS = (
+    "kind IN ('bounce', 'delay', 'complaint', 'auto_reply', 'delivered', 'read_receipt', 'challenge', 'reply', "
+    "'other', 'rejected')"
+)
+MAIL_STATES = "state IN ('matched', 'unmatched', 'resolved', 'rejected', 'ignored')"
 EFFECTS = "effect IN ('suppressed', 'scored', 'unsubscribed', 'stood')"
 SCOPES = "scope IN ('mailout', 'tenant', 'provider', 'domain')"
 MEASURES = "measure IN ('bounced', 'complained')"
@@ -57,6 +62,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("provider", "payload_id", name=op.f("hook_payloads_provider_payload_id_key")),
     )
     op.create_index("hook_payloads_state_received_at_idx", "hook_payloads", ["state", "received_at"])
+    _mailboxes()
     op.create_table(
         "consequences",
         *_row(),
@@ -112,8 +118,48 @@ def upgrade() -> None:
     op.create_index("guard_holds_ended_at_idx", "guard_holds", ["ended_at"])
 
 
+def _mailboxes() -> None:
+    op.create_table(
+        "mailboxes",
+        *_row(),
+        *_texts("name"),
+        sa.Column("uid_validity", sa.BigInteger(), nullable=True),
+        sa.Column("last_uid", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("scanned_at", TIME, nullable=True),
+        sa.Column("tried_at", TIME, nullable=True),
+        *_texts("problem", nullable=True),
+        sa.Column("mails", sa.BigInteger(), server_default="0", nullable=False),
+        *_keys("mailboxes"),
+        sa.UniqueConstraint("name", name=op.f("mailboxes_name_key")),
+    )
+    op.create_table(
+        "incoming_mails",
+        *_row(),
+        *_texts("mailbox", "digest"),
+        *_texts("place", nullable=True),
+        *_texts("kind", "state"),
+        *_texts("reason", nullable=True),
+        sa.Column("message_id", sa.Uuid(), nullable=True),
+        sa.Column("recipient_id", sa.Uuid(), nullable=True),
+        *_texts("sender", "subject", "header_id", nullable=True),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("report", JSON, nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        *_texts("text", nullable=True),
+        sa.Column("received_at", TIME, nullable=False),
+        sa.Column("resolved_at", TIME, nullable=True),
+        *_texts("resolved_by", nullable=True),
+        sa.CheckConstraint(MAILS, name=op.f("incoming_mails_kind_check")),
+        sa.CheckConstraint(MAIL_STATES, name=op.f("incoming_mails_state_check")),
+        *_keys("incoming_mails"),
+        sa.UniqueConstraint("mailbox", "digest", name=op.f("incoming_mails_mailbox_digest_key")),
+    )
+    for columns in (["state", "received_at"], ["message_id"], ["recipient_id"]):
+        op.create_index(f"incoming_mails_{'_'.join(columns)}_idx", "incoming_mails", columns)
+
+
 def downgrade() -> None:
-    for table in ("guard_holds", "soft_bounces", "consequences", "hook_payloads"):
+    for table in ("guard_holds", "soft_bounces", "consequences", "incoming_mails", "mailboxes", "hook_payloads"):
         op.drop_table(table)
     for name, table, *_ in INDICES:
         op.drop_index(name, table)

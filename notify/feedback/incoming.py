@@ -1,0 +1,117 @@
+"""What mails bring is recorded once, with the place up to which the mailbox was read: one transaction.
+
+They may be taken again, from this mailbox or another, as often as one likes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from uuid_utils.compat import uuid7
+
+from notify.app import App
+from notify.errors import NotifyError, Unreachable
+from notify.feedback.judging import Mail, Opened, judge
+from notify.feedback.record import announce, record_in
+from notify.feedback.understanding import understand
+from notify.model import Checkpoint, Effect, IncomingKind, IncomingState
+from notify.store import incoming as rows
+from notify.store.incoming import Incoming
+from notify.store.tenants import DEFAULT_ID
+from notify.telemetry import emit
+
+__all__ = ["Mail", "Taken", "take"]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of mails: `new` of them were not known; these by kind and by state, and what followed.
+
+    `ignored` are the places of those that are no business of ours, known before or not: not ours to mark or move.
+    """
+
+    new: int = 0
+    kinds: Mapping[IncomingKind, int] = field(default_factory=dict)
+    states: Mapping[IncomingState, int] = field(default_factory=dict)
+    effects: Mapping[Effect, int] = field(default_factory=dict)
+    ignored: frozenset[str] = frozenset()
+
+
+def take(app: App, mailbox: str, mails: Sequence[Mail], checkpoint: Checkpoint | None = None) -> Taken:
+    """Record what these mails say and that `mailbox` was read up to `checkpoint`: all or nothing.
+
+    Harmless when called again with the same mails. One that cannot be recorded is rejected by name, and keeps the
+    others waiting for nothing. Raises `Unreachable` when the database is away.
+    """
+    read = [Opened(mailbox, one, understand(app.settings, one.octets, one.envelope_to), uuid7()) for one in mails]
+    try:
+        return _take(app, mailbox, read, checkpoint)
+    except Unreachable:
+        raise
+    except Exception as error:
+        if len(read) <= 1:
+            return _spoilt(app, mailbox, read, checkpoint, error)
+    parts = [take(app, mailbox, [one]) for one in mails]
+    with app.store.begin() as connection:
+        rows.advance(connection, mailbox, checkpoint, 0)
+    return _sum(parts)
+
+
+def _take(app: App, mailbox: str, opened: Sequence[Opened], checkpoint: Checkpoint | None) -> Taken:
+    now = app.clock.now()
+    with app.store.begin() as connection:
+        known = rows.known(connection, mailbox, {one.seen.digest for one in opened})
+        fresh = list({one.seen.digest: one for one in opened if one.seen.digest not in known}.values())
+        judged = {one.row.id: one for one in judge(app, connection, fresh, now)}
+        made = rows.insert(connection, [one.row for one in judged.values()])
+        told = {(one.event.provider, one.event.provider_event_id): one for row in made for one in judged[row.id].told}
+        recorded = record_in(app, connection, DEFAULT_ID, list(told.values()), now)
+        rows.advance(connection, mailbox, checkpoint, len(made))
+    states = known | {one.row.digest: one.row.state for one in judged.values()}
+    ignored = {one.mail.place for one in opened if states[one.seen.digest] is IncomingState.IGNORED}
+    announce(recorded, known=len(told) - recorded.new)
+    _tell(made)
+    return Taken(
+        len(made),
+        Counter(one.kind for one in made),
+        Counter(one.state for one in made),
+        recorded.effects or {},
+        frozenset(place for place in ignored if place is not None),
+    )
+
+
+def _spoilt(app: App, mailbox: str, opened: Sequence[Opened], checkpoint: Checkpoint | None, error: Exception) -> Taken:
+    """This one cannot be recorded, by a fault of our own: it is kept, by name, for whoever mends that."""
+    with app.store.begin() as connection:
+        made = rows.insert(connection, [_rejected(mailbox, one) for one in opened])
+        rows.advance(connection, mailbox, checkpoint, len(made))
+    emit("mail.failed", error=str(error) if isinstance(error, NotifyError) else type(error).__name__)
+    _tell(made)
+    return Taken(len(made), Counter(one.kind for one in made), Counter(one.state for one in made))
+
+
+def _rejected(mailbox: str, one: Opened) -> Incoming:
+    mail, kind, state = one.mail, IncomingKind.REJECTED, IncomingState.REJECTED
+    facts = {"place": mail.place, "reason": "failed", "body": mail.octets}
+    return Incoming(mailbox, one.seen.digest, kind, state, mail.size, mail.received_at, **facts)  # type: ignore[arg-type]
+
+
+def _sum(parts: Sequence[Taken]) -> Taken:
+    kinds, states, effects = Counter[IncomingKind](), Counter[IncomingState](), Counter[Effect]()
+    for one in parts:
+        kinds.update(one.kinds)
+        states.update(one.states)
+        effects.update(one.effects)
+    ignored = frozenset(place for one in parts for place in one.ignored)
+    return Taken(sum(one.new for one in parts), kinds, states, effects, ignored)
+
+
+def _tell(made: Sequence[Incoming]) -> None:
+    for one in made:
+        facts = {"mail": one.id, "kind": one.kind, "reason": one.reason}
+        if one.state is IncomingState.UNMATCHED:
+            emit("mail.unmatched", **facts)
+        elif one.state is IncomingState.REJECTED:
+            emit("mail.rejected", **facts)

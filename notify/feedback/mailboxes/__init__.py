@@ -1,0 +1,28 @@
+"""Mailboxes and listeners: how mails that come back reach us; what they mean is for `feedback.incoming` to say."""
+
+from notify.feedback.mailboxes.listener import serve
+from notify.feedback.mailboxes.probing import probe
+from notify.feedback.mailboxes.scan import Scanned, scan
+from notify.feedback.mailboxes.url import (
+    ImapMailbox,
+    Listening,
+    chosen,
+    configured,
+    imap_mailboxes,
+    listeners,
+)
+from notify.feedback.mailboxes.watch import watch
+
+__all__ = [
+    "ImapMailbox",
+    "Listening",
+    "Scanned",
+    "chosen",
+    "configured",
+    "imap_mailboxes",
+    "listeners",
+    "probe",
+    "scan",
+    "serve",
+    "watch",
+]

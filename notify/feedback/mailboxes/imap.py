@@ -1,0 +1,254 @@
+"""One folder of an IMAP server (RFC 9051): nothing is marked by reading, and every failure is said in words.
+
+No octet of a mail beyond its first megabyte crosses the wire; nothing waits longer than its time-out.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Event
+from typing import Any
+
+from imapclient import SEEN, IMAPClient, SocketTimeout
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError
+
+from notify.errors import UnreachableMailbox
+from notify.feedback.mailboxes.url import ImapMailbox
+
+FIRST_MEGABYTE = 2**20  # octets
+LOOK_SECONDS = 1.0  # how long a wait goes on after `stop`
+LONGEST_PROBLEM = 300  # characters
+_PART = f"BODY.PEEK[]<0.{FIRST_MEGABYTE}>"
+_LOST = (IMAPClientAbortError, OSError, EOFError)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder as it was when it was selected. Without `uid_next` the server does not tell."""
+
+    uid_validity: int
+    uid_next: int | None
+    mails: int
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What is known of a mail before its body is asked for: the octets of the whole, and when it came."""
+
+    octets: int
+    received_at: datetime | None
+
+
+class Refused(Exception):
+    """The server said no to one command; the connection is still good."""
+
+
+class Session:
+    """A connection, logged in. Every method raises `UnreachableMailbox`."""
+
+    def __init__(self, box: ImapMailbox, client: IMAPClient) -> None:
+        self._box = box
+        self._client = client
+
+    def select(self, *, read_only: bool) -> Folder:
+        """Open the folder, or look at it anew."""
+        with self._words(f"the folder {self._box.folder} cannot be opened", "look at the folder's name in its URL"):
+            found = self._client.select_folder(self._box.folder, readonly=read_only)
+        validity = found.get(b"UIDVALIDITY")
+        if not validity:
+            raise failed(self._box, "the server gives its mails no lasting numbers (UIDVALIDITY)", "use another server")
+        return Folder(int(validity), found.get(b"UIDNEXT"), int(found.get(b"EXISTS", 0)))
+
+    def uids(self, first: int, last: int | None) -> list[int]:
+        """The UIDs from `first` to `last`, or to the end, in their order."""
+        with self._words("its mails cannot be listed"):
+            found = self._client.search(["UID", f"{first}:{'*' if last is None else last}"])
+        return sorted(one for one in found if one >= first)  # `*` is the last mail, even before `first`
+
+    def sizes(self, uids: Sequence[int]) -> dict[int, Size]:
+        """The sizes of those of these mails that are still there."""
+        with self._words("the sizes of its mails cannot be read"):
+            found = self._client.fetch(uids, ["RFC822.SIZE", "INTERNALDATE"])
+        return {uid: Size(int(one.get(b"RFC822.SIZE", 0)), _moment(one)) for uid, one in found.items()}
+
+    def bodies(self, uids: Sequence[int]) -> tuple[dict[int, bytes], list[int]]:
+        """The first megabyte of those of these that are still there, and the UIDs of those that it does not give."""
+        try:
+            with self._words("its mails cannot be read"), _refusable():
+                return self._bodies(uids), []
+        except Refused:
+            return self._one_by_one(uids)
+
+    def _one_by_one(self, uids: Sequence[int]) -> tuple[dict[int, bytes], list[int]]:
+        """One mail that the server cannot give must not keep back the others."""
+        read: dict[int, bytes] = {}
+        refused: list[int] = []
+        for uid in uids:
+            try:
+                with self._words("its mails cannot be read"), _refusable():
+                    read |= self._bodies([uid])
+            except Refused:
+                refused.append(uid)
+        return read, refused
+
+    def _bodies(self, uids: Sequence[int]) -> dict[int, bytes]:
+        found = self._client.fetch(uids, [_PART])
+        bodies = {uid: one.get(b"BODY[]<0>", one.get(b"BODY[]")) for uid, one in found.items()}
+        return {uid: bytes(body) for uid, body in bodies.items() if body is not None}
+
+    def settle(self, uids: Sequence[int]) -> None:
+        """Mark or move mails that are stored, as the mailbox is set up. Harmless for those that are gone."""
+        if not uids:
+            return
+        with self._words("its mails cannot be marked as seen" if self._box.done == "seen" else "mails cannot be moved"):
+            if not self._box.keep_unseen:
+                self._client.add_flags(uids, [SEEN], silent=True)
+            if self._box.done == "move":
+                self._move(uids)
+
+    def _move(self, uids: Sequence[int]) -> None:
+        target = self._box.target
+        if not self._client.folder_exists(target):
+            self._client.create_folder(target)
+        if self._client.has_capability("MOVE"):
+            self._client.move(uids, target)
+            return
+        self._client.copy(uids, target)
+        self._client.delete_messages(uids, silent=True)
+        if self._client.has_capability("UIDPLUS"):  # else only all that is deleted could be expunged, also by others
+            self._client.uid_expunge(uids)
+
+    @property
+    def can_idle(self) -> bool:
+        """Whether the server tells of new mails by itself (RFC 2177)."""
+        with self._words("it does not say what it can do"):
+            return bool(self._client.has_capability("IDLE"))
+
+    def wait(self, stop: Event, seconds: float) -> None:
+        """Wait until the server tells of something, `stop` is set or `seconds` are over."""
+        until = time.monotonic() + seconds
+        with self._words("the wait for new mails ended"):
+            self._client.idle()
+            while not stop.is_set() and time.monotonic() < until:
+                asked = time.monotonic()
+                told = self._client.idle_check(timeout=LOOK_SECONDS)
+                news = any(one[:2] != (b"OK", b"Still here") for one in told)
+                if news or (not told and time.monotonic() - asked < LOOK_SECONDS / 2):  # or the line is lost
+                    break
+            self._client.idle_done()
+
+    @contextmanager
+    def _words(
+        self, what: str, step: str = "look at the server's log; notify bounces scan tries again"
+    ) -> Iterator[None]:
+        with _named(self._box, what, step):
+            yield
+
+
+@contextmanager
+def opened(box: ImapMailbox) -> Iterator[Session]:
+    """Connect, secure, log in; take leave at the end. Raises `UnreachableMailbox`."""
+    client = _connected(box)
+    try:
+        _log_in(box, client)
+        yield Session(box, client)
+        with suppress(IMAPClientError, *_LOST):
+            client.logout()
+    finally:  # after a failure without leave: the line may be dead, and would be waited for
+        _hang_up(client)
+
+
+def _hang_up(client: IMAPClient) -> None:
+    with suppress(IMAPClientError, *_LOST):
+        client.shutdown()
+
+
+def _connected(box: ImapMailbox) -> IMAPClient:
+    with _named(box, "cannot be reached", "look at host and port in its URL, and the way there"):
+        client = IMAPClient(
+            box.host,
+            box.port,
+            ssl=box.tls == "implicit",
+            ssl_context=box.trust if box.tls == "implicit" else None,
+            timeout=SocketTimeout(box.connect_timeout, box.timeout),
+        )
+    client.normalise_times = False  # moments stay aware
+    try:
+        if box.tls == "starttls":
+            with _named(box, "STARTTLS failed", "look at its certificate; ?tls=none only on a network that you trust"):
+                client.starttls(box.trust)
+    except UnreachableMailbox:
+        _hang_up(client)
+        raise
+    return client
+
+
+def _log_in(box: ImapMailbox, client: IMAPClient) -> None:
+    step = "correct user and password in its URL"
+    try:
+        with _named(box, "login failed", step):
+            if client.has_capability("LOGINDISABLED"):
+                raise failed(box, "the server takes no password without TLS", "write imaps://, or ?tls=starttls")
+            if client.has_capability("AUTH=PLAIN"):
+                client.plain_login(box.user, box.password)
+            else:
+                client.login(box.user, box.password)
+    except UnicodeError:
+        raise failed(box, "login failed: the server takes no password beyond ASCII", step) from None
+
+
+@contextmanager
+def _named(box: ImapMailbox, what: str, step: str) -> Iterator[None]:
+    """Whatever goes wrong inside, as one error in words."""
+    try:
+        yield
+    except LoginError as error:
+        raise failed(box, f"it refuses user and password: {_said(box, error)}", step) from None
+    except ssl.SSLError as error:
+        why = getattr(error, "verify_message", "") or error.reason or "TLS failed"
+        raise failed(box, f"{what}: TLS: {why}", "look at its certificate; ?ca=FILE names an authority") from None
+    except TimeoutError:
+        raise failed(box, f"{what}: no answer in time", step) from None
+    except socket.gaierror:
+        raise failed(box, f"{what}: its host has no address", step) from None
+    except OSError as error:
+        raise failed(box, f"{what}: {error.strerror or 'the line was lost'}", step) from None
+    except (IMAPClientError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+        # the library parses whatever a server says, and a server may say anything
+        raise failed(box, f"{what}: {_said(box, error)}", step) from None
+
+
+@contextmanager
+def _refusable() -> Iterator[None]:
+    try:
+        yield
+    except IMAPClientAbortError:
+        raise
+    except IMAPClientError as error:
+        raise Refused from error
+
+
+def failed(box: ImapMailbox, problem: str, step: str) -> UnreachableMailbox:
+    """The error to raise when this mailbox cannot be read."""
+    problem = problem[:LONGEST_PROBLEM]
+    return UnreachableMailbox(problem, f"mailbox {box.place}: {problem}\nNext: {step}")
+
+
+def _said(box: ImapMailbox, error: Exception) -> str:
+    """What the server or the library says, in one line; should it repeat the password, without it."""
+    text = re.sub(r"\s+", " ", str(error)).strip()
+    if text.startswith(("b'", 'b"')):
+        text = text[2:-1]
+    return text.replace(box.password, "***")
+
+
+def _moment(found: Mapping[bytes, Any]) -> datetime | None:
+    at = found.get(b"INTERNALDATE")
+    return at.astimezone(UTC) if isinstance(at, datetime) else None

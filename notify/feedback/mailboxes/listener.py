@@ -1,0 +1,208 @@
+"""Takes mail for our own return path by SMTP (RFC 5321) or LMTP (RFC 2033): 250 only once it is stored, no relaying.
+
+A mail has one recipient here, for each tells of one of our messages; further ones are told to come by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from email.utils import parseaddr
+
+from aiosmtpd.lmtp import LMTP
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from notify.app import App
+from notify.errors import NotifyError, Unreachable
+from notify.feedback.incoming import Mail, take
+from notify.feedback.mailboxes.imap import FIRST_MEGABYTE
+from notify.feedback.mailboxes.url import Listening
+from notify.model import fold
+from notify.settings import Settings
+from notify.settings.rules import TOKEN
+from notify.store import mailboxes
+from notify.telemetry import emit
+
+SIGN_OF_LIFE_SECONDS = 60.0
+LEAVING_SECONDS = 10.0
+LONGEST_LINE = 2**20
+"""Octets. RFC 5321 §4.5.3.1.6 says 1,000; what comes back holds anything, and a bounce that is refused is lost."""
+BUSY = b"421 4.3.2 Too many connections, come again later\r\n"
+
+
+async def serve(app: App, places: Sequence[Listening], stop: asyncio.Event) -> None:
+    """Listen on these until `stop` is set; what is being stored then is answered first.
+
+    Raises `Unreachable` when one cannot be listened on, or when the database is away at the beginning.
+    """
+    doors = [Door(app, one) for one in places]
+    try:
+        for door in doors:
+            await door.open()
+        living = asyncio.create_task(_live(app, places))
+        await stop.wait()
+        living.cancel()
+        with suppress(asyncio.CancelledError):
+            await living
+    finally:
+        await asyncio.gather(*(door.close() for door in doors))
+
+
+async def _live(app: App, places: Sequence[Listening]) -> None:
+    """Say that these are listened on: who has been silent for long is an alert."""
+    while True:
+        try:
+            await asyncio.to_thread(_note, app, places)
+        except NotifyError as error:
+            for one in places:
+                emit("listener.refused", listener=one.name, error=str(error).partition("\n")[0])
+        await asyncio.sleep(SIGN_OF_LIFE_SECONDS)
+
+
+def _note(app: App, places: Sequence[Listening]) -> None:
+    with app.store.begin() as connection:
+        for one in places:
+            mailboxes.begin(connection, one.name, app.clock.now())
+            mailboxes.succeed(connection, one.name, app.clock.now())
+
+
+class Door:
+    """One address that is listened on; who speaks here is served by aiosmtpd, which calls the `handle_` methods."""
+
+    def __init__(self, app: App, place: Listening) -> None:
+        self._app = app
+        self._place = place
+        self._ours = recipients(app.settings)
+        self._present: set[SMTP] = set()
+        self._storing: set[asyncio.Future[str]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Begin to listen. Raises `Unreachable`."""
+        await asyncio.to_thread(_note, self._app, [self._place])
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(self._protocol, self._place.host, self._place.port)
+        except OSError as error:
+            raise Unreachable(
+                f"cannot listen on {self._place.name}: {error.strerror or error}\n"
+                "Next: stop what listens there, or name another address in NOTIFY_MAILBOXES"
+            ) from None
+        emit("listener.started", listener=self._place.name)
+
+    async def close(self) -> None:
+        """Listen no longer, answer for what is being stored, and hang up."""
+        if self._server is None:
+            return
+        self._server.close()
+        if self._storing:
+            await asyncio.wait(self._storing, timeout=LEAVING_SECONDS)
+        await asyncio.sleep(0)  # the answers go out
+        for one in list(self._present):
+            if one.transport is not None:
+                one.transport.close()
+        emit("listener.stopped", listener=self._place.name)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """Whoever comes: served, or told to come again."""
+        if len(self._present) >= self._place.connections:
+            emit("listener.refused", listener=self._place.name, error="too many connections")
+            return _Busy()
+        kind = _Lmtp if self._place.scheme == "lmtp" else _Smtp
+        made = kind(
+            self,
+            data_size_limit=self._place.size,
+            enable_SMTPUTF8=True,
+            hostname=socket.getfqdn(),
+            ident="notify",
+            timeout=self._place.timeout,
+            loop=asyncio.get_running_loop(),
+        )
+        self._present.add(made)
+        return made
+
+    def left(self, one: SMTP) -> None:
+        """A connection has ended."""
+        self._present.discard(one)
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        """Called for each recipient."""
+        if not self._ours.fullmatch(fold(address)):
+            return "550 5.7.1 Nobody here by that name, and nothing is relayed"
+        if envelope.rcpt_tos:
+            return "452 4.5.3 One recipient at a time"
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 Ok"
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - as above
+        """Called for each mail."""
+        content = envelope.content
+        assert isinstance(content, bytes)
+        mail = Mail(
+            octets=content[:FIRST_MEGABYTE],
+            size=len(content),
+            received_at=self._app.clock.now(),
+            envelope_to=envelope.rcpt_tos[0],
+        )
+        storing = asyncio.ensure_future(asyncio.to_thread(self._store, mail))
+        self._storing.add(storing)
+        storing.add_done_callback(self._storing.discard)
+        return await asyncio.shield(storing)  # who hangs up meanwhile comes again: it is known by then
+
+    def _store(self, mail: Mail) -> str:
+        """Store one mail; returns the answer. Whatever goes wrong, it is to be brought again."""
+        try:
+            take(self._app, self._place.name, [mail])
+        except NotifyError as error:
+            emit("listener.refused", listener=self._place.name, error=str(error).partition("\n")[0])
+        except Exception as error:
+            emit("listener.refused", listener=self._place.name, error=type(error).__name__)
+        else:
+            return "250 2.0.0 Stored"
+        return "451 4.3.0 Cannot be stored just now, come again later"
+
+
+def recipients(settings: Settings) -> re.Pattern[str]:
+    """Who is written to here, as folded addresses: the return path, also with a tag (RFC 5233), From and Reply-To."""
+    written = (settings.bounce_address, settings.email_from, settings.email_reply_to)
+    return re.compile("|".join(sorted({_form(parseaddr(one)[1]) for one in written if one})))
+
+
+def _form(address: str) -> str:
+    local, _, domain = fold(address).rpartition("@")
+    before, token, after = local.partition(TOKEN)
+    if token and not (before.endswith("+") and not after):
+        name = rf"{re.escape(before)}[^@\s]*{re.escape(after)}"
+    else:
+        name = rf"{re.escape(before.partition('+')[0])}(?:\+[^@\s]*)?"
+    return f"{name}@{re.escape(domain)}"
+
+
+class _Busy(asyncio.Protocol):
+    """Says that nobody has time, and hangs up."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        transport.write(BUSY)
+        transport.close()
+
+
+class _Smtp(SMTP):
+    line_length_limit = LONGEST_LINE
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self.event_handler.left(self)
+
+
+class _Lmtp(LMTP):
+    line_length_limit = LONGEST_LINE
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self.event_handler.left(self)

@@ -1,0 +1,255 @@
+"""Mailboxes are read by UID checkpoint, each on its own; a mail is marked or moved after it is stored, never before.
+
+Slice by slice, so that memory stays bounded and a scan that ends anywhere goes on there. Where mails are marked or
+moved, the checkpoint follows that: who dies in between reads the slice again, and its mails are known by their digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+from redis import RedisError
+from redis.exceptions import LockError
+
+from notify import failpoints
+from notify.app import App
+from notify.errors import UnreachableMailbox
+from notify.feedback.incoming import Mail, Taken, take
+from notify.feedback.mailboxes.imap import FIRST_MEGABYTE, Folder, Session, Size, opened
+from notify.feedback.mailboxes.url import ImapMailbox
+from notify.model import Checkpoint
+from notify.store import incoming, mailboxes
+from notify.store.mailboxes import Standing
+from notify.telemetry import emit
+
+SLICE = 50  # mails
+SLICE_OCTETS = 8 * 2**20
+LISTED = 40_000
+"""UIDs that are listed at once: a line of imaplib has a million octets at most."""
+SIZED = 500  # mails whose sizes are asked for at once
+LOCK_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What a scan of one mailbox brought: so many mails `read`, what became of them, and why it ended early.
+
+    `busy`: somebody else reads it just now. `complete`: it was read to its end.
+    """
+
+    mailbox: ImapMailbox
+    read: int = 0
+    new: int = 0
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    states: Mapping[str, int] = field(default_factory=dict)
+    effects: Mapping[str, int] = field(default_factory=dict)
+    complete: bool = False
+    busy: bool = False
+    problem: UnreachableMailbox | None = None
+
+    def plus(self, read: int, taken: Taken) -> Scanned:
+        """The same after one more slice."""
+        return replace(
+            self,
+            read=self.read + read,
+            new=self.new + taken.new,
+            kinds=_sum(self.kinds, taken.kinds),
+            states=_sum(self.states, taken.states),
+            effects=_sum(self.effects, taken.effects),
+        )
+
+
+Progress = Callable[[Scanned], None]
+"""Is told after each slice how far the scan of a mailbox has come; from several threads."""
+
+
+def scan(
+    app: App,
+    boxes: Sequence[ImapMailbox],
+    *,
+    seconds: float | None = None,
+    stop: threading.Event | None = None,
+    progress: Progress | None = None,
+) -> list[Scanned]:
+    """Read what is new in each of these, all at once, to their ends or for so many seconds.
+
+    Raises `Unreachable` when the database is away, after all have ended: what was stored stays, and the next scan goes
+    on there.
+    """
+    if not boxes:
+        return []
+    reading = Reading(app, until=None if seconds is None else time.monotonic() + seconds, stop=stop, progress=progress)
+    with ThreadPoolExecutor(len(boxes), thread_name_prefix="mailbox") as threads:
+        running = [threads.submit(reading.connect_and_read, box) for box in boxes]
+    return [one.result() for one in running]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How long to read, and who is told."""
+
+    app: App
+    until: float | None = None
+    stop: threading.Event | None = None
+    progress: Progress | None = None
+
+    def connect_and_read(self, box: ImapMailbox) -> Scanned:
+        """Open a connection of its own and read what is new. Raises `Unreachable` when the database is away."""
+        with _only_one(self.app, box) as prolong:
+            if prolong is None:
+                return Scanned(box, busy=True)
+            standing = note_try(self.app, box)
+            try:
+                with opened(box) as session:
+                    return self._read(box, session, standing, prolong)
+            except UnreachableMailbox as error:
+                note_failure(self.app, box, error)
+                return Scanned(box, problem=error)
+
+    def read(self, box: ImapMailbox, session: Session) -> Scanned:
+        """Read what is new on this connection. Raises `UnreachableMailbox`, and `Unreachable` without the database."""
+        with _only_one(self.app, box) as prolong:
+            if prolong is None:
+                return Scanned(box, busy=True)
+            return self._read(box, session, note_try(self.app, box), prolong)
+
+    def _read(self, box: ImapMailbox, session: Session, standing: Standing, prolong: Callable[[], None]) -> Scanned:
+        folder = session.select(read_only=not box.touches)
+        scanned = Scanned(box)
+        for uids in _slices(session, folder, _after(box, standing, folder)):
+            scanned = scanned.plus(*_slice(self.app, box, session, folder, uids))
+            if self.progress is not None:
+                self.progress(scanned)
+            if self._is_over():
+                break
+            prolong()
+        else:
+            scanned = replace(scanned, complete=True)
+        with self.app.store.begin() as connection:
+            mailboxes.succeed(connection, box.name, self.app.clock.now())
+        if scanned.read:
+            emit("mailbox.read", mailbox=box.place, mails=scanned.read, new=scanned.new, **scanned.states)
+        return scanned
+
+    def _is_over(self) -> bool:
+        stopped = self.stop is not None and self.stop.is_set()
+        return stopped or (self.until is not None and time.monotonic() >= self.until)
+
+
+def note_try(app: App, box: ImapMailbox) -> Standing:
+    """Write down that it is tried; returns how it stands."""
+    with app.store.begin() as connection:
+        return mailboxes.begin(connection, box.name, app.clock.now())
+
+
+def note_failure(app: App, box: ImapMailbox, error: UnreachableMailbox) -> None:
+    """Write down why it could not be read."""
+    emit("mailbox.failed", mailbox=box.place, error=error.problem)
+    with app.store.begin() as connection:
+        mailboxes.fail(connection, box.name, error.problem)
+
+
+def _after(box: ImapMailbox, standing: Standing, folder: Folder) -> int:
+    """The UID up to which it was read; 0 where its numbers began anew: RFC 9051 §2.3.1.1."""
+    if standing.uid_validity == folder.uid_validity:
+        return standing.last_uid
+    if standing.uid_validity is not None:
+        emit("mailbox.begun_anew", mailbox=box.place)
+    return 0
+
+
+def _slices(session: Session, folder: Folder, after: int) -> Iterator[dict[int, Size]]:
+    """What is to be read together: some mails, with their sizes, none of them long gone."""
+    for listed in _listed(session, folder, after):
+        rest = iter(listed)
+        while some := list(islice(rest, SIZED)):
+            slice_: dict[int, Size] = {}
+            octets = 0
+            for uid, size in sorted(session.sizes(some).items()):
+                read = min(size.octets, FIRST_MEGABYTE)
+                if slice_ and (len(slice_) >= SLICE or octets + read > SLICE_OCTETS):
+                    yield slice_
+                    slice_, octets = {}, 0
+                slice_[uid] = size
+                octets += read
+            if slice_:
+                yield slice_
+
+
+def _listed(session: Session, folder: Folder, after: int) -> Iterator[list[int]]:
+    """The UIDs above `after`, so many at once."""
+    if not folder.mails:
+        return
+    if folder.mails <= LISTED or folder.uid_next is None:
+        yield session.uids(after + 1, None)
+        return
+    for first in range(after + 1, folder.uid_next, LISTED):
+        yield session.uids(first, min(first + LISTED, folder.uid_next) - 1)
+
+
+def _slice(
+    app: App, box: ImapMailbox, session: Session, folder: Folder, sizes: Mapping[int, Size]
+) -> tuple[int, Taken]:
+    """Read, store, then mark or move, then note how far it was read; returns how many were read."""
+    bodies, refused = session.bodies(list(sizes))
+    for uid in refused:
+        emit("mailbox.mail_unread", mailbox=box.place, place=f"{folder.uid_validity}:{uid}")
+    now = app.clock.now()
+    mails = {
+        uid: Mail(
+            octets=body,
+            size=max(sizes[uid].octets, len(body)),
+            received_at=min(sizes[uid].received_at or now, now),
+            place=f"{folder.uid_validity}:{uid}",
+        )
+        for uid, body in sorted(bodies.items())
+    }
+    checkpoint = Checkpoint(folder.uid_validity, max(sizes))
+    taken = take(app, box.name, list(mails.values()), None if box.touches else checkpoint)
+    if box.touches:
+        failpoints.reach("mailbox.taken")
+        session.settle([uid for uid, mail in mails.items() if mail.place not in taken.ignored])
+        with app.store.begin() as connection:
+            incoming.advance(connection, box.name, checkpoint, 0)
+    return len(mails), taken
+
+
+@contextmanager
+def _only_one(app: App, box: ImapMailbox) -> Iterator[Callable[[], None] | None]:
+    """Inside nobody else reads this mailbox, as far as Redis knows: two would do no harm, and everything twice.
+
+    Gives what prolongs that; None when somebody else does.
+    """
+    name = hashlib.sha256(box.name.encode()).hexdigest()[:16]  # it holds an address, and Redis is to hold none
+    lock = app.redis.lock(f"notify:mailbox:{name}", timeout=LOCK_SECONDS, blocking=False)
+    try:
+        mine = lock.acquire()
+    except RedisError:
+        yield lambda: None
+        return
+    if not mine:
+        yield None
+        return
+
+    def prolong() -> None:
+        with suppress(RedisError, LockError):
+            lock.reacquire()
+
+    try:
+        yield prolong
+    finally:
+        with suppress(RedisError, LockError):
+            lock.release()
+
+
+def _sum(before: Mapping[str, int], more: Mapping[Any, int]) -> dict[str, int]:
+    return dict(Counter(before) + Counter({str(name): count for name, count in more.items()}))

@@ -1,0 +1,137 @@
+"""Reports that nobody knew the message of: an operator says whose they are, or that they are nobody's; once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from notify.app import App
+from notify.errors import NotFound
+from notify.feedback import telling
+from notify.feedback.record import Recorded, announce, distinct, record_in
+from notify.model import MAIL, Event, EventType, IncomingState
+from notify.store import Connection, audit, incoming, owners, tenants
+from notify.store.events import Told
+from notify.store.incoming import Incoming
+from notify.store.owners import Owner
+from notify.telemetry import emit
+
+OPEN = (IncomingState.UNMATCHED, IncomingState.REJECTED)
+ATTACHED, DISMISSED = "attached", "dismissed"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What became of a report. Unless it was resolved just now, `by` says who had done so before."""
+
+    now: bool
+    reason: str
+    by: str
+    message_id: UUID | None = None
+    recorded: Recorded = field(default_factory=Recorded)
+
+
+def attach(
+    app: App,
+    mail_id: UUID,
+    *,
+    actor: str,
+    message: UUID | None = None,
+    recipient: str | None = None,
+    tenant: str | None = None,
+) -> Resolved:
+    """Say which message a report is of, or to whom it was; what it tells is recorded, with what follows from it.
+
+    Of a recipient it is the last message that was sent before the report came, one to the address that it names rather
+    than another. Raises `NotFound` for a report, message or recipient that is not here.
+    """
+    now = app.clock.now()
+    with app.store.begin() as connection:
+        mail = _open(connection, mail_id)
+        if mail.state is IncomingState.RESOLVED:
+            return _before(mail)
+        owner = (
+            _of_message(connection, message, now)
+            if message is not None
+            else _of_recipient(connection, mail, recipient or "", tenant)
+        )
+        [held] = owners.hold(connection, [owner])  # before the mail, as an erasure does
+        assert held is not None, "whoever is patient has it"
+        mail = _open(connection, mail_id, lock=True)
+        if mail.state is IncomingState.RESOLVED:
+            return _before(mail)
+        told = [Told(event, held, now) for event in _events(mail, held)]
+        recorded = record_in(app, connection, owner.tenant_id, told, now)
+        incoming.resolve(
+            connection,
+            mail.id,
+            by=actor,
+            at=now,
+            reason=ATTACHED,
+            message_id=owner.id,
+            recipient_id=owner.recipient_id,
+        )
+        _audit(connection, owner.tenant_id, mail, actor, now, message=str(owner.id), recipient=str(owner.recipient_id))
+    announce(recorded, known=len(told) - recorded.new)
+    emit("mail.resolved", mail=mail.id, reason=ATTACHED, message=owner.id)
+    return Resolved(True, ATTACHED, actor, owner.id, recorded)
+
+
+def dismiss(app: App, mail_id: UUID, *, actor: str) -> Resolved:
+    """Say that a report is nobody's: nothing follows from it. Raises `NotFound`."""
+    now = app.clock.now()
+    with app.store.begin() as connection:
+        mail = _open(connection, mail_id, lock=True)
+        if mail.state is IncomingState.RESOLVED:
+            return _before(mail)
+        incoming.resolve(connection, mail.id, by=actor, at=now, reason=DISMISSED)
+        _audit(connection, mail.tenant_id, mail, actor, now)
+    emit("mail.resolved", mail=mail.id, reason=DISMISSED)
+    return Resolved(True, DISMISSED, actor)
+
+
+def _open(connection: Connection, mail_id: UUID, *, lock: bool = False) -> Incoming:
+    mail = incoming.get(connection, mail_id, lock=lock)
+    if mail is None or mail.state not in (*OPEN, IncomingState.RESOLVED):
+        raise NotFound(f"no report {mail_id} waits for anybody\nNext: notify bounces unmatched list")
+    return mail
+
+
+def _before(mail: Incoming) -> Resolved:
+    return Resolved(False, mail.reason or "", mail.resolved_by or "", mail.message_id)
+
+
+def _of_message(connection: Connection, message: UUID, now: datetime) -> Owner:
+    asked = Event(EventType.ACCEPTED, now, MAIL, "", message_id=message)
+    [owner] = owners.find(connection, tenants.DEFAULT_ID, [asked], now)
+    if owner is None:
+        raise NotFound(f"no message {message}\nNext: notify messages list")
+    return owner
+
+
+def _of_recipient(connection: Connection, mail: Incoming, key: str, tenant: str | None) -> Owner:
+    tenant_id = tenants.tenant_id(connection, tenant)
+    named = [one["address"] for one in (mail.report or {}).get("recipients", ())]
+    owner = owners.latest(connection, tenant_id, key, named, mail.received_at)
+    if owner is None:
+        raise NotFound(
+            f"nothing was sent by mail to a recipient {key!r:.80} before this report came\n"
+            "Next: notify recipients show, or notify suppressions add for an address that is dead"
+        )
+    return owner
+
+
+def _events(mail: Incoming, owner: Owner) -> list[Event]:
+    """What it tells; nothing where it was not understood."""
+    if mail.report is None:
+        return []
+    report = telling.of_message(telling.from_json(mail.report), owner.address)
+    at = mail.received_at
+    return distinct(telling.events(mail.kind, report, digest=mail.digest, at=at, mail=mail.id, message=owner.id))
+
+
+def _audit(connection: Connection, tenant_id: UUID, mail: Incoming, actor: str, now: datetime, **whose: str) -> None:
+    detail = {"was": mail.reason, "kind": mail.kind, **whose}
+    action = "bounces.resolve" if whose else "bounces.dismiss"
+    audit.write(connection, tenant_id, actor=actor, action=action, subject=str(mail.id), detail=detail, at=now)

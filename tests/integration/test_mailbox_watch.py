@@ -1,0 +1,98 @@
+"""`notify bounces scan --watch`: what comes is read as it comes, and the watch ends when it is asked to."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from notify.app import App
+from notify.feedback.mailboxes import ImapMailbox, imap_mailboxes, watch
+from notify.feedback.mailboxes.imap import Session
+from notify.store.tables import incoming_mails
+from tests.imap import Server
+from tests.processes import environment, notify_process, until
+from tests.proxy import Proxy
+from tests.returned import bounce
+
+
+def stored(app: App) -> int:
+    with app.store.read() as connection:
+        return int(connection.scalar(sa.select(sa.func.count()).select_from(incoming_mails)) or 0)
+
+
+def box_of(app: App, url: str) -> ImapMailbox:
+    (found,) = imap_mailboxes(app.settings.model_copy(update={"mailboxes": (SecretStr(url),)}))
+    return found
+
+
+@contextmanager
+def watched(app: App, *boxes: ImapMailbox) -> Iterator[None]:
+    """Watch these until the block ends."""
+    stop = threading.Event()
+    thread = threading.Thread(target=watch, args=(app, boxes, stop))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_a_new_mail_wakes_the_watch(app: App, imap_server: Server) -> None:
+    folder = imap_server.make_folder()
+    imap_server.put(folder, bounce("ada@example.net"))
+    with watched(app, box_of(app, imap_server.url(folder, poll=1000))):
+        until(lambda: stored(app) == 1, 30, "the first is read")
+        imap_server.put(folder, bounce("bea@example.net"))
+        until(lambda: stored(app) == 2, 30, "the second is read")
+        imap_server.put(folder, bounce("eve@example.net"))
+        until(lambda: stored(app) == 3, 30, "the third is read")
+
+
+def test_where_the_server_does_not_tell_it_is_asked(
+    app: App, imap_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Session, "can_idle", False)
+    folder = imap_server.make_folder()
+    with watched(app, box_of(app, imap_server.url(folder, poll=0.1))):
+        imap_server.put(folder, bounce("ada@example.net"))
+        until(lambda: stored(app) == 1, 30, "it is read")
+
+
+def test_a_line_that_is_lost_is_opened_again(app: App, imap_server: Server) -> None:
+    folder = imap_server.make_folder()
+    box = box_of(app, imap_server.url(folder))
+    with Proxy(("127.0.0.1", imap_server.plain)) as proxy, watched(app, replace(box, port=proxy.port)):
+        imap_server.put(folder, bounce("ada@example.net"))
+        until(lambda: stored(app) == 1, 30, "the first is read")
+        proxy.reset()
+        imap_server.put(folder, bounce("bea@example.net"))
+        until(lambda: stored(app) == 2, 60, "the second is read")
+
+
+def test_a_mailbox_that_fails_does_not_disturb_the_others(app: App, imap_server: Server) -> None:
+    folder = imap_server.make_folder()
+    good = box_of(app, imap_server.url(folder))
+    with watched(app, replace(good, folder="Nowhere"), good):
+        imap_server.put(folder, bounce("ada@example.net"))
+        until(lambda: stored(app) == 1, 30, "it is read")
+
+
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_ends_within_seconds(app: App, imap_server: Server, tmp_path: Path, asked: signal.Signals) -> None:
+    folder = imap_server.make_folder()
+    imap_server.put(folder, bounce("ada@example.net"))
+    env = environment(app.settings, NOTIFY_MAILBOXES=imap_server.url(folder))
+    with notify_process("bounces", "scan", "--watch", env=env, cwd=tmp_path) as process:
+        until(lambda: stored(app) == 1, 60, "it watches")
+        process.send_signal(asked)
+        assert process.wait(20) == 0, (tmp_path / "bounces.log").read_text()
