@@ -11,6 +11,7 @@ SCHEDULE = {
     "replay": {"task": "notify.replay", "every": 1.0},
     "hooks": {"task": "notify.hooks", "every": 1.0},
     "bounces": {"task": "notify.bounces", "every": 300.0},
+    "tracking": {"task": "notify.tracking", "every": 1.0},
     "sweep": {"task": "notify.sweep", "every": 60.0},
     "feedback": {"task": "notify.feedback", "every": 5.0},
     "guard": {"task": "notify.guard", "every": 60.0},

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from notify.audience import privacy, suppressions
     from notify.audience.faces import preferences, recipients, segments
     from notify.audience.selection import everyone, segment
+    from notify.feedback.conversions import converted
     from notify.intake.explanation import Explanation
     from notify.intake.face import cancel, configure, explain, preview, send, send_many
     from notify.intake.faces import consent, verification
@@ -31,6 +32,7 @@ _HOMES = {
     "Preview": "notify.intake.previews",
     "cancel": "notify.intake.face",
     "configure": "notify.intake.face",
+    "converted": "notify.feedback.conversions",
     "everyone": "notify.audience.selection",
     "explain": "notify.intake.face",
     "local": "notify.intake.when",
@@ -49,6 +51,7 @@ __all__ = [
     "cancel",
     "configure",
     "consent",
+    "converted",
     "errors",
     "everyone",
     "explain",

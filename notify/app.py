@@ -21,6 +21,7 @@ from notify.kinds import Catalogue
 from notify.model import Batch, Channel
 from notify.settings import Settings, load
 from notify.store import Store, batches, open_store
+from notify.store.link_book import LinkBook
 from notify.store.rule_books import RuleBook
 from notify.telemetry import emit
 
@@ -42,7 +43,7 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """Settings, store, channels, kinds, Redis, clock, how to ring for a batch, where alerts go, what tenants rule."""
+    """Settings, store, channels, kinds, Redis, clock, how to ring for a batch, where alerts go, what is known."""
 
     settings: Settings
     store: Store
@@ -53,6 +54,7 @@ class App:
     publish: Callable[[Sequence[Batch]], None]
     sinks: tuple[Bounded, ...] = ()
     rule_book: RuleBook = field(default_factory=RuleBook)
+    link_book: LinkBook = field(default_factory=LinkBook)
 
     def close(self) -> None:
         """Return every connection."""

@@ -16,30 +16,34 @@ _SIGNATURE = 32  # octets
 _SEAL = 12  # octets of it where room is scarce: 96 bits
 
 
-def sign(secret: str, purpose: bytes, named: bytes) -> str:
-    """The token, of letters, digits, `-`, `_` and one dot: fit for a URL's query as it is."""
+def sign(secret: str, purpose: bytes, named: bytes, *, octets: int = _SIGNATURE) -> str:
+    """The token, of letters, digits, `-`, `_` and one dot: fit for a URL's query as it is.
+
+    With fewer `octets` the signature is cut to so many (RFC 2104 §5: no fewer than ten), for what guards little.
+    """
     key_id, signer = _signer(secret, purpose)
-    signed = urlsafe_b64encode(named + _signature(signer, named)).rstrip(b"=")
+    signed = urlsafe_b64encode(named + _signature(signer, named)[:octets]).rstrip(b"=")
     return f"{key_id}.{signed.decode('ascii')}"
 
 
-def verify(secrets: Sequence[str], purpose: bytes, given: str) -> bytes | None:
+def verify(secrets: Sequence[str], purpose: bytes, given: str, *, octets: int = _SIGNATURE) -> bytes | None:
     """What a token names; None for one that none of these secrets signed for `purpose`, or that was changed since.
 
-    The signature is compared in constant time.
+    The signature, of so many `octets`, is compared in constant time.
     """
     key_id, _, signed = given.partition(".")
     secret = next((each for each in secrets if _signer(each, purpose)[0] == key_id), None)
     if secret is None or not given.isascii():
         return None
     try:
-        octets = urlsafe_b64decode(signed + "=" * (-len(signed) % 4))
+        decoded = urlsafe_b64decode(signed + "=" * (-len(signed) % 4))
     except binascii.Error:
         return None
-    named = octets[:-_SIGNATURE]
-    if not hmac.compare_digest(octets[-_SIGNATURE:], _signature(_signer(secret, purpose)[1], named)):
+    named = decoded[:-octets]
+    if not hmac.compare_digest(decoded[-octets:], _signature(_signer(secret, purpose)[1], named)[:octets]):
         return None
-    return named if sign(secret, purpose, named) == given else None  # one spelling, though decoders skip what is alien
+    spelt = sign(secret, purpose, named, octets=octets)
+    return named if spelt == given else None  # one spelling, though decoders skip what is alien
 
 
 def seal(secret: str, purpose: bytes, named: bytes) -> str:

@@ -98,6 +98,8 @@ EVENTS: Mapping[str, int] = MappingProxyType(
         "listener.started": logging.INFO,
         "listener.refused": logging.WARNING,
         "listener.stopped": logging.INFO,
+        "tracking.delayed": logging.WARNING,
+        "tracking.lost": logging.WARNING,
         "kind.invalid": logging.WARNING,
         "worker.started": logging.INFO,
         "worker.recycled": logging.WARNING,

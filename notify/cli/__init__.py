@@ -51,6 +51,10 @@ COMMANDS = {
         "suppressions": Entry(
             "notify.cli.suppressions:suppressions", "List, add, remove, import and export addresses not to be used."
         ),
+        "tracking": Entry("notify.cli.tracking:tracking", "Show how often mails were opened and their links followed."),
+        "conversions": Entry(
+            "notify.cli.conversions:conversions", "Record what recipients did after a click, and list it."
+        ),
         "tenants": Entry("notify.cli.tenants:tenants", "Add and list tenants."),
     },
     "Installation": {

@@ -13,7 +13,7 @@ from notify.cli.groups import Group, example
 from notify.cli.options import as_json, tenant, text
 from notify.cli.wiring import opened_app
 from notify.intake import Explanation
-from notify.model import Attempt, MessageState
+from notify.model import Attempt, EventType, MessageState
 from notify.store import messages as store
 from notify.store import tenants
 from notify.store.incoming import Incoming
@@ -144,6 +144,8 @@ def _show(story: Explanation) -> None:
         ("due", message.due_at if message.state is MessageState.QUEUED else None),
         ("deadline", notification.expires_at),
         ("sent", message.sent_at),
+        ("opened", _read(story, EventType.OPENED)),
+        ("clicked", _read(story, EventType.CLICKED)),
         *(("suppression", f"{one.scope}: {one.reason} ({one.source})") for one in story.suppressions),
     ]
     out.print(screen.facts(pairs))
@@ -157,6 +159,15 @@ def _show(story: Explanation) -> None:
     for mail in story.mails:
         out.print(screen.cell(f"\nmail that came back: {mail.kind.replace('_', ' ')}", "bold"))
         out.print(screen.facts(_mail(mail)))
+
+
+def _read(story: Explanation, what: EventType) -> str | None:
+    """How often people opened it, or followed its links, and how often machines did; None for never."""
+    machines = [event.bot for event in story.events if event.type is what]
+    if not machines:
+        return None
+    people, others = machines.count(False), machines.count(True)
+    return f"{people:,} times" + (f", and {others:,} by machines" if others else "")
 
 
 def _moment(what: str, detail: str) -> str:

@@ -18,6 +18,7 @@ from notify import failpoints
 from notify.app import App
 from notify.channels import Configured, provider_for
 from notify.channels.provider import Connection, Envelope, Provider, Receipt
+from notify.delivery import links
 from notify.delivery.breaker import Probe
 from notify.delivery.gate import Gate
 from notify.delivery.gates import Gates
@@ -28,7 +29,7 @@ from notify.delivery.prepare import Prepared
 from notify.delivery.recheck import Recheck
 from notify.delivery.route import Story, Wait, passes_on
 from notify.delivery.turn import Turn
-from notify.errors import DeliveryError, Unreachable
+from notify.errors import DeliveryError, OperatorError, Unreachable
 from notify.model import Mode, Skip
 from notify.policy import next_round, past
 from notify.store.messages import THROTTLED
@@ -242,10 +243,13 @@ class _HandOver:
         self._trouble = self._trouble or trouble
 
     def _envelopes(self, group: list[Work]) -> Iterator[Envelope]:
-        yield from self._rendered(group)
+        try:
+            yield from links.stored(self._app, self._rendered(group), few=not self._gate.free)
+        except OperatorError as error:
+            self._end(error)
         self._lines.fed(self._out)
 
-    def _rendered(self, group: list[Work]) -> Iterator[Envelope]:
+    def _rendered(self, group: list[Work]) -> Iterator[Prepared]:
         for work in self._gate.admitted(group):
             now = self._app.clock.now()
             if self._interrupted() or self._turn.left is not None or not self._lease.held(now):
@@ -261,7 +265,7 @@ class _HandOver:
                 self._gate.forgo(work.address)
                 continue
             self._out[id(prepared.envelope)] = (work, prepared)
-            yield prepared.envelope
+            yield prepared
 
     def _answered(self, envelope: Envelope, outcome: Receipt | DeliveryError) -> None:
         """Note the outcome. After some errors it makes no sense to give this provider the rest of the batch."""

@@ -11,22 +11,25 @@ from notify.app import App
 from notify.audience import links
 from notify.channels.email import letter
 from notify.channels.provider import Envelope
+from notify.delivery import tracking
 from notify.errors import NotFound
 from notify.kinds import CompiledKind
 from notify.model import Attachment
 from notify.policy import wall_clock
 from notify.store import kept_mails, notifications
+from notify.store.tracked_links import Target
 from notify.store.work import Occasion, Work
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An envelope, and what its attempt row tells of it."""
+    """An envelope, what its attempt row tells of it, and where its tracked links lead: to be stored before it goes."""
 
     envelope: Envelope
     subject: str
     template_version: str
     rendered_at: datetime
+    targets: tuple[Target, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +73,14 @@ class Preparation:
             locale=person.locale or settings.default_locale,
             timezone=person.timezone or settings.default_timezone,
         )
+        html, targets = tracking.marked(settings, shared.kind.facts, work, rendered.html_part)
         envelope = letter.envelope(
             settings,
             message_id=work.id,
             address=work.address,
             name=person.attributes.get("name"),
             subject=rendered.subject,
-            html=rendered.html_part,
+            html=html,
             text=rendered.text_part,
             date=meant_at(work, settings.default_timezone),
             mode=work.occasion.mode,
@@ -84,7 +88,7 @@ class Preparation:
             unsubscribe_url=own.get("unsubscribe_url") if shared.kind.facts.unsubscribe else None,
             read_receipt=shared.kind.facts.read_receipts,
         )
-        return Prepared(envelope, rendered.subject, shared.kind.facts.version, now)
+        return Prepared(envelope, rendered.subject, shared.kind.facts.version, now, targets)
 
     def _kept(self, work: Work) -> Prepared:
         assert work.address is not None, "policy lets no message without an address pass"

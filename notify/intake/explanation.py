@@ -10,7 +10,7 @@ from uuid import UUID
 
 from notify.app import App
 from notify.errors import NotFound
-from notify.model import Address, Attempt, Consent, Message, MessageState, Notification, Suppression
+from notify.model import Address, Attempt, Consent, EventType, Message, MessageState, Notification, Suppression
 from notify.store import (
     Connection,
     attempts,
@@ -99,6 +99,8 @@ class Explanation:
                 }
                 for event in self.events
             ],
+            "opens": _count(self.events, EventType.OPENED),
+            "clicks": _count(self.events, EventType.CLICKED),
             "consequences": [one.as_json() for one in self.consequences],
             "mails": [one.as_json() for one in self.mails],
             "consent": _consent(self.consent),
@@ -182,6 +184,12 @@ def _timeline(
 def _told(event: Happened) -> str:
     by = "a machine, not a person" if event.bot else None
     return " ".join(part for part in (event.provider, event.bounce, event.status, event.diagnostic, by) if part)
+
+
+def _count(events: Sequence[Happened], what: EventType) -> dict[str, int]:
+    """How often by people, and how often by machines."""
+    machines = [event.bot for event in events if event.type is what]
+    return {"total": machines.count(False), "machines": machines.count(True)}
 
 
 def _followed(caused: Caused) -> Moment:

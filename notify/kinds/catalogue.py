@@ -11,7 +11,7 @@ from threading import RLock
 from zoneinfo import ZoneInfo
 
 from notify.errors import InvalidKind, InvalidSettings, UnknownKind, did_you_mean
-from notify.kinds import categories, declaration, folder, locales, toml
+from notify.kinds import categories, declaration, folder, locales, toml, tracking
 from notify.kinds.categories import Category
 from notify.kinds.check import Problem, check_catalogues, check_categories, check_kind
 from notify.kinds.declaration import Declaration
@@ -134,6 +134,8 @@ class Catalogue:
             raise Fault(
                 Place(path / toml.FILE), "nobody can be asked for consent to what is required: give up one of them"
             )
+        if text := tracking.complaint(declared.tracking, required=required, critical=declared.critical):
+            raise Fault(Place(path / toml.FILE), text)
         sample, sample_recipient = folder.sample(path)
         email = EmailTemplates(
             declared,
@@ -163,6 +165,7 @@ class Catalogue:
             consent=declared.consent,
             onboarding=declared.onboarding,
             quiet=declared.quiet,
+            tracking=declared.tracking.tracking,
             version=_digest({*own, *email.files}, [book.path for book in self.shelf.books]),
         )
         return CompiledKind(facts, declared.data, email, sample=sample, sample_recipient=sample_recipient)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from notify.errors import did_you_mean
-from notify.kinds import locales, patience
+from notify.kinds import locales, patience, tracking
 from notify.kinds.places import Fault, Place
 from notify.kinds.toml import Toml
 from notify.kinds.values import MAY_BE_EMPTY, TYPES, Field, normal_form
@@ -37,7 +37,7 @@ _FUNCTIONS = ("_", "gettext", "ngettext")
 _TOP = (
     *("title", "category", "channels", "lane", "on_doubt", "critical", "unsubscribe", "read_receipts", "keep_replies"),
     *("required", "transactional", "consent", "onboarding", "quiet"),
-    *("expires", "recipient_rate", "retry", "data", *DELIVERED),
+    *("expires", "recipient_rate", "retry", "tracking", "data", *DELIVERED),
 )
 _SPEC = ("type", "default", "items", "fields")
 _HEADERS = ("subject", "preheader")
@@ -76,6 +76,7 @@ class Declaration:
     consent: bool
     onboarding: bool
     quiet: OnQuiet
+    tracking: tracking.Asked
     data: Mapping[str, Field]
     headers: Mapping[str, Mapping[str, Header]]
 
@@ -115,6 +116,7 @@ class _Reader:
             consent=toml.optional("consent", bool, False),
             onboarding=toml.optional("onboarding", bool, False),
             quiet=self._quiet(),
+            tracking=tracking.asked(toml),
             data=self._data(toml.optional("data", dict, {})),
             headers=self._headers(toml.required("email", dict)),
         )

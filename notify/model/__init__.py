@@ -10,7 +10,7 @@ from notify.model.fan_out import FanOut, FanOutState
 from notify.model.guard import Hold, HoldScope, Measure
 from notify.model.hook import HookState
 from notify.model.incoming import Checkpoint, IncomingKind, IncomingState
-from notify.model.kind import Channel, Kind, Lane, OnDoubt, OnQuiet, Retry
+from notify.model.kind import Channel, Kind, Lane, OnDoubt, OnQuiet, Retry, Tracking
 from notify.model.local import Local
 from notify.model.message import TRANSITIONS, Attempt, Message, MessageState, Outcome
 from notify.model.notification import Attachment, Mode, Notification
@@ -83,6 +83,7 @@ __all__ = [
     "Status",
     "Suppression",
     "Told",
+    "Tracking",
     "Word",
     "fold",
 ]

@@ -54,6 +54,17 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Tracking:
+    """What is noted of a kind's mails once they are read: nothing, unless it says so."""
+
+    opens: bool = False
+    clicks: bool = False
+
+    def __bool__(self) -> bool:
+        return self.opens or self.clicks
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """A type of notification.
 
@@ -80,3 +91,4 @@ class Kind:
     quiet: OnQuiet = OnQuiet.HOLD
     read_receipts: bool = False  # its mails ask to be told when they are shown (RFC 8098)
     keep_replies: bool = False  # the words of replies to its mails are kept
+    tracking: Tracking = Tracking()

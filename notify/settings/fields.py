@@ -224,6 +224,15 @@ class Settings(BaseSettings):
     retention_mails_days: int | None = Field(
         90, ge=1, description="What is kept of mails that came back goes after so many days; unset: never."
     )
+    retention_links_days: int | None = Field(
+        730,
+        ge=7,
+        description="Where a link of a tracked mail leads is kept so many days after the last mail with it: until then "
+        "it works; unset: for ever.",
+    )
+    conversion_days: int = Field(
+        7, ge=1, le=366, description="A conversion belongs to the last click of its recipient, if that is no older."
+    )
     retention_audit_days: int | None = Field(None, ge=1, description="The audit goes after so many days; unset: never.")
     web_host: str = Field("127.0.0.1", description="Address that `notify web` listens on.")
     web_port: int = Field(8025, ge=1, le=65535, description="Port that `notify web` listens on.")
@@ -266,7 +275,10 @@ class Settings(BaseSettings):
         ),
         *("failpoints", "worker_memory_mb"),
         *("domain_rates", "recipient_rate", "tenant_rate", "phone_region", "organisation", "postal_address"),
-        *(f"retention_{what}_days" for what in ("messages", "events", "dead", "changes", "hooks", "mails", "audit")),
+        *(
+            f"retention_{what}_days"
+            for what in ("messages", "events", "dead", "changes", "hooks", "mails", "links", "audit")
+        ),
         mode="before",
     )(rules.unless_blank)
     _redis = field_validator("redis_url")(rules.redis_url)

@@ -30,6 +30,7 @@ from notify.store.tables import (
     messages,
     notifications,
     recipient_changes,
+    tracked_links,
 )
 from notify.store.tenants import DEFAULT_ID
 
@@ -129,6 +130,17 @@ def mailed(connection: sa.Connection, before: datetime, limit: int) -> int:
     return _oldest(connection, incoming_mails, before, limit, incoming_mails.c.received_at < before)
 
 
+def linked(connection: sa.Connection, before: datetime, limit: int) -> int:
+    """Where links of tracked mails led that no mail has had since; returns how many. Their ids tell no time."""
+    old = sa.select(tracked_links.c.id).where(tracked_links.c.used_at < before).limit(limit)
+    ids = connection.scalars(old).all()
+    if ids:
+        # one may have come into use again meanwhile
+        unused = tracked_links.c.used_at < before
+        connection.execute(sa.delete(tracked_links).where(any_of(connection, tracked_links.c.id, list(ids)), unused))
+    return len(ids)
+
+
 def audited(connection: sa.Connection, before: datetime, limit: int) -> int:
     """What was done; returns how many rows."""
     with trail.door(connection, DEFAULT_ID, before):
@@ -161,6 +173,7 @@ POLICIES: dict[str, Slice] = {
     "changes": changes,
     "hooks": posted,
     "mails": mailed,
+    "links": linked,
     "audit": audited,
 }
 """What `NOTIFY_RETENTION_<NAME>_DAYS` deletes."""

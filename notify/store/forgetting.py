@@ -25,6 +25,7 @@ from notify.store.tables import (
     audit,
     consents,
     consequences,
+    conversions,
     dead_letters,
     events,
     fan_outs,
@@ -36,6 +37,7 @@ from notify.store.tables import (
     recipient_changes,
     recipients,
     soft_bounces,
+    tracked_links,
 )
 
 ERASED = "erased"
@@ -58,11 +60,12 @@ def in_hand(connection: sa.Connection, person: Person) -> int:
 
 
 def forget_what_was_sent(connection: sa.Connection, person: Person) -> None:
-    """Messages, their attempts, mails, what came back, and dead letters; and the data of what only they got."""
+    """Messages, attempts, mails, links, what came back and followed, dead letters; data of what only they got."""
     theirs, alone = messages_of(person), notifications_of(person, alone=True)
     connection.execute(sa.delete(kept_mails).where(kept_mails.c.message_id.in_(theirs)))
     connection.execute(sa.delete(attachments).where(attachments.c.notification_id.in_(alone)))
-    connection.execute(sa.delete(soft_bounces).where(THEIRS[soft_bounces](person, ())))
+    for table in (soft_bounces, tracked_links, conversions):
+        connection.execute(sa.delete(table).where(THEIRS[table](person, ())))
     _empty_payloads(connection, person)
     no_mail = dict.fromkeys(("sender", "subject", "header_id", "body", "text"))
     for table, where, values in (

@@ -23,6 +23,7 @@ from notify.store.tables import (
     audit,
     consents,
     consequences,
+    conversions,
     dead_letters,
     events,
     incoming_mails,
@@ -34,6 +35,7 @@ from notify.store.tables import (
     segments,
     soft_bounces,
     suppressions,
+    tracked_links,
 )
 
 
@@ -194,6 +196,8 @@ THEIRS: dict[sa.Table, Where] = {
     consequences: _consequences,
     soft_bounces: _soft_bounces,
     incoming_mails: _incoming_mails,
+    tracked_links: lambda person, _: tracked_links.c.recipient_id == person.id,
+    conversions: lambda person, _: conversions.c.recipient_id == person.id,
     audit: _audit,
 }
 """Which rows of a table tell of a person."""

@@ -13,7 +13,7 @@ from notify.audience import retention
 from notify.broker import SYSTEM, celery
 from notify.delivery import relay, replay, sweep, tick
 from notify.errors import InvalidSettings, did_you_mean
-from notify.feedback import guard, hooks, mailboxes
+from notify.feedback import guard, hooks, mailboxes, tracking
 from notify.feedback.record import look_again
 from notify.intake import fan_out
 from notify.tasks.process import worker
@@ -24,7 +24,7 @@ EXPIRES_SECONDS = 60.0  # of a tick that nobody fetches; its slot keeps late one
 TICKS = frozenset(
     {
         *("notify.relay", "notify.fan_out", "notify.alerts", "notify.replay", "notify.sweep", "notify.retention"),
-        *("notify.feedback", "notify.guard", "notify.hooks", "notify.bounces"),
+        *("notify.feedback", "notify.guard", "notify.hooks", "notify.bounces", "notify.tracking"),
     }
 )
 
@@ -68,6 +68,12 @@ def bounces_tick(every: float) -> None:
 def _read_mailboxes(app: App, seconds: float) -> int:
     boxes = mailboxes.imap_mailboxes(app.settings)
     return sum(one.new for one in mailboxes.scan(app, boxes, seconds=seconds, stop=worker.stopping))
+
+
+@celery.task(name="notify.tracking")
+def tracking_tick(every: float) -> None:
+    """Record opens and clicks, until the next tick is due."""
+    tick(current(), "tracking", timedelta(seconds=every), lambda app: tracking.drain(app, every))
 
 
 @celery.task(name="notify.sweep")

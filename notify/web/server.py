@@ -1,11 +1,11 @@
-"""The web process: health, the pages that a link in a mail opens, and what providers post."""
+"""The web process: health, what a link in a mail opens, and what providers post."""
 
 from __future__ import annotations
 
 from fastapi import FastAPI
 
 from notify.app import App
-from notify.web import confirm, health, hooks, preference_centre, unsubscribe
+from notify.web import confirm, health, hooks, preference_centre, tracking, unsubscribe
 from notify.web.shell import Shell
 
 
@@ -14,6 +14,7 @@ def make(app: App) -> FastAPI:
     server = FastAPI(title="notify", docs_url=None, redoc_url=None, openapi_url=None)
     shell = Shell(app)
     server.include_router(hooks.routes(app))  # first, for routes are tried in their order
+    server.include_router(tracking.routes(shell))
     server.include_router(health.routes(app))
     server.include_router(shell.routes())
     server.include_router(preference_centre.routes(shell))

@@ -36,6 +36,7 @@ from notify.store.tables.people import (
     tenants,
 )
 from notify.store.tables.sending import attachments, attempts, batches, events, fan_outs, messages, notifications
+from notify.store.tables.tracking import conversions, tracked_links
 
 __all__ = [
     "Json",
@@ -48,6 +49,7 @@ __all__ = [
     "batches",
     "consents",
     "consequences",
+    "conversions",
     "dead_letters",
     "events",
     "fan_outs",
@@ -69,5 +71,6 @@ __all__ = [
     "soft_bounces",
     "suppressions",
     "tenants",
+    "tracked_links",
     "workers",
 ]

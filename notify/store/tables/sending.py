@@ -183,6 +183,7 @@ attempts = sa.Table(
 )
 
 COUNTED = sa.text("type IN ('bounced', 'complained')")
+READ = sa.text("type IN ('opened', 'clicked')")
 
 events = sa.Table(
     "events",
@@ -220,4 +221,6 @@ events = sa.Table(
     ),
     # what the guard counts: few beside deliveries and opens
     sa.Index("events_bad_idx", "received_at", sqlite_where=COUNTED, postgresql_where=COUNTED),
+    # what the figures of tracking count, beside deliveries
+    sa.Index("events_read_idx", "at", sqlite_where=READ, postgresql_where=READ),
 )

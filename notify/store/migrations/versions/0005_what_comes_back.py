@@ -36,6 +36,7 @@ INDICES = [
     ("attempts_provider_id_idx", "attempts", "provider_id", "length(provider_id) > 16"),
     ("events_parked_idx", "events", "look_at", "look_at IS NOT NULL"),
     ("events_bad_idx", "events", "received_at", "type IN ('bounced', 'complained')"),
+    ("events_read_idx", "events", "at", "type IN ('opened', 'clicked')"),
 ]
 
 
@@ -116,6 +117,35 @@ def upgrade() -> None:
         postgresql_where=still,
     )
     op.create_index("guard_holds_ended_at_idx", "guard_holds", ["ended_at"])
+    _tracking()
+
+
+def _tracking() -> None:
+    op.create_table(
+        "tracked_links",
+        *_row(),
+        sa.Column("recipient_id", sa.Uuid(), nullable=True),
+        *_texts("url"),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("used_at", TIME, nullable=False),
+        *_keys("tracked_links"),
+    )
+    op.create_index("tracked_links_used_at_idx", "tracked_links", ["used_at"])
+    op.create_index("tracked_links_recipient_id_idx", "tracked_links", ["recipient_id"])
+    op.create_table(
+        "conversions",
+        *_row(),
+        sa.Column("recipient_id", sa.Uuid(), nullable=False),
+        *_texts("name", "key"),
+        sa.Column("value", sa.Float(), nullable=True),
+        sa.Column("at", TIME, nullable=False),
+        sa.Column("clicked_since", TIME, nullable=False),
+        sa.Column("recorded_at", TIME, nullable=False),
+        *_keys("conversions"),
+        sa.UniqueConstraint("tenant_id", "key", name=op.f("conversions_tenant_id_key_key")),
+    )
+    op.create_index("conversions_recipient_id_idx", "conversions", ["recipient_id"])
+    op.create_index("conversions_tenant_id_at_idx", "conversions", ["tenant_id", "at"])
 
 
 def _mailboxes() -> None:
@@ -159,6 +189,8 @@ def _mailboxes() -> None:
 
 
 def downgrade() -> None:
+    for table in ("conversions", "tracked_links"):
+        op.drop_table(table)
     for table in ("guard_holds", "soft_bounces", "consequences", "incoming_mails", "mailboxes", "hook_payloads"):
         op.drop_table(table)
     for name, table, *_ in INDICES:
