@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -46,7 +47,8 @@ COLUMNS = ("Mailbox", "State", "Last success", "Last try", "Read up to", "Mails"
 def scan(ctx: click.Context, *, keep_unseen: bool, watched: bool, name: str | None, as_json: bool) -> None:
     """Read what is new in the mailboxes: bounces, complaints, replies; and do what follows.
 
-    Each goes on where its last scan ended. Exit code 2 when one cannot be read.
+    Each goes on where its last scan ended. Exit code 2 when one cannot be read. With --watch, --json prints a line for
+    each slice that was read.
     """
     with opened_app() as app:
         boxes = chosen(imap_mailboxes(app.settings), name)
@@ -111,10 +113,10 @@ async def _until_signalled(app: App, places: Sequence[Any]) -> None:
 
 
 def _watch(app: App, boxes: Sequence[ImapMailbox], as_json: bool) -> None:
-    """Each slice is told as it is read: a line of JSON, or in words."""
+    """Each slice is told as it is read, with what the scan brought so far: in words, or a line of JSON."""
     stop = threading.Event()
     with _signals(stop):
-        watch(app, boxes, stop, None if as_json else _say_progress)
+        watch(app, boxes, stop, _say_json if as_json else _say_progress)
 
 
 @contextmanager
@@ -130,6 +132,10 @@ def _signals(stop: threading.Event) -> Iterator[None]:
 
 def _say_progress(scanned: Scanned) -> None:
     click.echo(_counted(scanned), err=True)
+
+
+def _say_json(scanned: Scanned) -> None:
+    click.echo(json.dumps(_as_json(scanned), ensure_ascii=False))
 
 
 def _show(one: Scanned) -> None:

@@ -73,7 +73,7 @@ def add(connection: sa.Connection, rows: Sequence[Posted]) -> int:
     """Store these in one statement; returns how many are new. What was delivered before stays as it is."""
     distinct = {(row.provider, row.payload_id): row for row in rows}
     ordered = [row for _, row in sorted(distinct.items())]  # everywhere: two writers must not wait in a circle
-    columns = {
+    columns: dict[str, bulk.Column] = {
         "id": [uuid7() for _ in ordered],
         "tenant_id": DEFAULT_ID,
         "provider": [row.provider for row in ordered],

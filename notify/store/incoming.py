@@ -112,7 +112,7 @@ def listing(
     connection: sa.Connection, states: Collection[IncomingState], *, reason: str | None = None, limit: int
 ) -> list[Incoming]:
     """The latest in these states first."""
-    wanted = [incoming_mails.c.state.in_(list(states))]
+    wanted: list[sa.ColumnElement[bool]] = [incoming_mails.c.state.in_(list(states))]
     if reason is not None:
         wanted.append(incoming_mails.c.reason == reason)
     chosen = sa.select(*_FACTS).where(*wanted).order_by(incoming_mails.c.received_at.desc(), incoming_mails.c.id.desc())

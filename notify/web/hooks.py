@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -29,6 +30,7 @@ from notify.web.gathering import Full, Gathering
 LARGEST = 2 * 1024 * 1024  # octets of a body
 MOST_OCTETS = 32 * LARGEST  # of all bodies that wait to be stored
 QUICK = 64 * 1024  # octets: to verify so few takes no longer than to have another thread do it
+ASKING = 8  # threads, of all there are, that may wait for a provider who is asked before its delivery is believed
 RETRY_SECONDS = 30
 KEPT = ("content-type",)
 """Headers that are kept: what it takes to read the body, and no signature or secret."""
@@ -68,6 +70,7 @@ class _Hook:
         self._name = name
         self._reporter = reporter
         self._gathering = gathering
+        self._asking = CapacityLimiter(ASKING)
 
     async def take(self, request: Request) -> Response:
         """Verify, store, answer."""
@@ -92,9 +95,11 @@ class _Hook:
         return _said(200, "stored")
 
     async def _verified(self, posted: HookRequest, now: datetime) -> str:
-        if len(posted.body) <= QUICK and not isinstance(self._reporter, Confirming):
-            return self._reporter.verify(posted, now)
-        return await run_in_threadpool(self._reporter.verify, posted, now)
+        if isinstance(self._reporter, Confirming):
+            return await to_thread.run_sync(self._reporter.verify, posted, now, limiter=self._asking)
+        if len(posted.body) > QUICK:
+            return await run_in_threadpool(self._reporter.verify, posted, now)
+        return self._reporter.verify(posted, now)
 
     def _address(self, request: Request) -> str:
         """As the provider wrote it: a proxy may have changed host and scheme."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from itertools import permutations
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -20,12 +20,12 @@ from notify.app import App
 from notify.audience import suppressing
 from notify.channels.email import verp
 from notify.errors import NotFound
-from notify.feedback import incoming as taking
 from notify.feedback import unmatched
 from notify.feedback.incoming import Mail, Taken, take
+from notify.feedback.judging import Judged, Opened, judge
 from notify.intake import explain
 from notify.model import Checkpoint, Effect, EventType, IncomingKind, IncomingState, MessageState
-from notify.store import incoming, messages, tables
+from notify.store import Connection, incoming, messages, tables
 from notify.store.incoming import Incoming
 from notify.store.tenants import DEFAULT_ID
 from notify.testing import MovableClock
@@ -177,7 +177,7 @@ def test_a_report_of_nobodys_message_waits_for_an_operator(app: App, octets: byt
     sent(app)
     assert arrives(app, octets).states == {IncomingState.UNMATCHED: 1}
     assert (kept(app).reason, kept(app).body) == (reason, octets)
-    assert events(app) == standing(app) == standing(app, "nobody@example.org") == []
+    assert (events(app), standing(app), standing(app, "nobody@example.org")) == ([], [], [])
 
 
 def test_a_report_from_behind_a_list_condemns_it_only_if_all_are_dead(app: App) -> None:
@@ -344,14 +344,13 @@ def test_nothing_of_a_slice_is_stored_without_its_checkpoint(app: App, monkeypat
 def test_a_mail_that_cannot_be_recorded_keeps_no_other_waiting(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     message = sent(app)
     good, bad = answers.dsn("ada@example.org", header_id=ours(message)), answers.dsn("bad@example.org")
-    judge = taking.judge
 
-    def chokes(*given: object) -> object:
-        if any(one.mail.octets == bad for one in given[2]):  # type: ignore[attr-defined]
+    def chokes(app: App, connection: Connection, opened: Sequence[Opened], now: datetime) -> list[Judged]:
+        if any(one.mail.octets == bad for one in opened):
             raise ZeroDivisionError
-        return judge(*given)  # type: ignore[arg-type]
+        return judge(app, connection, opened, now)
 
-    monkeypatch.setattr(taking, "judge", chokes)
+    monkeypatch.setattr("notify.feedback.incoming.judge", chokes)
     taken = arrives(app, bad, good)
     assert taken.states == {IncomingState.MATCHED: 1, IncomingState.REJECTED: 1}
     assert state(app, message) is MessageState.BOUNCED

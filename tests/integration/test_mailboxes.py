@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from imapclient import IMAPClient
 from pydantic import SecretStr
 
 from notify import alerts
@@ -123,6 +124,17 @@ def test_mails_are_moved_once_they_are_stored(app: App, imap_server: Server) -> 
     read(app, box_of(app, imap_server.url(folder, done=f"move:{target}", keep_unseen="yes")))
     assert imap_server.count(folder) == 0
     assert list(imap_server.flags(target).values()) == [set(), set()]
+
+
+def test_where_the_server_cannot_move_mails_are_copied_and_deleted(
+    app: App, imap_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    able = IMAPClient.has_capability
+    monkeypatch.setattr(IMAPClient, "has_capability", lambda self, what: what != "MOVE" and able(self, what))
+    folder, target = imap_server.make_folder(), f"Done {imap_server.make_folder()}"
+    imap_server.put(folder, ORDINARY, bounce("ada@example.net"), bounce("bea@example.net"))
+    read(app, box_of(app, imap_server.url(folder, done=f"move:{target}")))
+    assert (imap_server.count(folder), imap_server.count(target)) == (1, 2)
 
 
 def test_who_dies_between_storing_and_moving_stores_nothing_twice_and_leaves_nothing(

@@ -127,11 +127,22 @@ def person(app: App, mailbox: Mailbox) -> UUID:
         ]
         for table, row in rows:
             connection.execute(sa.insert(table), {"id": uuid7(), **common, **row})
+        for number, named in enumerate(({"recipient_id": id_}, {"message_id": message}, {})):
+            connection.execute(sa.insert(tables.incoming_mails), _mail(number, received_at=now, **named))
         payload = {"id": posted, "tenant_id": DEFAULT_ID, "provider": "ses", "payload_id": "1", "state": "processed"}
         posting = {"headers": {}, "body": b"of " + ADDRESS.encode(), "received_at": now}
         connection.execute(sa.insert(tables.hook_payloads), {**payload, **posting})
     assert isinstance(id_, UUID)
     return id_
+
+
+def _mail(number: int, **named: Any) -> dict[str, Any]:
+    """A mail of hers that came back, or a report of nobody's message that names her."""
+    row = {"id": uuid7(), "tenant_id": DEFAULT_ID, "mailbox": "box", "digest": str(number), "size": 1}
+    said = {"sender": f"Zoë <{ADDRESS}>", "subject": "quokka", "header_id": f"<{ADDRESS}>", "text": "wombat"}
+    report = {"recipients": [{"address": ADDRESS, "verdict": "hard"}]}
+    body = b"To: " + ADDRESS.encode()
+    return {**row, "kind": "bounce", "state": "unmatched", **said, "report": report, "body": body, **named}
 
 
 def everything(app: App) -> Iterator[tuple[str, str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,12 +18,26 @@ from pydantic import SecretStr
 from notify import web
 from notify.app import App
 from notify.channels.hook import HookRequest
+from notify.channels.sns_certificates import Certificates, read
 from notify.errors import InvalidSettings, Unreachable
 from notify.settings import load
 from notify.store.tables import hook_payloads
 from notify.web.gathering import MOST, Full, Gathering
 from notify.web.hooks import LARGEST
-from tests.conformance.signers import HOOKS, MAILGUN, NOW, POSTMARK, RESEND, SENDGRID, TOPIC, TWILIO, Amazon, ByTable
+from tests.conformance.signers import (
+    HOOKS,
+    MAILGUN,
+    NOW,
+    POSTMARK,
+    RESEND,
+    SENDGRID,
+    TOPIC,
+    TWILIO,
+    Amazon,
+    ByTable,
+    certificate,
+    certificate_url,
+)
 
 SIGNERS = (RESEND, SENDGRID, MAILGUN, POSTMARK, TWILIO)
 ALL = tuple(SecretStr(f"{one.name}={one.secrets[0]}") for one in SIGNERS)
@@ -126,6 +141,46 @@ def test_a_certificate_that_cannot_be_fetched_is_503(listening: App, monkeypatch
 
 def _refuse(*_: object, **__: object) -> None:
     raise httpx2.ConnectError("nobody there")
+
+
+@pytest.mark.parametrize("path", ["/hooks/ses", "/ses-events"])
+def test_what_sns_signed_is_stored_once_at_whichever_address(
+    listening: App, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(Certificates, "_fetch", lambda self, _url: read(certificate("new")))
+    for version in ("1", "2"):
+        amazon = Amazon(version)
+        request = amazon.post("new", amazon.bounce(), MessageId=f"message-{version}")
+        assert [post(listening, request, at).status_code for at in (path, path, "/hooks/ses")] == [200] * 3
+    assert [(row.provider, row.payload_id) for row in stored(listening)] == [("ses", "message-1"), ("ses", "message-2")]
+
+
+def test_a_provider_that_keeps_us_waiting_for_its_certificates_holds_up_no_other(
+    listening: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+
+    def slow(*_: object, **__: object) -> None:
+        assert answers.wait(60)
+        raise httpx2.ConnectError("nobody there")
+
+    monkeypatch.setattr("notify.channels.download.httpx2.stream", slow)
+    amazon = Amazon()
+    forged = [amazon.post("new", amazon.bounce(), SigningCertURL=certificate_url(f"x{n}")) for n in range(60)]
+    good = RESEND.post(RESEND.secrets[0], RESEND.bounce())
+
+    async def flood() -> tuple[int, set[int]]:
+        transport = httpx2.ASGITransport(app=web.make(listening), raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://notify", timeout=60) as client:
+            waiting = [asyncio.create_task(client.post("/hooks/ses", content=one.body)) for one in forged]
+            try:
+                posting = client.post("/hooks/resend", content=good.body, headers=dict(good.headers))
+                answer = await asyncio.wait_for(posting, 30)
+            finally:
+                answers.set()
+            return answer.status_code, {(await one).status_code for one in waiting}
+
+    assert asyncio.run(flood()) == (200, {503})
 
 
 @pytest.mark.parametrize(
