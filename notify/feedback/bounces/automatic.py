@@ -123,7 +123,7 @@ _SUBJECT = any_of(
     balasan otomatis
     jawapan automatik
     """,
-    before=r"^\W*(?:(?:re|aw|sv|antw|odp|ynt|vs|fwd?)\s*:\s*)*\W*",
+    before=r"^\W*(?:(?:re|aw|sv|antw|odp|ynt|vs|fwd?)\s{0,3}:\W*)*",
 )
 _REJECTED = re.compile(
     r"(?:was|been) (?:automatically )?(?:rejected|refused)|could not be delivered|quota exceeded", re.I

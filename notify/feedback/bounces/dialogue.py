@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 
 NEAR = 400  # characters between a refusal and "(in reply to …)"
 FAR = 1500  # characters between a command and its answer in a transcript
@@ -44,7 +45,7 @@ _SPACE = re.compile(r"\s+")
 
 def answered(text: str, refusal: str) -> Command | None:
     """The command whose answer a refusal in a report's text was; None when the text does not tell."""
-    text, refusal = _SPACE.sub(" ", text).lower(), _SPACE.sub(" ", refusal).strip().lower()
+    text, refusal = _one_line(text), _one_line(refusal).strip()
     start = max(text.find(refusal[:60]), 0)
     end = start + min(len(refusal), NEAR)
     after = _AFTER.search(text, start, end + NEAR)
@@ -67,7 +68,7 @@ def _is_pipelined(text: str, start: int) -> bool:
 
 def is_afterwards(refusal: str) -> bool:
     """Whether the words are those of a server that says them only after DATA."""
-    return bool(_AFTERWARDS.search(_SPACE.sub(" ", refusal).lower()))
+    return bool(_AFTERWARDS.search(_one_line(refusal)))
 
 
 def own_words(text: str) -> str:
@@ -76,3 +77,8 @@ def own_words(text: str) -> str:
     Sendmail writes what it found out itself like an answer: `550 <ada@example.org>... User unknown`.
     """
     return _QUOTED.sub("", _OWN_LINE.sub("", text))
+
+
+@lru_cache(maxsize=8)  # a report is asked for each of its recipients
+def _one_line(text: str) -> str:
+    return _SPACE.sub(" ", text).lower()

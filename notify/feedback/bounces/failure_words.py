@@ -59,7 +59,7 @@ SUBJECT = any_of(
     non[- ]?deliver
     delivery\W+(?:\w+\W+){0,3}(?:fail|error|problem|status|notif|report|delay|unsuccess)
     failed delivery
-    deliver\w* fail
+    deliver\w{0,12} fail
     errors? from
     failed mail
     fail\w* (?:notice|to deliver|mail|message)
@@ -178,8 +178,8 @@ TEXT = any_of(
     wasn't able to deliver
     did not (?:reach|deliver|go)
     failed to (?:deliver|reach|send)
-    deliver\w* (?:has |have |attempts? |to .{0,120} )?(?:failed|failure|error|problem|unsuccessful|delayed)
-    deliver\w* (?:has |to .{0,120} )?(?:not possible|impossible)
+    deliver\w{0,12} (?:has |have |attempts? |to .{0,120} )?(?:failed|failure|error|problem|unsuccessful|delayed)
+    deliver\w{0,12} (?:has |to .{0,120} )?(?:not possible|impossible)
     deliver(?:y|ing) (?:your|this|the) (?:mail|message|e-?mail)
     permanent (?:fatal )?(?:error|failure)
     fatal errors

@@ -25,8 +25,7 @@ FIELDS_LIMIT = 1000
 VALUE_LIMIT = 8192
 
 _FIELD = re.compile(r"^([!-9;-~]{1,80})[ \t]*:[ \t]*(.*(?:\n[ \t].*)*)", re.M)
-_FOLD = re.compile(r"\s*\n\s*")
-_PARAMETER = re.compile(r";\s*([\w-]+)\*?\d*\*?\s*=\s*(?:\"([^\"]*)\"|([^;\s]*))")
+_PARAMETER = re.compile(r";\s*([\w-]{1,60})(?:\*\d{0,4}\*?)?\s{0,9}=\s*(?:\"([^\"]*)\"|([^;\s]*))")
 _GUESSED_BOUNDARY = re.compile(r"^--(\S{5,200})\n(?=content-)", re.M | re.I)
 _ENCODED_WORD = re.compile(r"\?=\s+=\?")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
@@ -80,7 +79,9 @@ def read_fields(head: str) -> dict[str, list[str]]:
         if number >= FIELDS_LIMIT:
             break
         value = match[2][:VALUE_LIMIT]
-        found.setdefault(match[1].lower(), []).append(_FOLD.sub(" ", value).strip() if "\n" in value else value.strip())
+        if "\n" in value:
+            value = " ".join(line.strip() for line in value.split("\n"))
+        found.setdefault(match[1].lower(), []).append(value.strip())
     return found
 
 

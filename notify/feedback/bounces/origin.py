@@ -12,7 +12,7 @@ ENOUGH = 4
 ENOUGH_OF_A_STRANGER = 5  # when nothing but its words says that a machine wrote it
 
 _FORWARDED = re.compile(
-    r"^\s*(?:re|aw|sv|antw|fw|fwd|wg|tr|rv|enc|i|vs|doorst|vb|odp|ynt|ответ|回复|转发|答复)\s*(?:\[\d+\])?\s*[:：]",
+    r"^\s*(?:re|aw|sv|antw|fw|fwd|wg|tr|rv|enc|i|vs|doorst|vb|odp|ynt|ответ|回复|转发|答复)\s{0,3}(?:\[\d{1,4}\])?\s{0,3}[:：]",
     re.I,
 )
 _REPORTED = (

@@ -20,7 +20,7 @@ _WRAPPED = re.compile(
     r"|[45]\.4\.\d - \w[\w ]{3,40}?) +(?=\d{3}[- ])",
     re.I,
 )
-_CONTINUED = re.compile(r"[ \t\n]+[45]\d\d[- ](?:[45]\.\d{1,3}\.\d{1,3}[ -]+)?")
+_CONTINUED = re.compile(r"(?<![ \t\n])[ \t\n]+[45]\d\d[- ](?:[45]\.\d{1,3}\.\d{1,3}[ -]+)?")
 
 
 def weigh(status: str | None, said: str, report: str = "", own: str = "") -> tuple[Verdict, str | None]:
@@ -35,7 +35,7 @@ def weigh(status: str | None, said: str, report: str = "", own: str = "") -> tup
     temporary = _is_temporary(best, said)
     verdict = _verdict(code, reason, temporary)
     if verdict is Verdict.HARD and reason and reason.doubtful:
-        verdict = _believed(best, said[:SAID_LIMIT], report[:REPORT_LIMIT], own[:REPORT_LIMIT])
+        verdict = _believed(best, said[:SAID_LIMIT], report[:REPORT_LIMIT], own)
     return verdict, best
 
 
@@ -53,7 +53,7 @@ def _believed(status: str | None, said: str, report: str, own: str) -> Verdict:
         return Verdict.HARD
     if command is Command.DATA or is_afterwards(said) or (status and status[2:4] == "2."):
         return Verdict.SOFT
-    reason = _reason(_flat(own_words(own)))
+    reason = _reason(_flat(own_words(own[:SAID_LIMIT])))
     return Verdict.HARD if reason and reason.doubtful else Verdict.SOFT
 
 
@@ -118,6 +118,7 @@ def _is_temporary(status: str | None, said: str) -> bool:
     return replies == {"4"}
 
 
+@lru_cache(maxsize=8)  # recipients of one report are often told of in the same words
 def _reason(text: str) -> Reason | None:
     for reason, phrases, pairs in _COMPILED:
         for phrase in phrases:

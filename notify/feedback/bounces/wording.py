@@ -18,8 +18,9 @@ _CUT = any_of(
     original message (?:header|text|attached)
     original mail (?:header|message)
     unsent message (?:below|follows)
-    (?:----+|=====*|\*\*\*+|____+)[ ]?(?:begin )?(?:of )?(?:the )?(?:original|returned|undelivered|unsent|headers? )
-    (?:----+|=====*|\*\*\*+|____+)[ ]?(?:begin )?(?:of )?(?:the )?message (?:header|text|body)
+    (?:-{4,60}|={4,60}|\*{3,60}|_{4,60})[ ]?(?:begin )?(?:of )?(?:the )?(?:original|returned|undelivered|unsent)
+    (?:-{4,60}|={4,60}|\*{3,60}|_{4,60})[ ]?(?:begin )?(?:of )?(?:the )?headers?[ ]
+    (?:-{4,60}|={4,60}|\*{3,60}|_{4,60})[ ]?(?:begin )?(?:of )?(?:the )?message (?:header|text|body)
     the header of the original message
     the headers? of the (?:original )?message (?:is|are)
     message headers? follows?
@@ -47,7 +48,7 @@ _CUT = any_of(
     元のメール
     以下は.{0,20}メール
     """,
-    before=r"^[ \t>*=_.#|-]*",
+    before=r"^[ \t>*=_.#|-]{0,60}",
     after=r".*$",
     flags=re.M,
 )

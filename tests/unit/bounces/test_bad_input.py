@@ -95,12 +95,19 @@ def forwards(depth: int) -> bytes:
         pytest.param(multipart((ZIP, "UEsDBBQ" * MEGABYTE)), id="a zip file"),
         pytest.param(b"Subject: " + b"=?utf-8?q?a?= " * 100_000 + b"\n\n", id="encoded words"),
         pytest.param(b"Content-Type: text/plain" + b"; a=b" * 500_000 + b"\n\nx", id="parameters"),
+        pytest.param(b"Subject: Re" + b" " * 8000 + b"\n\nx", id="a subject of spaces"),
+        pytest.param(b"Subject: failure" + b"\r\n\t" * 50_000 + b"\n\nx", id="a subject of empty folds"),
+        pytest.param(b"Content-Type: a/b;" + b"1" * 8000 + b"\n\nx", id="a parameter of digits"),
+        pytest.param(plain(("=" * 60_000 + " original\n") * 8), id="rules before a word of a cut"),
+        pytest.param(plain((" \t" * 190 + "a@b.example\n") * 160), id="addresses far to the right"),
+        pytest.param(report(block(status="5.0.0", said="550 user unknown" + " " * 2900)), id="spaces in an answer"),
+        pytest.param(plain("deliver" * MEGABYTE), id="a word that never ends"),
         pytest.param(b"", id="nothing"),
         pytest.param(b"\n\n\n", id="blank lines"),
         pytest.param(b"\r" * MEGABYTE, id="carriage returns"),
     ],
 )  # fmt: skip
-def test_a_mail_bomb_is_read_in_bounded_memory(raw: bytes) -> None:
+def test_a_mail_bomb_is_read_in_bounded_memory_and_in_time_linear_in_what_is_looked_at(raw: bytes) -> None:
     tracemalloc.start()
     try:
         found = read_mail(mime.parse(raw))

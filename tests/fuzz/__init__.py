@@ -1,0 +1,1 @@
+"""Hostile input for whatever reads what comes from outside: `python -m tests.fuzz`, and a little of it in the suite."""
