@@ -32,6 +32,7 @@ from benchmarks import (
     rosters,
     scale,
     scheduled,
+    tracking,
     web,
 )
 from benchmarks.services import exit_on_sigterm
@@ -81,6 +82,10 @@ def _hooks() -> Runs:
     return [hooks.measure(database=database) for database in DATABASES]
 
 
+def _tracking() -> Runs:
+    return [tracking.measure(database=database) for database in DATABASES]
+
+
 def _profile() -> Runs:
     return [profile.measure(20_000, database=database) for database in ("postgresql", "sqlite")]
 
@@ -96,6 +101,7 @@ BENCHMARKS: dict[str, tuple[Callable[[], Runs], Callable[[Runs], RenderableType]
     "distance": (_distance, report.distance),
     "web": (_web, report.web),
     "hooks": (_hooks, report.hooks),
+    "tracking": (_tracking, report.tracking),
     "bounces": (bounces.measure, report.bounces),
     "profile": (_profile, report.profile),
 }

@@ -81,6 +81,18 @@ def hooks(runs: Iterable[Figures]) -> Table:
     return table
 
 
+def tracking(runs: Iterable[Figures]) -> Table:
+    """A row per run of `benchmarks.tracking`."""
+    names = ("database", "asked", "answered", "p50", "p95", "p99", "worst", "CPU", "drained", "µs a mail")
+    table = _table("Opens and clicks: rates per second, times and the process's CPU time in ms", *names)
+    for run in runs:
+        times = (f"{run[key]:,.1f}" for key in ("p50_ms", "p95_ms", "p99_ms", "worst_ms"))
+        asked, answered = f"{run['rate']:,.0f}", f"{run['answered']:,.0f}"
+        used, drained = _or_unknown(run["web_ms"], ".2f"), f"{run['drained']:,.0f}"
+        table.add_row(run["database"], asked, answered, *times, used, drained, f"{run['marked_us']:,.0f}")
+    return table
+
+
 def scale(runs: Iterable[Figures]) -> Table:
     """A row per run of `benchmarks.scale`."""
     names = ("database", "messages", "short/s", "long/s", "of short", "last of first", "MB warm", "middle", "end")

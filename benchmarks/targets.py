@@ -54,6 +54,8 @@ def _targets(kept: Kept) -> Iterator[Target]:
     posted = [run for run in kept.get("hooks", ()) if run["database"] == "postgresql"]
     yield _least("webhooks accepted at 1,000/s, deliveries/s", 990, posted, "answered")
     yield _most("the same, p99 in ms", 100, posted, "p99_ms")
+    followed = [run for run in kept.get("tracking", ()) if run["database"] == "postgresql"]
+    yield _most("opens and clicks at 500/s, p95 in ms", 5, followed, "p95_ms")
     yield _least("reading what came back, mails/s on one core", 500, kept.get("bounces", ()), "rate")
     yield _most("making the newsletter's mail, rendering included, µs of CPU", 60, mails, "both_us")
 

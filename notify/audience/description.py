@@ -18,11 +18,13 @@ from notify.kinds.values import Misfit, json_form
 from notify.model import ERASED_KEY, Address, Channel
 from notify.settings import time_zones
 from notify.store.recipients import Change
-from notify.store.text import line
+from notify.store.text import is_line, line
 
 FIELDS = ("key", "email", "phone", "name", "locale", "timezone", "attributes", "tags", "data")
 REACHED: Mapping[str, Channel] = {"email": Channel.EMAIL, "phone": Channel.SMS}
 RESERVED = frozenset({"key", "locale", "timezone", "address", "tags"})  # templates know these by the same names
+_FIELDS = frozenset(FIELDS)
+_NO_CHANGE = frozenset({"key", "data"})
 _LOCALE = re.compile(r"[A-Za-z0-9_.@-]{2,100}")
 
 To = str | Mapping[str, Any]
@@ -53,8 +55,8 @@ def describe(to: To, *, allow_test: bool = False, region: str | None = None) -> 
         return Described(_key(to))
     if not isinstance(to, Mapping):
         raise InvalidRecipient(f"a recipient is a key or a mapping with a key, not {type(to).__name__}")
-    unknown = [field for field in to if field not in FIELDS]
-    if unknown:
+    if not _FIELDS.issuperset(to):
+        unknown = [field for field in to if field not in FIELDS]
         raise InvalidRecipient(
             f"recipient {to.get('key')!r:.60}: unknown field {unknown[0]!r}{did_you_mean(str(unknown[0]), FIELDS)}"
             " Free fields go into attributes={…}."
@@ -63,7 +65,7 @@ def describe(to: To, *, allow_test: bool = False, region: str | None = None) -> 
     data = to.get("data")
     if data is not None and not isinstance(data, Mapping):
         raise InvalidRecipient(f"recipient {key!r}: data must be a mapping, not {type(data).__name__}")
-    if not set(to) - {"key", "data"}:
+    if _NO_CHANGE.issuperset(to):
         return Described(key, data=data)
     return Described(key, _change(key, to, allow_test, region), data)
 
@@ -101,19 +103,19 @@ def _attributes(key: str, to: Mapping[str, Any]) -> dict[str, Any]:
     given = to.get("attributes") or {}
     if not isinstance(given, Mapping):
         raise InvalidRecipient(f"recipient {key!r}: attributes must be a mapping, not {type(given).__name__}")
-    reserved = sorted(RESERVED & set(given))
-    if reserved:
-        raise InvalidRecipient(
-            f"recipient {key!r}: attribute {reserved[0]!r} is a field of its own; give it beside key"
-        )
-    named = f"recipient {key!r}: an attribute's name"
-    attributes = {line(named, name, InvalidRecipient): value for name, value in given.items()}
+    if not RESERVED.isdisjoint(given):
+        reserved = min(RESERVED.intersection(given))
+        raise InvalidRecipient(f"recipient {key!r}: attribute {reserved!r} is a field of its own; give it beside key")
+    for name in given:
+        if not (isinstance(name, str) and _is_line(name)):
+            line(f"recipient {key!r}: an attribute's name", name, InvalidRecipient)
+    attributes = dict(given)
     if to.get("name") is not None:
         attributes["name"] = to["name"]
     name = attributes.get("name", "")
-    if not isinstance(name, str) or name.strip():  # it stands in the To header
+    if not isinstance(name, str) or (name.strip() and not is_line(name)):  # it stands in the To header
         line(f"recipient {key!r}: name", name, InvalidRecipient)
-    elif name:
+    elif name and not name.strip():
         attributes["name"] = ""
     return {name: _attribute(key, name, value) for name, value in attributes.items()}
 
@@ -128,7 +130,10 @@ def _attribute(key: str, name: str, value: Any) -> Any:
 def _tags(key: str, given: Any) -> tuple[str, ...]:
     if not isinstance(given, list | tuple):
         raise InvalidRecipient(f"recipient {key!r}: tags is a list, such as ['vip'], not {type(given).__name__}")
-    return tuple(line(f"recipient {key!r}: a tag", tag, InvalidRecipient) for tag in given)
+    for tag in given:
+        if not (isinstance(tag, str) and _is_line(tag)):
+            line(f"recipient {key!r}: a tag", tag, InvalidRecipient)
+    return tuple(given)
 
 
 def _key(key: Any) -> str:
@@ -162,6 +167,7 @@ def timezone(key: str, name: Any) -> str:
 
 
 _parse = lru_cache(maxsize=1024)(parse)  # the same people are written to again and again
+_is_line = lru_cache(maxsize=1024)(is_line)  # a roster has the same tags and attributes in every row
 
 
 @lru_cache(maxsize=256)  # a roster may hold one mistake in every row

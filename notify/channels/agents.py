@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _MACHINE = re.compile(
     r"googleimageproxy|yahoomailproxy|applemailproxy|via ggpht|"  # they fetch for everybody, whether it is read or not
@@ -14,6 +15,7 @@ _MACHINE = re.compile(
 _APPLE_PRIVACY = "Mozilla/5.0"  # all that Mail Privacy Protection says: it fetches every image at once
 
 
+@lru_cache(maxsize=1024)  # most people's programs have one of a few names
 def is_machine(user_agent: str | None) -> bool:
     """Whether a proxy, scanner or program fetched it. Nothing is known of who gives no name: False."""
     if not user_agent:

@@ -192,6 +192,8 @@ def _list(value: Any) -> list[Any]:
 
 def json_form(value: Any, depth: int = 0) -> Any:
     """The normal form of what nobody declared: anything JSON can hold, and dates as text. Raises Misfit."""
+    if type(value) is str and depth <= MAXIMUM_DEPTH:  # as most are
+        return _string(value)
     if depth > MAXIMUM_DEPTH:
         raise Misfit(f"is nested deeper than {MAXIMUM_DEPTH} levels")
     for types, check in _SCALARS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
@@ -19,20 +20,35 @@ from notify.store.tables.columns import UtcDateTime, aware
 Column = Sequence[Any] | str | int | datetime | UUID | None
 """A list with a value for each row, or one value for all of them."""
 
+_NULL = r"\N"  # PostgreSQL, COPY: text format
+_SPECIAL = re.compile(r"[\\\t\n\r]")
+_AS_JSON = json.JSONEncoder(check_circular=False).encode
+
 
 def insert(connection: sa.Connection, table: sa.Table, columns: Mapping[str, Column]) -> None:
     """Insert rows given as columns by name, at least one of them a list."""
+    ready(connection, table, columns)()
+
+
+def ready(connection: sa.Connection, table: sa.Table, columns: Mapping[str, Column]) -> Callable[[], None]:
+    """What inserts these rows when it is called: by then nearly all that is left to do is the database's."""
+    names = list(columns)
     if connection.dialect.name == "sqlite":
-        _each(connection, table, list(columns), _rows(connection, table, columns))
-    else:
-        texts = (_as_text(table.c[name], value) for name, value in columns.items())
-        _copy(connection, table, list(columns), _across(texts))
+        rows = list(_rows(connection, table, columns))
+
+        def write() -> None:
+            _each(connection, table, names, rows)
+
+        return write
+    block = _block([_fields(table.c[name], value) for name, value in columns.items()])
+    return lambda: _copy(connection, table, names, block)
 
 
 def insert_new(connection: sa.Connection, table: sa.Table, columns: Mapping[str, Column]) -> int:
     """The same, but a row that would stand against a unique key is left out. Returns how many were inserted."""
     if connection.dialect.name == "sqlite":
-        return _each(connection, table, list(columns), _rows(connection, table, columns), "ON CONFLICT DO NOTHING")
+        rows = list(_rows(connection, table, columns))
+        return _each(connection, table, list(columns), rows, "ON CONFLICT DO NOTHING")
     listed = tuple(name for name, value in columns.items() if isinstance(value, list))
     return connection.execute(_unnesting(table, tuple(columns), listed), dict(columns)).rowcount
 
@@ -52,15 +68,14 @@ def _unnesting(table: sa.Table, names: Sequence[str], listed: Sequence[str]) -> 
     )
 
 
-def _copy(connection: sa.Connection, table: sa.Table, names: Sequence[str], rows: Iterable[Any]) -> None:
+def _copy(connection: sa.Connection, table: sa.Table, names: Sequence[str], block: str) -> None:
     """PostgreSQL: COPY, at a third of what an INSERT of arrays costs. Raises as SQLAlchemy would: it has no COPY."""
     statement = f"COPY {table.name} ({', '.join(names)}) FROM STDIN"
     line: Any = connection.connection
     dialect: Any = connection.dialect
     try:
         with line.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in rows:
-                copy.write_row(row)
+            copy.write(block)
     except psycopg.Error as error:
         if dialect.is_disconnect(error, line.driver_connection, None):
             connection.invalidate(error)
@@ -68,12 +83,12 @@ def _copy(connection: sa.Connection, table: sa.Table, names: Sequence[str], rows
 
 
 def _each(
-    connection: sa.Connection, table: sa.Table, names: Sequence[str], rows: Iterable[Any], unless: str = ""
+    connection: sa.Connection, table: sa.Table, names: Sequence[str], rows: Sequence[Any], unless: str = ""
 ) -> int:
     """SQLite: one prepared statement, stepped through for each row. Returns how many were inserted."""
     marks = ", ".join("?" * len(names))
     statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks}) {unless}"  # noqa: S608 - names of ours
-    return connection.exec_driver_sql(statement, list(rows)).rowcount
+    return connection.exec_driver_sql(statement, rows).rowcount
 
 
 def _rows(connection: sa.Connection, table: sa.Table, columns: Mapping[str, Column]) -> Iterable[Any]:
@@ -84,22 +99,45 @@ def _across(columns: Iterable[Any]) -> Iterable[Any]:
     return zip(*(value if isinstance(value, list) else repeat(value) for value in columns), strict=False)
 
 
-def _as_text(column: sa.Column[Any], value: Column) -> Any:
-    """The value or values as COPY reads them: the driver takes text as it is, and for others asks Python each time."""
-    written = _writer(column)
-    if not isinstance(value, list):
-        return value if written is None else written(value)
-    return value if written is None else [written(each) for each in value]
+def _block(columns: Iterable[Any]) -> str:
+    """Rows as COPY reads them in text format."""
+    return "".join([f"{row}\n" for row in map("\t".join, _across(columns))])
 
 
-def _writer(column: sa.Column[Any]) -> Callable[[Any], str | None] | None:
-    if isinstance(column.type, sa.Uuid):
-        return lambda one: None if one is None else one.hex
-    if isinstance(column.type, UtcDateTime):
-        return lambda one: None if one is None else aware(one).isoformat()
-    if isinstance(column.type, sa.JSON):
-        return json.dumps
-    return None
+def _fields(column: sa.Column[Any], value: Column) -> list[str] | str:
+    """The value or values as COPY reads them: written here, for the driver would ask Python about each of them."""
+    return _texts(column, value) if isinstance(value, list) else _texts(column, [value])[0]
+
+
+def _texts(column: sa.Column[Any], values: list[Any]) -> list[str]:
+    write = _writer(column)
+    texts = values if write is None else [None if one is None else write(one) for one in values]
+    if _SPECIAL.search("".join(filter(None, texts))):
+        return [_NULL if one is None else _escaped(one) for one in texts]
+    return [_NULL if one is None else one for one in texts]
+
+
+def _writer(column: sa.Column[Any]) -> Callable[[Any], str] | None:
+    match column.type:
+        case sa.Text():
+            return None
+        case sa.Uuid():
+            return _hex
+        case UtcDateTime():
+            return lambda moment: aware(moment).isoformat()
+        case sa.JSON():
+            return _AS_JSON
+        case sa.Integer() | sa.Boolean():
+            return str
+    raise NotImplementedError(f"{column}: how COPY reads this type is not known here")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
+
+
+def _hex(one: UUID) -> str:
+    return one.hex
 
 
 def _as_bound(dialect: sa.Dialect, column: sa.Column[Any], value: Column) -> Any:

@@ -113,25 +113,25 @@ def _sift(
     """Which of them are the recipient's own already, and which belong to somebody else."""
     if not wanted:
         return [], []
+    places = [_place(one) for one in wanted]
     folded: dict[Channel, list[str]] = defaultdict(list)
-    for one in wanted:
-        folded[one.address.channel].append(one.address.folded)
-    holders: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for (
-        channel,
-        places,
-    ) in folded.items():  # one by one: for all channels together PostgreSQL would read the whole table
-        given = {"tenant": tenant_id, "channel": channel, "folded": places}
-        for address, keys in connection.execute(_holding(connection.dialect.name), given):
-            holders[channel, address].update(keys or ())
-    own = [one for one in wanted if one.key in holders[_place(one)]]
+    for channel, where in places:
+        folded[channel].append(where)
+    holders: dict[tuple[Channel, str], set[str]] = defaultdict(set)
+    for channel, asked in folded.items():  # one by one: for all at once PostgreSQL would read the whole table
+        given = {"tenant": tenant_id, "channel": channel, "folded": asked}
+        for where, keys in connection.execute(_holding(connection.dialect.name), given):
+            holders[channel, where].update(keys)
+    if not holders and len(set(places)) == len(places):
+        return [], []
+    own = [one for one, place in zip(wanted, places, strict=True) if one.key in holders[place]]
     kept = {one.key for one in own}
     for one in wanted:
         if one.leaves is not None and one.key not in kept:
             holders[one.address.channel, one.leaves].discard(one.key)
     taken = []
-    for one in wanted:
-        others = holders[_place(one)]
+    for one, place in zip(wanted, places, strict=True):
+        others = holders[place]
         if one.key not in others and others:
             address = one.address
             taken.append(AddressTaken(one.key, address.channel, address.value, min(others)))
@@ -139,12 +139,13 @@ def _sift(
     return own, taken
 
 
-def _place(one: Wanted) -> tuple[str, str]:
+def _place(one: Wanted) -> tuple[Channel, str]:
     return one.address.channel, one.address.folded
 
 
 @cache
 def _holding(dialect: str) -> sa.Select[Any]:
+    """Those of the addresses bound to `folded` that somebody has, and the keys of these."""
     # one by one: for a join, or for any of a list, PostgreSQL would read both tables as a whole
     given = each_bound(dialect, addresses.c.folded, "folded")
     agg = sa.func.json_group_array if dialect == "sqlite" else sa.func.jsonb_agg
@@ -157,7 +158,8 @@ def _holding(dialect: str) -> sa.Select[Any]:
             addresses.c.folded == given,
         )
     )
-    return sa.select(given, theirs.correlate(given.table).scalar_subquery())
+    asked = sa.select(given.label("folded"), theirs.correlate(given.table).scalar_subquery().label("keys")).subquery()
+    return sa.select(asked).where(sa.cast(asked.c["keys"], sa.Text) != "[]")  # most belong to nobody
 
 
 def _promote(connection: sa.Connection, own: Sequence[Wanted]) -> None:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from uuid_utils import uuid7
 
 from notify.errors import AddressTaken, Unreachable
-from notify.model import Address, Author, Recipient
+from notify.model import Address, Author, Recipient, fold
 from notify.store import bulk, recipient_addresses, recipient_history, recipients, tables
 from notify.store.engine import Store, sqlstate
 from notify.store.recipient_addresses import Wanted
@@ -32,6 +32,8 @@ DEADLOCK = "40P01"  # PostgreSQL, appendix A
 Transaction = Callable[[], AbstractContextManager[sa.Connection]]
 Fitting = Callable[[Change, Recipient | None], Change]
 """What a change means for a recipient as they are now."""
+Meanwhile = Callable[[], None]
+"""Begin what may go on while the database writes; to be called again is harmless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,14 @@ def bring_in(
     changes: Sequence[Change],
     *,
     fitting: Fitting,
+    meanwhile: Meanwhile,
     now: datetime,
     by: Author,
 ) -> Brought:
     """Make or change these recipients (distinct keys), by the rules of `recipients.apply`, in few statements.
 
-    Who asks for an address that another has is left out, and named.
+    Who asks for an address that another has is left out, and named. When all is ready but for the database,
+    `meanwhile` is called.
     """
     taken: dict[str, AddressTaken] = {}
     copying = True
@@ -92,7 +96,16 @@ def bring_in(
         rest = [change for change in changes if change.key not in taken]
         try:
             with connection.begin_nested():
-                brought = _brought(connection, tenant_id, rest, fitting=fitting, now=now, by=by, copying=copying)
+                brought = _brought(
+                    connection,
+                    tenant_id,
+                    rest,
+                    fitting=fitting,
+                    meanwhile=meanwhile,
+                    now=now,
+                    by=by,
+                    copying=copying,
+                )
             return replace(brought, taken={**taken, **brought.taken})
         except AddressTaken as error:  # taken by another caller meanwhile
             taken[error.key] = error
@@ -108,6 +121,7 @@ def _brought(
     changes: Sequence[Change],
     *,
     fitting: Fitting,
+    meanwhile: Meanwhile,
     now: datetime,
     by: Author,
     copying: bool,
@@ -118,15 +132,17 @@ def _brought(
     refused = _refused(connection, tenant_id, news, before)
     unseen = [one for one in news if one.key not in before and one.key not in refused]
     known = [one for one in news if one.key in before and one.key not in refused]
+    inserting = _ready(connection, tenant_id, unseen, now) if copying else []
+    meanwhile()
     updated: dict[str, Difference] = {}
     if known:
         after = recipients.apply(connection, tenant_id, known, now, by=by).people
         found = {one.key: recipient_history.difference(before[one.key], after[one.key]) for one in known}
         updated = {key: changed for key, changed in found.items() if changed}
-    if copying:
-        _write(connection, tenant_id, unseen, now)
-    else:
+    if not copying:
         recipients.apply(connection, tenant_id, unseen, now, by=by)
+    for insert in inserting:
+        insert()
     return Brought(frozenset(one.key for one in unseen), updated, refused)
 
 
@@ -175,9 +191,12 @@ def _wishes(change: Change, before: Recipient | None, overridden: frozenset[str]
 _NOBODY = UUID(int=0)  # who is still to be made has no id
 
 
-def _write(connection: sa.Connection, tenant_id: UUID, unseen: Sequence[Change], now: datetime) -> None:
+def _ready(
+    connection: sa.Connection, tenant_id: UUID, unseen: Sequence[Change], now: datetime
+) -> list[Callable[[], None]]:
+    """What inserts new people, and then their addresses."""
     if not unseen:
-        return
+        return []
     ids = [uuid7() for _ in unseen]
     people: dict[str, bulk.Column] = {
         "id": ids,
@@ -186,27 +205,25 @@ def _write(connection: sa.Connection, tenant_id: UUID, unseen: Sequence[Change],
         "locale": [one.locale for one in unseen],
         "timezone": [one.timezone for one in unseen],
         "attributes": [dict(one.attributes) for one in unseen],
-        "tags": [list(one.tags or ()) for one in unseen],
+        "tags": [one.tags or () for one in unseen],
         "created_at": now,
         "updated_at": now,
         "deactivated_at": [now if one.active is False else None for one in unseen],
     }
-    bulk.insert(connection, tables.recipients, people)
     reached = [
-        (id_, Address(channel, value))
-        for id_, one in zip(ids, unseen, strict=True)
-        for channel, value in one.addresses.items()
+        (id_, channel, value) for id_, one in zip(ids, unseen, strict=True) for channel, value in one.addresses.items()
     ]
-    if not reached:
-        return
-    addresses: dict[str, bulk.Column] = {
-        "id": [uuid7() for _ in reached],
-        "tenant_id": tenant_id,
-        "recipient_id": [id_ for id_, _ in reached],
-        "channel": [one.channel.value for _, one in reached],
-        "value": [one.value for _, one in reached],
-        "folded": [one.folded for _, one in reached],
-        "verified": False,
-        "created_at": now,
-    }
-    bulk.insert(connection, tables.addresses, addresses)
+    inserting = [bulk.ready(connection, tables.recipients, people)]
+    if reached:
+        addresses: dict[str, bulk.Column] = {
+            "id": [uuid7() for _ in reached],
+            "tenant_id": tenant_id,
+            "recipient_id": [id_ for id_, _, _ in reached],
+            "channel": [channel for _, channel, _ in reached],
+            "value": [value for _, _, value in reached],
+            "folded": [fold(value) for _, _, value in reached],
+            "verified": False,
+            "created_at": now,
+        }
+        inserting.append(bulk.ready(connection, tables.addresses, addresses))
+    return inserting

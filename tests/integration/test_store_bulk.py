@@ -15,7 +15,7 @@ from notify.store import Store, bulk, open_store, tables
 from notify.store.tenants import DEFAULT_ID
 from tests.integration.test_store_batches import NOW, plant
 
-RESPONSES = ["ž; DROP\tTABLE \\N\n\\.", None, "'"]
+RESPONSES = ["ž; DROP\tTABLE \\N\n\\.", None, "'\r\b"]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from notify.errors import InvalidRecipient
 from notify.model import Author, Channel, Source, Suppression
-from notify.store import Store, open_store, recipients, suppressions, tables, tenants
+from notify.store import Store, open_store, recipients, rosters, suppressions, tables, tenants
 from notify.store.recipients import Change, Written
 from notify.store.tenants import DEFAULT_ID
 
@@ -323,3 +323,21 @@ def test_two_callers_who_suppress_the_same_addresses_in_opposite_order_do_not_wa
             done.result(120)
     with store.read() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(tables.suppressions)) == 2000
+
+
+def test_what_a_slice_leaves_to_the_database_alone_begins_before_anything_is_written(store: Store) -> None:
+    """A roster's next slice is read in that time."""
+    seen: list[list[str]] = []
+    with store.begin() as connection:
+        brought = rosters.bring_in(
+            connection,
+            DEFAULT_ID,
+            [ADA, Change("bob")],
+            fitting=lambda change, before: change,
+            meanwhile=lambda: seen.append(recipients.all_keys(connection, DEFAULT_ID)),
+            now=NOW,
+            by=BY,
+        )
+        assert recipients.all_keys(connection, DEFAULT_ID) == ["ada", "bob"]
+    assert seen == [[]]
+    assert brought.inserted == {"ada", "bob"}

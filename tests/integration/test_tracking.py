@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -28,6 +29,7 @@ from notify.feedback.tracking import STREAM, Sighting
 from notify.model import EventType, MessageState
 from notify.store import batches, messages, tracked_events, tracked_links
 from notify.store.tables import attempts, conversions, events
+from notify.store.tables import messages as messages_table
 from notify.store.tables import tracked_links as links_table
 from notify.store.tenants import DEFAULT_ID
 from notify.store.tracked_events import Asked, Figures
@@ -78,7 +80,7 @@ def sent(app: App, kind: str = "news", key: str = "ada") -> UUID:
 
 def caught(mailbox: Mailbox) -> list[EmailMessage]:
     files = sorted(mailbox.folder.rglob("*.eml"))
-    return [message_from_bytes(path.read_bytes(), policy=policy.default) for path in files]  # type: ignore[misc]
+    return [message_from_bytes(path.read_bytes(), policy=policy.default) for path in files]
 
 
 def hrefs(mail: EmailMessage) -> list[str]:
@@ -269,9 +271,8 @@ def test_what_is_seen_before_its_message_is_settled_waits_for_that(tracked: App)
 
 
 def move(app: App, message_id: UUID, state: MessageState) -> None:
-    table = messages.messages
     with app.store.begin() as connection:
-        connection.execute(sa.update(table).where(table.c.id == message_id).values(state=state))
+        connection.execute(sa.update(messages_table).where(messages_table.c.id == message_id).values(state=state))
 
 
 # machines
@@ -372,7 +373,8 @@ def test_a_link_is_kept_as_long_as_mails_have_it_and_a_while_longer(tracked: App
 def test_no_address_and_no_agent_is_kept(tracked: App) -> None:
     message_id = sent(tracked)
     tracking.write(tracked, [seen(tracked, message_id, SHOP, machine="agent")])
-    [(_, fields)] = tracked.redis.xrange(STREAM)  # type: ignore[misc]
+    entries: Any = tracked.redis.xrange(STREAM)
+    [(_, fields)] = entries
     assert set(fields) == {b"e", b"m", b"t", b"l", b"b"}
     tracking.drain(tracked, 1)
     with tracked.store.read() as connection:

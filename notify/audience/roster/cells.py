@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 TAG = ";"
@@ -51,6 +52,7 @@ def meant(text: str, before: Any) -> Any:
     return read if alike else text
 
 
+@lru_cache(maxsize=1024)  # many rows have the same
 def tags(text: str) -> tuple[str, ...]:
     """The tags that a cell lists."""
     return tuple(tag.strip() for tag in text.split(TAG) if tag.strip())

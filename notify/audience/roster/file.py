@@ -12,6 +12,7 @@ import csv
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -78,7 +79,7 @@ def opened(path: Path, form: Form) -> TextIO:
 
 def lines(file: TextIO) -> Iterator[str]:
     """Line by line, none of which fills the memory; `csv.Error` when one is too long."""
-    for line in iter(lambda: file.readline(LONGEST_LINE), ""):
+    for line in iter(partial(file.readline, LONGEST_LINE), ""):
         if len(line) == LONGEST_LINE:
             raise csv.Error(f"a line of more than {LONGEST_LINE:,} characters")
         yield line

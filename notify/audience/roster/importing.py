@@ -7,8 +7,8 @@ cell says nothing and changes nothing, nor does one that says what is so already
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -35,7 +35,7 @@ MANY = 10_000  # new recipients, after which the database should look at its tab
 HELD = 10_000
 """So many rows that ask for another's address wait until everyone of the file has moved; more are refused at once."""
 
-Slices = Generator[list[Row | Unusable], None, None]
+Slice = list[Row | Unusable]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +93,14 @@ def import_roster(
     ):
         account = Account(result, keep, tell)
         by = Author(actor, Source.IMPORT)
-        work = _Import(app, transaction, tenant, by, added, account, first_lines)
         total = path.stat().st_size
-        with closing(_ahead(_slices(roster))) as slices, _uncollected():
+        with ThreadPoolExecutor(1, "roster") as reader, _uncollected():
+            slices = _Ahead(roster, reader)
+            work = _Import(app, transaction, tenant, by, added, account, first_lines, slices.read_on)
             for part in slices:
                 work.bring(part)
                 progress(min(roster.position(), total), total)
-                gc.collect(1)
-        work.finish()
+            work.finish()
         account.in_order()
         with transaction() as connection:
             if dry_run:
@@ -136,6 +136,7 @@ class _Import:
     added: tuple[str, ...]
     account: Account
     first_lines: FirstLines
+    meanwhile: Callable[[], None]
     waiting: list[tuple[Row, AddressTaken]] = field(default_factory=list)
 
     def bring(self, part: Sequence[Row | Unusable]) -> None:
@@ -185,7 +186,15 @@ class _Import:
             tenant_id = tenants.tenant_id(connection, self.tenant)
             tenants.lock(connection, tenant_id)  # rosters go one after the other: in slices, they could deadlock
             changes = [row.change for row in rows]
-            brought = rosters.bring_in(connection, tenant_id, changes, fitting=self._fitting, now=now, by=self.by)
+            brought = rosters.bring_in(
+                connection,
+                tenant_id,
+                changes,
+                fitting=self._fitting,
+                meanwhile=self.meanwhile,
+                now=now,
+                by=self.by,
+            )
             forbidden = [row.suppression for row in rows if row.suppression and row.change.key not in brought.taken]
             return brought, suppressions.add(connection, tenant_id, forbidden, now)
 
@@ -206,12 +215,13 @@ class _Import:
 
     def _fitting(self, change: Change, before: Recipient | None) -> Change:
         """What a row means for whom it is about: values keep their types, and the import's own tags are added."""
-        had = () if before is None else before.tags
+        if before is None:
+            missing = [tag for tag in self.added if tag not in (change.tags or ())]
+            return replace(change, tags=(*(change.tags or ()), *missing)) if missing else change
+        had = before.tags
         tags = had if change.tags is None or change.tags == tags_of(listed(had)) else change.tags
         if missing := [tag for tag in self.added if tag not in tags]:
             tags = (*tags, *missing)
-        if before is None:
-            return change if tags == (change.tags or ()) else replace(change, tags=tags)
         said = {name: meant(text, before.attributes.get(name)) for name, text in change.attributes.items()}
         return replace(change, tags=tags, attributes=said)
 
@@ -225,18 +235,30 @@ def _said(change: Change) -> dict[str, tuple[None, object]]:
     return {name: (None, value) for name, value in fields.items() if value is not None}
 
 
-def _slices(roster: Roster) -> Slices:
-    rows = roster.rows()
-    while part := list(islice(rows, AT_ONCE)):
-        yield part
+class _Ahead:
+    """The slices of a roster, the next of which is read and checked while the database writes the one before."""
 
+    def __init__(self, roster: Roster, reader: Executor) -> None:
+        self._rows = roster.rows()
+        self._reader = reader
+        self._next: Future[Slice] | None = None
 
-def _ahead(slices: Slices) -> Slices:
-    """The same slices, the next one read and checked while the database works on the one before."""
-    with ThreadPoolExecutor(1, "roster") as reader:
-        following = reader.submit(next, slices, None)
-        while (part := following.result()) is not None:
-            following = reader.submit(next, slices, None)
+    def read_on(self) -> None:
+        """Begin to read the next slice, unless that is under way."""
+        if self._next is None:
+            self._next = self._reader.submit(self._read)
+
+    def _read(self) -> Slice:
+        gc.collect(1)  # here, where it keeps nobody waiting
+        return list(islice(self._rows, AT_ONCE))
+
+    def __iter__(self) -> Iterator[Slice]:
+        while True:
+            self.read_on()
+            assert self._next is not None, "it was begun just now"
+            part, self._next = self._next.result(), None
+            if not part:
+                return
             yield part
 
 

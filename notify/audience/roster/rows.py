@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from notify.audience.description import describe
 from notify.audience.roster import cells as texts
@@ -70,7 +70,7 @@ class Roster:
         self._reader = csv.reader(self._lines, delimiter=form.delimiter, strict=True)
         try:
             self.header = self._header()
-            self._targets = _targets(columns.read(self.header, mapping, path))
+            self._targets = _Targets(columns.read(self.header, mapping, path))
         except BaseException:
             self.close()
             raise
@@ -122,23 +122,17 @@ class Roster:
             raise unreadable(self._path, 1, str(error)) from None
 
     def _row(self, line: int, cells: list[str]) -> Row:
-        if len(cells) != len(self._targets):
-            raise RequestError(f"{len(cells)} cells where the header has {len(self._targets)}")
-        said, attributes = _said(self._targets, cells)
+        if len(cells) != self._targets.columns:
+            raise RequestError(f"{len(cells)} cells where the header has {self._targets.columns}")
+        said, attributes = self._targets.said(cells)
         status = said.pop("status", "active")
         if status not in STATUSES:
             raise RequestError(f"unknown status {status!r:.60}{did_you_mean(status, STATUSES)}")
         tags = said.pop("tags", None)
-        described = describe(
-            {
-                "key": None,
-                **said,
-                "attributes": attributes,
-                **({} if tags is None else {"tags": texts.tags(tags)}),
-            },
-            allow_test=self._allow_test,
-            region=self._region,
-        )
+        person: dict[str, Any] = {"key": None, **said, "attributes": attributes}
+        if tags is not None:
+            person["tags"] = texts.tags(tags)
+        described = describe(person, allow_test=self._allow_test, region=self._region)
         change = described.change
         assert change is not None, "a description with attributes is a change"
         if status == INACTIVE:
@@ -161,32 +155,20 @@ class _Lines:
         self.ended = True
 
 
-def _targets(meanings: Sequence[Meanings]) -> list[tuple[list[str], list[str]]]:
-    """The fields and the attributes that each column means."""
-    return [
-        (
-            [name for name in names if name in FIELDS],
-            [name.removeprefix(ATTRIBUTE) for name in names if name not in FIELDS],
-        )
-        for names in meanings
-    ]
+class _Targets:
+    """Where the cells of a row go: to fields, and to attributes, each by the number of its column."""
 
+    def __init__(self, meanings: Sequence[Meanings]) -> None:
+        each = [(number, name) for number, names in enumerate(meanings) for name in names]
+        self.columns = len(meanings)
+        self._fields = [(number, name) for number, name in each if name in FIELDS]
+        self._attributes = [(number, name.removeprefix(ATTRIBUTE)) for number, name in each if name not in FIELDS]
 
-def _said(
-    targets: Sequence[tuple[list[str], list[str]]], cells: Sequence[str]
-) -> tuple[dict[str, str], dict[str, str]]:
-    """What a row says of the fields, and of attributes; an empty cell says nothing."""
-    said: dict[str, str] = {}
-    attributes: dict[str, str] = {}
-    for (fields, names), cell in zip(targets, cells, strict=True):
-        text = texts.plain(cell) if cell else ""
-        if not text:
-            continue
-        for name in fields:
-            said[name] = text
-        for name in names:
-            attributes[name] = text
-    return said, attributes
+    def said(self, cells: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """What a row says of the fields, and of attributes; an empty cell says nothing."""
+        said = [texts.plain(cell) if cell else "" for cell in cells]
+        fields = {name: text for number, name in self._fields if (text := said[number])}
+        return fields, {name: text for number, name in self._attributes if (text := said[number])}
 
 
 def _suppression(change: Change, status: str, reason: str) -> Suppression:
