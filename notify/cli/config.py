@@ -9,7 +9,7 @@ from typing import Any
 import click
 from pydantic import SecretStr
 
-from notify.channels.reporters import reporters
+from notify.channels.reporters import carriers, reporters
 from notify.cli import env_file, screen
 from notify.cli.groups import example
 from notify.cli.masking import shown_secret
@@ -74,8 +74,9 @@ def _check() -> None:
     with (
         opened_app() as app
     ):  # what cannot be used is refused: settings, provider URLs, database URL, locale, time zone
-        hooks = app.settings.hook_secrets
-        reporters([one.get_secret_value() for one in hooks], app.settings.sns_topics)
+        secrets = [one.get_secret_value() for one in app.settings.hook_secrets]
+        reporters(secrets, app.settings.sns_topics)
+        carriers(secrets)
         configured(app.settings)
 
 

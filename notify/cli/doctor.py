@@ -15,7 +15,7 @@ from notify.cli.groups import example
 from notify.cli.options import as_json
 from notify.cli.providers import checked
 from notify.cli.wiring import opened_app
-from notify.errors import DeliveryError, NotifyError
+from notify.errors import DeliveryError, NotifyError, Unreachable
 from notify.feedback.mailboxes import ImapMailbox, imap_mailboxes, probe
 from notify.store import schema
 from notify.telemetry import scrub
@@ -59,8 +59,9 @@ def _asked(service: str, ask: Ask) -> dict[str, Any]:
     except DeliveryError as error:
         said = scrub(" ".join(filter(None, (f"{error.reason}:", error.response))))
         return {"service": service, "ok": False, "said": f"{said}\n  Next: notify providers check"}
-    except (NotifyError, RedisError) as error:
-        return {"service": service, "ok": False, "said": scrub(str(error).replace("\n", "\n  "))}
+    except NotifyError as error:
+        said = str(error).removeprefix(f"{service}: ").replace("\n", "\n  ")
+        return {"service": service, "ok": False, "said": scrub(said)}
 
 
 def _database(app: App) -> str:
@@ -73,5 +74,8 @@ def _mailbox(box: ImapMailbox) -> str:
 
 
 def _redis(app: App) -> str:
-    app.redis.ping()
+    try:
+        app.redis.ping()
+    except RedisError as error:
+        raise Unreachable(f"{error}\nNext: bring it back, or correct NOTIFY_REDIS_URL") from None
     return "answers"

@@ -167,7 +167,7 @@ def _read(story: Explanation, what: EventType) -> str | None:
     if not machines:
         return None
     people, others = machines.count(False), machines.count(True)
-    return f"{people:,} times" + (f", and {others:,} by machines" if others else "")
+    return f"{people:,} by people" + (f", {others:,} by machines" if others else "")
 
 
 def _moment(what: str, detail: str) -> str:

@@ -6,14 +6,17 @@ A delivery that cannot be read is kept and named. None keeps others waiting.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 from notify.app import App
-from notify.channels.hook import Confirming, Payload, Reporter
-from notify.channels.reporters import readers
+from notify.channels.hook import Carrier, Confirming, Payload, Reporter
+from notify.channels.reporters import openers, readers
 from notify.errors import NotifyError, Unreachable, Unreadable
+from notify.feedback.incoming import Mail, take
 from notify.feedback.record import record
 from notify.model import Event
 from notify.store import hooks
@@ -26,6 +29,7 @@ MOST_OCTETS = 8 * 1024 * 1024  # of the bodies that are read at a time
 TRIES = 5
 """So often one is read that fails by no fault of its own: SNS is away, or our own code is wrong."""
 LONGEST_PROBLEM = 500  # characters
+OCTETS = "x-octets"  # a header of our own: how many a body had before it was cut
 
 
 def receive(app: App, posted: Sequence[Posted]) -> int:
@@ -41,7 +45,7 @@ def run(app: App, seconds: float) -> int:
     goes on there.
     """
     until = time.monotonic() + seconds
-    known = readers(app.settings.sns_topics)
+    known = _Known(readers(app.settings.sns_topics), openers())
     failed = set[UUID]()
     ended = 0
     while True:
@@ -56,25 +60,42 @@ def run(app: App, seconds: float) -> int:
             return ended
 
 
-def _slice(app: App, known: Mapping[str, Reporter], found: Sequence[Waiting]) -> tuple[int, set[UUID]]:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Who can read what was stored, by name."""
+
+    reporters: Mapping[str, Reporter]
+    carriers: Mapping[str, Carrier]
+
+
+def _slice(app: App, known: _Known, found: Sequence[Waiting]) -> tuple[int, set[UUID]]:
     """Read these; returns how many came to an end, and those that are to be tried again another time."""
     told: dict[UUID, list[Event]] = {}
+    mails: dict[UUID, list[Mail]] = {}
     done: list[Read] = []
     troubles: dict[UUID, Exception] = {}
     for one in found:
         try:
-            told[one.id] = _told(known, one)
+            if one.posted.provider in known.carriers:
+                mails[one.id] = [_mail(known.carriers[one.posted.provider], one)]
+            else:
+                told[one.id] = _told(known.reporters, one)
         except Unreadable as error:
             done.append(Read(one.id, reason=error.reason, problem=error.why[:LONGEST_PROBLEM]))
         except Exception as error:  # whatever it is, it must not keep the others waiting
             troubles[one.id] = error
-    troubles |= _record(app, told)
-    done += [Read(id_, len(events)) for id_, events in told.items() if id_ not in troubles]
+    troubles |= _give(told, partial(record, app, DEFAULT_ID))
+    strange = set[UUID]()
+    for name in known.carriers:
+        theirs = {one.id: mails[one.id] for one in found if one.id in mails and one.posted.provider == name}
+        troubles |= _give(theirs, partial(_take, app, name, strange))
+    done += [Read(id_, len(each)) for id_, each in (told | mails).items() if id_ not in troubles]
     given_up = {one.id for one in found if one.id in troubles and one.tries + 1 >= TRIES}
     done += [Read(id_, reason="failed", problem=_words(troubles[id_])) for id_ in given_up]
     again = troubles.keys() - given_up
     with app.store.begin() as connection:
         hooks.settle(connection, done, app.clock.now())
+        hooks.empty(connection, strange)
         for id_ in again:
             hooks.count_try(connection, id_, _words(troubles[id_]))
     _announce(found, done, troubles)
@@ -86,21 +107,41 @@ def _told(known: Mapping[str, Reporter], one: Waiting) -> list[Event]:
     reporter = known.get(one.posted.provider)
     if reporter is None:
         raise Unreadable("unknown_provider", f"no reporter is called {one.posted.provider}")
-    content_type = one.posted.headers.get("content-type", "")
-    payload = Payload(one.posted.payload_id, one.posted.body, content_type, one.posted.received_at)
+    payload = _payload(one)
     if isinstance(reporter, Confirming) and reporter.confirm(payload):
         emit("hook.confirmed", provider=reporter.name)
         return []
     return [replace(event, detail={**event.detail, "payload": str(one.id)}) for event in reporter.events(payload)]
 
 
-def _record(app: App, told: Mapping[UUID, Sequence[Event]]) -> dict[UUID, Exception]:
-    """Record all in one transaction; when that fails, each by itself. Returns what failed. Raises `Unreachable`."""
-    events = [event for each in told.values() for event in each]
-    if not events:
+def _mail(carrier: Carrier, one: Waiting) -> Mail:
+    """The mail that was handed over; its place is the delivery. Raises what the carrier raises."""
+    mail = carrier.mail(_payload(one))
+    return Mail(mail.octets, mail.size, one.posted.received_at, mail.envelope_to, str(one.id))
+
+
+def _payload(one: Waiting) -> Payload:
+    posted, headers = one.posted, one.posted.headers
+    left_out = max(0, int(headers.get(OCTETS, "0")) - len(posted.body))
+    return Payload(posted.payload_id, posted.body, headers.get("content-type", ""), posted.received_at, left_out)
+
+
+def _take(app: App, carrier: str, strange: set[UUID], mails: Sequence[Mail]) -> None:
+    """Take these mails, and add to `strange` those that are no business of ours: of these nothing is kept."""
+    taken = take(app, f"hooks/{carrier}", mails)
+    strange.update(map(UUID, taken.ignored))
+
+
+T = TypeVar("T")
+
+
+def _give(told: Mapping[UUID, Sequence[T]], give: Callable[[Sequence[T]], object]) -> dict[UUID, Exception]:
+    """Give all away in one transaction; when that fails, each by itself. Returns what failed. Raises `Unreachable`."""
+    everything = [one for each in told.values() for one in each]
+    if not everything:
         return {}
     try:
-        record(app, DEFAULT_ID, events)
+        give(everything)
     except Unreachable:
         raise
     except Exception as error:
@@ -108,7 +149,7 @@ def _record(app: App, told: Mapping[UUID, Sequence[Event]]) -> dict[UUID, Except
             return dict.fromkeys(told, error)
         failed: dict[UUID, Exception] = {}
         for id_, each in told.items():
-            failed |= _record(app, {id_: each})
+            failed |= _give({id_: each}, give)
         return failed
     return {}
 

@@ -171,7 +171,7 @@ def domain(value: str | None) -> str | None:
 
 def named_secrets(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     """`provider=secret`. Which providers there are is known where webhooks are read."""
-    if not all(re.fullmatch(r"[a-z]+=.+", one.get_secret_value(), re.DOTALL) for one in value):
+    if not all(re.fullmatch(r"[a-z-]+=.+", one.get_secret_value(), re.DOTALL) for one in value):
         raise ValueError("write it like resend=whsec_…,mailgun=…; a comma or space ends a secret")
     return value
 

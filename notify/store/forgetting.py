@@ -15,8 +15,7 @@ import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from notify.model import FanOutState, MessageState
-from notify.store import suppressions
-from notify.store.engine import any_of
+from notify.store import hooks, suppressions
 from notify.store.persons import THEIRS, Person, messages_of, notifications_of
 from notify.store.tables import (
     addresses,
@@ -29,7 +28,6 @@ from notify.store.tables import (
     dead_letters,
     events,
     fan_outs,
-    hook_payloads,
     incoming_mails,
     kept_mails,
     messages,
@@ -85,12 +83,10 @@ def forget_what_was_sent(connection: sa.Connection, person: Person) -> None:
 
 
 def _empty_payloads(connection: sa.Connection, person: Person) -> None:
-    """What was posted of them, and of others with them, was read into events long ago."""
-    named = connection.scalars(sa.select(events.c.detail["payload"].as_string()).where(THEIRS[events](person, ())))
-    ids = [UUID(one) for one in set(named) if one is not None and _ID.fullmatch(one)]
-    if ids:
-        posted = any_of(connection, hook_payloads.c.id, ids)
-        connection.execute(sa.update(hook_payloads).where(posted).values(body=b"", headers={}))
+    """What was posted of them, and of others with them, was read into events and mails long ago."""
+    told = connection.scalars(sa.select(events.c.detail["payload"].as_string()).where(THEIRS[events](person, ())))
+    carried = connection.scalars(sa.select(incoming_mails.c.place).where(THEIRS[incoming_mails](person, ())))
+    hooks.empty(connection, [UUID(one) for one in {*told, *carried} if one is not None and _ID.fullmatch(one)])
 
 
 def forget_keys(connection: sa.Connection, person: Person) -> None:

@@ -129,6 +129,13 @@ def settle(connection: sa.Connection, done: Sequence[Read], now: datetime) -> No
         connection.execute(sa.update(hook_payloads).where(any_of(connection, of.id, ids)).values(values))
 
 
+def empty(connection: sa.Connection, ids: Collection[UUID]) -> None:
+    """Of these, keep nothing but that they came."""
+    if ids:
+        which = any_of(connection, hook_payloads.c.id, list(ids))
+        connection.execute(sa.update(hook_payloads).where(which).values(body=b"", headers={}))
+
+
 def count_try(connection: sa.Connection, id_: UUID, problem: str) -> None:
     """This one failed once more, and waits."""
     connection.execute(

@@ -2,12 +2,13 @@
 
 401 for a signature that is missing, wrong or stale, 403 for a sender that is not allowed, 404 for a provider that is
 not set up, 413 for too much, 503 when it should be delivered again later. Nothing is read here but what proves who
-sent it.
+sent it. What hands over whole mails is proven as it comes and kept as far as anybody reads it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -18,8 +19,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from notify.app import App
-from notify.channels.hook import Confirming, HookRequest, Reporter
-from notify.channels.reporters import NAMES, reporters
+from notify.channels.hook import Carrier, Confirming, HookRequest, Reporter
+from notify.channels.reporters import LISTENED_TO, carriers, reporters
 from notify.errors import OperatorError, Unverified
 from notify.feedback import hooks
 from notify.store.hooks import Posted
@@ -42,16 +43,20 @@ ALIASES: Mapping[str, str] = {"/ses-events": "ses"}
 
 def routes(app: App) -> APIRouter:
     """One route for all providers, set up or not. Raises `InvalidSettings`."""
-    known = reporters([one.get_secret_value() for one in app.settings.hook_secrets], app.settings.sns_topics)
+    secrets = [one.get_secret_value() for one in app.settings.hook_secrets]
     gathering = Gathering[Posted](partial(hooks.receive, app), lambda one: len(one.body), MOST_OCTETS)
-    hooks_by_name = {name: _Hook(app, name, reporter, gathering) for name, reporter in known.items()}
+    receivers: dict[str, Receive] = {
+        **{name: _whole(app, one) for name, one in reporters(secrets, app.settings.sns_topics).items()},
+        **{name: _as_it_comes(app, one) for name, one in carriers(secrets).items()},
+    }
+    hooks_by_name = {name: _Hook(app, name, receive, gathering) for name, receive in receivers.items()}
 
     async def take(request: Request, alias: str | None = None) -> Response:
         name = alias or request.path_params["provider"]
         hook = hooks_by_name.get(name)
         if hook is not None:
             return await hook.take(request)
-        if name in NAMES:
+        if name in LISTENED_TO:
             emit("hook.refused", provider=name, reason="not_set_up", why="")
         return _said(404, "not_set_up")
 
@@ -62,50 +67,51 @@ def routes(app: App) -> APIRouter:
     return router
 
 
+@dataclass(frozen=True, slots=True)
+class _Proven:
+    """What is to be stored of a delivery that was verified, with headers of our own."""
+
+    delivery_id: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class _TooLarge(Exception):
+    """A body with more octets than may come."""
+
+
+Receive = Callable[[Request, Mapping[str, str], datetime], Awaitable[_Proven]]
+"""Takes the request, its headers in lower case, and the time. Raises `Unverified`, `_TooLarge`, `OperatorError`."""
+
+
 class _Hook:
     """What stands at one address."""
 
-    def __init__(self, app: App, name: str, reporter: Reporter, gathering: Gathering[Posted]) -> None:
+    def __init__(self, app: App, name: str, receive: Receive, gathering: Gathering[Posted]) -> None:
         self._app = app
         self._name = name
-        self._reporter = reporter
+        self._receive = receive
         self._gathering = gathering
-        self._asking = CapacityLimiter(ASKING)
 
     async def take(self, request: Request) -> Response:
         """Verify, store, answer."""
-        try:
-            body = await _body(request)
-        except ClientDisconnect:
-            return _said(400, "incomplete")
-        if body is None:
-            return self._refused(413, "too_large")
         now = self._app.clock.now()
         headers = {name.lower(): value for name, value in request.headers.items()}
-        posted = HookRequest(body, headers, self._address(request))
         try:
-            delivery_id = await self._verified(posted, now)
+            proven = await self._receive(request, headers, now)
             kept = {name: storable(headers[name])[:LONGEST_KEPT] for name in KEPT if name in headers}
-            await self._gathering.add(Posted(self._name, delivery_id, kept, body, now))
+            kept |= proven.headers
+            await self._gathering.add(Posted(self._name, proven.delivery_id, kept, proven.body, now))
+        except ClientDisconnect:
+            return _said(400, "incomplete")
+        except _TooLarge:
+            return self._refused(413, "too_large")
         except Unverified as error:
             return self._refused(403 if error.reason == "forbidden" else 401, error.reason, error.why)
         except (OperatorError, Full) as error:
             emit("web.failed", path=request.url.path, error=str(error) or type(error).__name__)
             return _said(503, "try again later", {"Retry-After": str(RETRY_SECONDS)})
         return _said(200, "stored")
-
-    async def _verified(self, posted: HookRequest, now: datetime) -> str:
-        if isinstance(self._reporter, Confirming):
-            return await to_thread.run_sync(self._reporter.verify, posted, now, limiter=self._asking)
-        if len(posted.body) > QUICK:
-            return await run_in_threadpool(self._reporter.verify, posted, now)
-        return self._reporter.verify(posted, now)
-
-    def _address(self, request: Request) -> str:
-        """As the provider wrote it: a proxy may have changed host and scheme."""
-        query = f"?{request.url.query}" if request.url.query else ""
-        root = self._app.settings.public_url
-        return str(request.url) if root is None else f"{root}{request.url.path}{query}"
 
     def _refused(self, status: int, reason: str, why: str = "") -> Response:
         emit("hook.refused", provider=self._name, reason=reason, why=why)
@@ -116,15 +122,49 @@ def _said(status: int, text: str, headers: Mapping[str, str] | None = None) -> R
     return PlainTextResponse(f"{text}\n", status, {"Cache-Control": "no-store", **(headers or {})})
 
 
-async def _body(request: Request) -> bytes | None:
-    """The octets as they came; None for too many, of which the rest is not read."""
+def _whole(app: App, reporter: Reporter) -> Receive:
+    """Proven when all of it is here."""
+    asking = CapacityLimiter(ASKING)
+
+    async def receive(request: Request, headers: Mapping[str, str], now: datetime) -> _Proven:
+        body = b"".join([chunk async for chunk in _chunks(request, LARGEST)])
+        verify = partial(reporter.verify, HookRequest(body, headers, _address(app, request)), now)
+        if isinstance(reporter, Confirming):
+            return _Proven(await to_thread.run_sync(verify, limiter=asking), body)
+        return _Proven(await run_in_threadpool(verify) if len(body) > QUICK else verify(), body)
+
+    return receive
+
+
+def _as_it_comes(app: App, carrier: Carrier) -> Receive:
+    """Proven on its way, and cut. What its headers disprove is not read at all."""
+
+    async def receive(request: Request, headers: Mapping[str, str], now: datetime) -> _Proven:
+        arrival = carrier.expect(HookRequest(b"", headers, _address(app, request)), now)
+        octets = 0
+        async for chunk in _chunks(request, carrier.largest):
+            octets += len(chunk)
+            arrival.add(chunk)
+        return _Proven(await run_in_threadpool(arrival.verify), arrival.kept(), {hooks.OCTETS: str(octets)})
+
+    return receive
+
+
+async def _chunks(request: Request, largest: int) -> AsyncIterator[bytes]:
+    """The octets as they come. Raises `_TooLarge`, and reads no further."""
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:12]) > LARGEST:
-        return None
-    chunks, size = [], 0
+    if announced.isdecimal() and int(announced[:12]) > largest:
+        raise _TooLarge
+    size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > LARGEST:
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)
+        if size > largest:
+            raise _TooLarge
+        yield chunk
+
+
+def _address(app: App, request: Request) -> str:
+    """As the provider wrote it: a proxy may have changed host and scheme."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    root = app.settings.public_url
+    return str(request.url) if root is None else f"{root}{request.url.path}{query}"

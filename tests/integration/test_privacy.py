@@ -23,9 +23,10 @@ from notify.dev.mailbox import Mailbox
 from notify.errors import InvalidRecipient, NotFound, StillSending
 from notify.intake import fan_out
 from notify.model import KeptMail
-from notify.store import kept_mails, persons, tables
+from notify.store import kept_mails, persons, tables, tracked_links
 from notify.store.tables import metadata
 from notify.store.tenants import DEFAULT_ID
+from notify.store.tracked_links import Target
 from tests.drain import drain
 from tests.kinds import make_kind
 from tests.unit.cli.running import install, notify_cli
@@ -117,6 +118,13 @@ def person(app: App, mailbox: Mailbox) -> UUID:
             ),
             (tables.soft_bounces, {"channel": "email", "address": ADDRESS.casefold(), "score": 1.5}),
             (
+                tables.conversions,
+                {
+                    **{"recipient_id": id_, "name": "quokka", "key": f"order of {KEY}"},
+                    **{"clicked_since": now, "recorded_at": now},
+                },
+            ),
+            (
                 tables.audit,
                 {"actor": f"recipient:{KEY}", "action": "recipients.set", "subject": KEY, "detail": {"name": "quokka"}},
             ),
@@ -129,6 +137,8 @@ def person(app: App, mailbox: Mailbox) -> UUID:
             connection.execute(sa.insert(table), {"id": uuid7(), **common, **row})
         for number, named in enumerate(({"recipient_id": id_}, {"message_id": message}, {})):
             connection.execute(sa.insert(tables.incoming_mails), _mail(number, received_at=now, **named))
+        target = Target(uuid7(), DEFAULT_ID, id_, f"https://example.org/{ADDRESS}")
+        tracked_links.store(connection, [target], now)
         payload = {"id": posted, "tenant_id": DEFAULT_ID, "provider": "ses", "payload_id": "1", "state": "processed"}
         posting = {"headers": {}, "body": b"of " + ADDRESS.encode(), "received_at": now}
         connection.execute(sa.insert(tables.hook_payloads), {**payload, **posting})

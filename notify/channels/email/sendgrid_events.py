@@ -15,16 +15,14 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import ClassVar, Self
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from notify.channels import signatures
 from notify.channels.agents import is_machine
+from notify.channels.email.sendgrid_signature import Signed, public_key
 from notify.channels.facts import Facts, message_id, status_in, tree
 from notify.channels.hook import HookRequest, Payload
-from notify.errors import Unreadable, Unverified
+from notify.errors import Unreadable
 from notify.model import BounceClass, Event, EventType
 
 TYPES: Mapping[str, EventType] = MappingProxyType(
@@ -66,7 +64,6 @@ DROPPED: Mapping[str, BounceClass] = MappingProxyType(
 )
 """Why SendGrid itself did not try; of those that left or complained, the address is alive: other."""
 
-SIGNATURE, STAMP = "x-twilio-email-event-webhook-signature", "x-twilio-email-event-webhook-timestamp"
 _ANSWERED_ID = re.compile(r"(.+?)(?:\.(?:filter|recvd).*)?", re.DOTALL)
 
 
@@ -80,16 +77,13 @@ class SendGridEvents:
     @classmethod
     def from_secrets(cls, secrets: tuple[str, ...]) -> Self:
         """Verification keys, base64, as the webhook's settings show them. Raises ValueError."""
-        return cls(tuple(_key(secret) for secret in secrets))
+        return cls(tuple(public_key(secret) for secret in secrets))
 
     def verify(self, request: HookRequest, now: datetime) -> str:
         """A name made of the delivery; see `Reporter`."""
-        given = signatures.from_base64(signatures.header(request, SIGNATURE))
-        stamp = signatures.header(request, STAMP)
-        signatures.require_fresh(signatures.moment(stamp), now)
-        signed = stamp.encode() + request.body
-        if not any(_made(key, given, signed) for key in self.keys):
-            raise Unverified("wrong", "no key in force made this signature")
+        signed = Signed(self.keys, request, now)
+        signed.add(request.body)
+        signed.verify()
         return signatures.delivery_id(None, request.body)
 
     def events(self, payload: Payload) -> list[Event]:
@@ -136,21 +130,3 @@ def _bounce_class(kind: str, said: Facts, status: str | None) -> BounceClass:
     if classified is None and (status or "").startswith("5.7."):  # RFC 3463 §3.8: policy
         return BounceClass.BLOCK
     return classified or BounceClass.HARD
-
-
-def _key(secret: str) -> EllipticCurvePublicKey:
-    try:
-        key = load_der_public_key(signatures.from_base64(secret))
-    except (ValueError, UnsupportedAlgorithm, Unverified):
-        key = None
-    if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
-        raise ValueError("must be the verification key of the signed event webhook, base64")
-    return key
-
-
-def _made(key: EllipticCurvePublicKey, signature: bytes, signed: bytes) -> bool:
-    try:
-        key.verify(signature, signed, ECDSA(SHA256()))
-    except InvalidSignature:
-        return False
-    return True
