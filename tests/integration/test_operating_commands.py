@@ -15,14 +15,15 @@ from uuid import UUID
 
 import click
 import pytest
+from uuid_utils.compat import uuid7
 
 from notify.app import App, open_app
 from notify.channels.email import ses_errors, smtp_replies, smtp_rules
 from notify.channels.email.smtp_replies import Refused, Step, failure
 from notify.dev.mailbox import Mailbox
-from notify.model import Channel, Death, ErrorClass, Filter, MessageState, Outcome
+from notify.model import Channel, Death, ErrorClass, Filter, Hold, HoldScope, Measure, MessageState, Outcome
 from notify.settings import load
-from notify.store import dead_letters, messages, notifications, presence, schema, tenants
+from notify.store import dead_letters, guarding, messages, notifications, presence, schema, tenants
 from tests.drain import drain
 from tests.unit.cli.running import install, notify_cli
 from tests.unit.test_docs import rows
@@ -30,10 +31,12 @@ from tests.unit.test_reference import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operating.md"
+HOOKS, RETURN_PATH, EVENTS = (ROOT / "docs" / name for name in ("webhooks.md", "return-path.md", "reference/events.md"))
 TEXT = PAGE.read_text(encoding="utf-8")
 BLOCKS = re.findall(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', TEXT, re.MULTILINE | re.DOTALL)
 TYPED = [line.removeprefix("$ ") for language, _, body in BLOCKS if language == "console" for line in body.splitlines()]
 SCREENS = {title: body for _, title, body in BLOCKS if title}
+CODE = re.compile(r"`([^`]+)`")
 QUEUES = "email.critical,email.normal,email.bulk,system"
 FAILED = {
     "newsletter-2031-05": (MessageState.QUEUED, "unreachable"),
@@ -88,7 +91,14 @@ def filled(app: App, word: str) -> str:
     with app.store.read() as connection:
         [row] = messages.listing(connection, tenants.DEFAULT_ID, states=[MessageState.SENT])
         [letter] = dead_letters.listing(connection, tenants.DEFAULT_ID, Filter())
+    if word == "HOLD":
+        of = (HoldScope.PROVIDER, "main", Measure.BOUNCED)
+        hold = Hold(uuid7(), tenants.DEFAULT_ID, *of, 20, 300, "main", datetime.now(UTC))
+        with app.store.begin() as connection:
+            assert guarding.hold(connection, hold)
+        return str(hold.id)
     known = {
+        "PROVIDER": app.settings.email_providers[0].get_secret_value().replace("//", ""),
         "ID": str(row.message.id),
         "DOUBTFUL": str(one(app, "doubtful")),
         "DEAD": str(letter.shown_id),
@@ -152,11 +162,11 @@ def test_every_state_is_explained() -> None:
     assert told("### States") == set(MessageState)
 
 
-def given_by_name() -> Iterator[str]:
-    """Every reason that stands as it is in the code: of errors, of skips, of rows and attempts."""
+def given_by_name(*, in_the_log: bool) -> Iterator[str]:
+    """Every reason that stands as it is in the code: of errors, of skips, of rows and attempts; or of log lines."""
     for path in (ROOT / "notify").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.Call):
+            if not isinstance(node, ast.Call) or (ast.unparse(node.func) == "emit") is not in_the_log:
                 continue
             named = [keyword.value for keyword in node.keywords if keyword.arg == "reason"]
             raises = ast.unparse(node.func) in (
@@ -204,6 +214,8 @@ def given_by_ses() -> Iterator[str]:
 def test_every_reason_that_the_code_can_give_is_explained() -> None:
     explained = told("Of messages that were planned, skipped or put back:") | told("the reply awaited):")
     explained |= told("which mean what they mean above:")
+    elsewhere = [(HOOKS, "reason:"), (RETURN_PATH, "changes nothing."), (RETURN_PATH, "somebody resolves it:")]
+    explained |= {word for page, above in elsewhere for cells in rows(page, above) for word in CODE.findall(cells[0])}
     steps = {f"{step}_" for step in Step}
 
     def known(reason: str) -> bool:
@@ -211,7 +223,7 @@ def test_every_reason_that_the_code_can_give_is_explained() -> None:
         return reason in explained or f"<step>_{reason.removeprefix(step)}" in explained
 
     given = {
-        *given_by_name(),
+        *given_by_name(in_the_log=False),
         *given_by_smtp(),
         *given_by_ses(),
         "scheduled",
@@ -221,6 +233,9 @@ def test_every_reason_that_the_code_can_give_is_explained() -> None:
     }
     assert {"worker_died", "no_address", "starttls_absent", "mailbox_unknown", "body_timeout"} <= given
     assert sorted(reason for reason in given if not known(reason)) == []
+    explained |= set(CODE.findall(EVENTS.read_text(encoding="utf-8")))
+    explained |= {word for cells in rows(HOOKS, "## What is answered") for word in CODE.findall(" ".join(cells))}
+    assert sorted(reason for reason in given_by_name(in_the_log=True) if not known(reason)) == []
 
 
 # what it claims
