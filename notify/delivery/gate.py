@@ -130,11 +130,12 @@ class Gate:
             return
         waiting: list[Work] = []
         began = self._clock()
+        tired = began + TURN_SECONDS
         for work in works:
             now = self._clock()
-            if self._had_its_turn(now - began):
+            if now > tired and self._has_mostly_waited(now - began):
                 return
-            if self._flows(work.address, now):
+            if self._flows(self._pass(work.address), now):
                 self._spare = self._holds = False
                 yield work
             elif later := self.claim(work.address, patient=False):
@@ -155,14 +156,14 @@ class Gate:
             else:
                 self.held.setdefault(later.limit, (later, []))[1].append(work)
 
-    def _flows(self, address: str | None, now: float) -> bool:
-        """Whether openings for it are to be had at any time."""
-        found = self._pass(address)
+    @staticmethod
+    def _flows(found: _Pass, now: float) -> bool:
+        """Whether openings of all its limits are to be had at any time."""
         return found.allows(now) or all(limit.flows(now) for limit in found.limits)
 
-    def _had_its_turn(self, passed: float) -> bool:
-        """Whether the batch has mostly waited, and long enough: another may need the thread."""
-        self.spent = passed > TURN_SECONDS and self._slept > passed / 2
+    def _has_mostly_waited(self, passed: float) -> bool:
+        """Whether the batch has only kept its thread, which another may need."""
+        self.spent = self._slept > passed / 2
         return self.spent
 
     def forgo(self, address: str | None) -> None:
@@ -176,7 +177,7 @@ class Gate:
         if self.free:
             return True
         found, now = self._pass(address), self._clock()
-        if not self._claims and (found.allows(now) or (self._flows(address, now) and found.renew(self._asker, now))):
+        if not self._claims and (found.allows(now) or (self._flows(found, now) and found.renew(self._asker, now))):
             found.left -= 1
             self._begun, self._at, self._until = found.missed, 0.0, found.until
             return True
@@ -248,7 +249,7 @@ class Gate:
     def _pass(self, address: str | None) -> _Pass:
         if not self._by_domain or address is None:
             return self._general
-        domain = address.rpartition("@")[2].lower()
+        domain = address[address.rfind("@") + 1 :].lower()
         found = self._known.get(domain)
         if found is None:
             limit = self._limits.of_domain(domain)

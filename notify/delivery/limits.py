@@ -46,30 +46,31 @@ return string.format('%.6f', until_)
 """When a member's next messages may come: each further one moves its own queue by its share of the rate."""
 
 RECIPIENTS = """
-local now, times = tonumber(ARGV[1]), {}
+local now, most, span, times = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), {}
 for i = 1, #KEYS do
-  local id, most, span = ARGV[4 * i - 2], tonumber(ARGV[4 * i - 1]), tonumber(ARGV[4 * i])
-  local known = redis.call('ZSCORE', KEYS[i], id)
-  local at = tonumber(known or 0)
-  if not known and redis.call('EXISTS', KEYS[i]) == 0 then
+  local id, at = ARGV[4 + i], now
+  if redis.call('ZCARD', KEYS[i]) == 0 then
     redis.call('ZADD', KEYS[i], ARGV[1], id)
     redis.call('EXPIRE', KEYS[i], math.ceil(span))
-    at = now
-  elseif at <= now then
-    at = now
-    redis.call('ZREM', KEYS[i], id)
-    redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', string.format('%.6f', now - span))
-    local rank = -most
-    if known then rank = redis.call('ZCOUNT', KEYS[i], '-inf', string.format('%.6f', now)) - most end
-    if rank >= 0 or not known then
-      local before = redis.call('ZRANGE', KEYS[i], rank, rank, 'WITHSCORES')
-      if before[2] then at = math.max(now, tonumber(before[2]) + span) end
+  else
+    local known = redis.call('ZSCORE', KEYS[i], id)
+    at = tonumber(known or 0)
+    if at <= now then
+      at = now
+      redis.call('ZREM', KEYS[i], id)
+      redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', string.format('%.6f', now - span))
+      local rank = -most
+      if known then rank = redis.call('ZCOUNT', KEYS[i], '-inf', string.format('%.6f', now)) - most end
+      if rank >= 0 or not known then
+        local before = redis.call('ZRANGE', KEYS[i], rank, rank, 'WITHSCORES')
+        if before[2] then at = math.max(now, tonumber(before[2]) + span) end
+      end
+      if at <= now or ARGV[4] == '1' then
+        redis.call('ZADD', KEYS[i], string.format('%.6f', at), id)
+      end
+      local last = redis.call('ZRANGE', KEYS[i], -1, -1, 'WITHSCORES')
+      redis.call('EXPIRE', KEYS[i], math.ceil(tonumber(last[2]) - now + span))
     end
-    if at <= now or ARGV[4 * i + 1] == '1' then
-      redis.call('ZADD', KEYS[i], string.format('%.6f', at), id)
-    end
-    local last = redis.call('ZRANGE', KEYS[i], -1, -1, 'WITHSCORES')
-    redis.call('EXPIRE', KEYS[i], math.ceil(tonumber(last[2]) - now + span))
   end
   if at > now then times[#times + 1] = {i, string.format('%.6f', at)} end
 end
@@ -78,8 +79,8 @@ return times
 """Which messages have to wait, and until when: the span that ends then holds fewer than the rate without it.
 
 A message that comes again is counted once, at the last time; who comes when it was promised to does not wait for the
-promises of those behind it. KEYS are the recipients', ARGV now, and for each message its id, the most, the span in
-seconds, and 1 when a later time is promised to it.
+promises of those behind it. KEYS are the recipients', ARGV now, the most, the span in seconds, 1 when a later time is
+promised, and each message's id.
 """
 
 
@@ -208,29 +209,32 @@ class Limits:
 
     def _over(self, works: Sequence[Work], share_of: Callable[[str], _Share | None]) -> list[Delayed]:
         shares = {kind: share_of(kind) for kind in {work.occasion.kind for work in works}}
-        limited = [
-            (work, share)
-            for work in works
-            if work.occasion.mode is not Mode.DRY_RUN and (share := shares[work.occasion.kind]) is not None
-        ]
-        if not limited:
-            return []
+        limited: dict[_Share, list[Work]] = defaultdict(list)
+        for work in works:
+            share = shares[work.occasion.kind]
+            if share is not None and work.occasion.mode is not Mode.DRY_RUN:
+                limited[share].append(work)
+        return [held for share, group in limited.items() for held in self._beyond(share, group)]
+
+    def _beyond(self, share: _Share, works: Sequence[Work]) -> list[Delayed]:
+        """Those of these messages whose recipients had this share; the others are counted."""
         now = self.app.clock.now().timestamp()
-        keys = [f"notify:limit:recipient:{share.name}:{work.recipient.id.hex}" for work, share in limited]
-        told = [item for work, share in limited for item in (work.id.bytes, *_most(share.rate), int(not share.skip))]
+        keys = [f"notify:limit:recipient:{share.name}:{work.recipient.id.hex}" for work in works]
+        told: list[str | float | bytes] = [
+            f"{now:.6f}",
+            *_most(share.rate),
+            int(not share.skip),
+            *[work.id.bytes for work in works],
+        ]
         try:
-            times = self._recipients(keys, [f"{now:.6f}", *told])
+            times = self._recipients(keys, told)
         except (RedisError, OSError) as error:
             emit("limits.local", limit="recipient", rate="not kept", error=str(error))
             return []
-        waiting: dict[tuple[float, _Share], list[Work]] = defaultdict(list)
+        waiting: dict[float, list[Work]] = defaultdict(list)
         for number, text in times:  # from 1
-            work, share = limited[number - 1]
-            waiting[float(text), share].append(work)
-        return [
-            Delayed(held, datetime.fromtimestamp(at, UTC), share.rule, share.skip)
-            for (at, share), held in waiting.items()
-        ]
+            waiting[float(text)].append(works[number - 1])
+        return [Delayed(held, datetime.fromtimestamp(at, UTC), share.rule, share.skip) for at, held in waiting.items()]
 
     def _of_kind(self, name: str) -> _Share | None:
         facts = self._facts(name)

@@ -1,8 +1,11 @@
-"""Nothing is rendered that may not go out any more: deadline and policy are asked again right before."""
+"""Nothing is rendered that may not go out any more: deadline and policy are asked again right before.
+
+Policy a second before, at most, where it was asked already whether the message takes a share of its recipient's.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from notify import failpoints
@@ -16,6 +19,8 @@ from notify.model import Decision, Kind, Local, Send
 from notify.policy import decide, gone, past
 from notify.store.work import Work
 
+ANSWER_HOLDS = timedelta(seconds=1)  # what was allowed is not asked about twice: only the time may change the answer
+
 
 class Recheck:
     """Asks about the messages of one lease, one by one; the ledger learns of those that go no further."""
@@ -25,6 +30,8 @@ class Recheck:
         self._lease = lease
         self._ledger = ledger
         self._prepare = Preparation(app)
+        self._allowed: set[int] = set()  # the id() of each message that was, lately
+        self._lately = datetime.min.replace(tzinfo=UTC)  # until when
 
     def __call__(self, work: Work, now: datetime) -> Prepared | None:
         """Ask again, and render; None when the message goes no further. Raises an `OperatorError`."""
@@ -40,9 +47,16 @@ class Recheck:
         return None
 
     def allows(self, work: Work, now: datetime) -> bool:
-        """Ask again, and render nothing yet; False when the message goes no further. Raises an `OperatorError`."""
+        """Ask again, and render nothing yet; False when the message goes no further. Raises an `OperatorError`.
+
+        All messages are asked about at the same `now`. For the next second the answer holds, but for their deadlines.
+        """
         try:
-            return self._may(work, now)
+            if not self._may(work, now):
+                return False
+            self._allowed.add(id(work))
+            self._lately = now + ANSWER_HOLDS
+            return True
         except OperatorError:
             raise
         except Exception as error:
@@ -53,6 +67,8 @@ class Recheck:
         if past(work.occasion.expires_at, now):
             self._ledger.expired(work)
             return False
+        if now < self._lately and id(work) in self._allowed:
+            return True
         decision = paused.one(self._lease.batch, work, now) or self._decide(work, now)
         if isinstance(decision, Send):
             return True

@@ -143,6 +143,27 @@ def test_what_quiet_hours_hold_goes_out_when_others_are_chosen(ours: App, clock:
     assert states(ours)[-1] == ("sent", None)
 
 
+def test_quiet_hours_that_begin_while_a_message_waits_for_its_line_hold_it(
+    ours: App, clock: MovableClock, templates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was allowed when its recipient's share was counted, two seconds before."""
+    make_kind(templates, toml='recipient_rate = "10/d"')
+    clock.move(timedelta(seconds=59))
+    notify.send("hello", person("ada"))
+    notify.preferences.quiet("ada", "23:01-07:00")
+    allows, asked = Recheck.allows, list[bool]()
+
+    def and_waits(self: Recheck, work: Work, now: datetime) -> bool:
+        asked.append(allows(self, work, now))
+        clock.move(timedelta(seconds=2))
+        return asked[-1]
+
+    monkeypatch.setattr(Recheck, "allows", and_waits)
+    drain(ours)
+    assert asked == [True]
+    assert states(ours) == [("queued", "quiet")]
+
+
 @pytest.mark.parametrize("local", [False, True], ids=["at a moment", "at a local time"])
 def test_what_is_scheduled_waits_for_its_time_though_quiet_hours_are_turned_off(
     ours: App, clock: MovableClock, local: bool
