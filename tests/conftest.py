@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 
@@ -20,6 +21,9 @@ from notify.settings import Settings, load
 from notify.store import open_store, schema
 from tests import imap
 from tests.rabbitmq import RabbitMQ, find_server
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # how long an example takes, the machine decides
+hypothesis.settings.load_profile("untimed")
 
 TEST_DSN = os.environ.pop("NOTIFY_TEST_DSN", None)
 TEST_RABBITMQ = os.environ.pop("NOTIFY_TEST_RABBITMQ", None)

@@ -143,7 +143,7 @@ def test_many_large_mails_are_read_a_few_at_a_time(app: App, monkeypatch: pytest
         return take(app, mailbox, mails)
 
     monkeypatch.setattr(hooks, "take", counting)
-    monkeypatch.setattr(hooks, "SLICE_OCTETS", 200_000)
+    monkeypatch.setattr(hooks, "MOST_OCTETS", 200_000)
     large = [raw(b"Subject: %d\n\n" % number + b"x" * 90_000) for number in range(4)]
     handed_over(app, *large, raw(b"Subject: 4\n\n" + b"x" * 300_000), raw(ORDINARY))
     assert hooks.run(app, 60) == 6
@@ -159,7 +159,7 @@ def test_one_that_our_own_code_cannot_digest_keeps_no_other_waiting(app: App, mo
         return take(app, mailbox, mails)
 
     monkeypatch.setattr(hooks, "take", failing)
-    monkeypatch.setattr(hooks, "SLICE_OCTETS", 1)
+    monkeypatch.setattr(hooks, "MOST_OCTETS", 1)
     handed_over(app, raw(ORDINARY), raw(dsn("ada@example.org")))
     hooks.receive(app, [posted("resend", RESEND.post(RESEND.secrets[0], RESEND.bounce()), 9)])
     assert hooks.run(app, 60) == 2
