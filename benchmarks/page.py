@@ -51,6 +51,8 @@ def _figure(found: float) -> str:
 
 
 def _reached(target: Kept) -> str:
+    if target["reached"] is None:
+        return "not measured"
     return "reached" if target["reached"] else "**missed**"
 
 

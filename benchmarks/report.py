@@ -195,7 +195,7 @@ def targets(found: Iterable[Target]) -> Table:
             target.name,
             target.asked,
             " · ".join(f"{figure:,.0f}" if figure >= 100 else f"{figure:,.3g}" for figure in target.found),
-            "[green]reached[/]" if target.reached else "[red]missed[/]" if target.found else "not measured",
+            "not measured" if target.reached is None else "[green]reached[/]" if target.reached else "[red]missed[/]",
         )
     return table
 

@@ -13,16 +13,16 @@ Kept = Mapping[str, Sequence[Figures]]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """`asked` in words, and what each run `found`; `reached` when all of them did."""
+    """`asked` in words, and what each run `found`; `reached` when all of them did, None when nothing was measured."""
 
     name: str
     asked: str
     found: tuple[float, ...]
-    reached: bool
+    reached: bool | None
 
 
 def targets(kept: Kept) -> list[Target]:
-    """Every target. Of one that nothing in `kept` can tell about, nothing is `found` and it is not reached."""
+    """Every target. Of one that nothing in `kept` can tell about, nothing is `found`."""
     return list(_targets(kept))
 
 
@@ -70,4 +70,4 @@ def _most(name: str, most: float, runs: Sequence[Figures], figure: str) -> Targe
 
 def _target(name: str, asked: str, runs: Sequence[Figures], figure: str, good: Callable[[float], bool]) -> Target:
     found = tuple(run[figure] for run in runs if run.get(figure) is not None)
-    return Target(name, asked, found, bool(found) and all(map(good, found)))
+    return Target(name, asked, found, all(map(good, found)) if found else None)

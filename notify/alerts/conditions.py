@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from notify.alerts.course import Condition, Sight
-from notify.alerts.suppressed import NAMED_AT_MOST, SUPPRESSED_WITHIN, suppressed
+from notify.alerts.suppressed import SUPPRESSED, suppressed
 from notify.app import App
 from notify.delivery import Health, health
 from notify.feedback.mailboxes import Listening, configured
-from notify.model import MAIL, Hold, HoldScope, Severity
-from notify.store import alerts, consequences, guarding, mailboxes
+from notify.model import Hold, HoldScope, Severity
+from notify.store import alerts, guarding, mailboxes
 from notify.store.mailboxes import Standing
 
 DEATHS_WITHIN = timedelta(minutes=15)
@@ -27,13 +27,13 @@ def observe(app: App, now: datetime) -> Sight:
         waiting = alerts.waiting(connection, now)
         held = guarding.in_force(connection)
         read = mailboxes.listing(connection)
-        by_mail = consequences.suppressed_by(connection, MAIL, now - SUPPRESSED_WITHIN, NAMED_AT_MOST)
+        by_mail = tuple(suppressed(connection, firing.get(SUPPRESSED), now))
     found = (
         *_providers(providers),
         *_deaths(deaths, app.settings.alert_dead, firing=DEAD in firing),
         *_held(held),
         *_mailboxes(app, read, now),
-        *suppressed(by_mail),
+        *by_mail,
         *_queues(waiting, now, timedelta(seconds=app.settings.alert_queue_seconds)),
     )
     # while it is paused nothing tells whether it would fail, and without Redis nobody knows

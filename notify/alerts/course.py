@@ -1,4 +1,4 @@
-"""The course of an alert, decided without I/O: it fires once, clears once, and is told no oftener than is bearable."""
+"""The course of an alert, decided without I/O: each occurrence fires once, and is told no oftener than is bearable."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ REMIND_AFTER = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something that holds at this look. Unless it is `at_once` it must hold at two looks, one after the other."""
+    """Something that holds at this look. Unless it is `at_once` it must hold at two looks, one after the other.
+
+    `anew`: it is not the occurrence that was told any more, but the next, without a pause between them.
+    """
 
     name: str
     severity: Severity
     summary: str
     at_once: bool = True
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ def follow(known: Mapping[str, Alert], sight: Sight, now: datetime) -> list[Aler
 def due(alert: Alert, told: Told, now: datetime) -> Notice | None:
     """What a sink that was told this so far is to be told now."""
     since = None if told.at is None else now - told.at
-    if alert.state is AlertState.FIRING and not told.fired and (since is None or since >= APART):
+    new = not told.fired or alert.times > told.times
+    if alert.state is AlertState.FIRING and new and (since is None or since >= APART):
         return Notice(alert, Word.FIRED, came=1 if since is None else alert.times - told.times)
     if alert.state is AlertState.FIRING and told.fired and since is not None and since >= REMIND_AFTER:
         return Notice(alert, Word.REMINDER, came=alert.times - told.times)
@@ -69,6 +74,8 @@ def _holding(alert: Alert | None, condition: Condition, now: datetime) -> Alert:
         times += condition.at_once
     elif state is AlertState.PENDING:
         state, times = AlertState.FIRING, times + 1
+    elif condition.anew:
+        began, times = now, times + 1
     return Alert(
         name=condition.name,
         state=state,

@@ -22,7 +22,6 @@ from notify.store import Connection, notifications, owners
 from notify.store.events import Told
 from notify.store.incoming import Incoming
 from notify.store.owners import Owner
-from notify.store.tenants import DEFAULT_ID
 from notify.store.text import storable
 
 LONGEST_FIELD = 500  # characters
@@ -84,7 +83,7 @@ def judge(app: App, connection: Connection, opened: Sequence[Opened], now: datet
             told = [Told(replace(event, message_id=owner.id), owner, now) for event, owner in likely[one.id]]
             judged.append(Judged(_of(_row(one, IncomingState.MATCHED), likely[one.id][0][1]), told))
         else:
-            judged.append(Judged(_unknown(one)))
+            judged.append(Judged(_unknown(connection, one, now)))
     return judged
 
 
@@ -92,7 +91,7 @@ def _owned(connection: Connection, asked: Sequence[tuple[Opened, Sequence[Event]
     """Those of these events whose message is here, each with it, by mail."""
     flat = [(one.id, event) for one, events in asked for event in events]
     found: Owned = defaultdict(list)
-    owned = owners.find(connection, DEFAULT_ID, [event for _, event in flat], now)
+    owned = owners.find(connection, [event for _, event in flat], now)
     for (id_, event), owner in zip(flat, owned, strict=True):
         if owner is not None:
             found[id_].append((event, owner))
@@ -134,7 +133,7 @@ def _matched(app: App, connection: Connection, one: Opened, owner: Owner, now: d
     return Judged(_of(row, owner), [Told(event, owner, now) for event in distinct(told)])
 
 
-def _unknown(one: Opened) -> Incoming:
+def _unknown(connection: Connection, one: Opened, now: datetime) -> Incoming:
     """Nobody knows its message: an operator sees reports, and what came to a return path and is not understood."""
     seen = one.seen
     if seen.part is None:
@@ -146,6 +145,8 @@ def _unknown(one: Opened) -> Incoming:
     if seen.kind in REPORTS:
         addressed = "unknown_recipient" if seen.report.recipients else "no_recipient"
         named = seen.named or any(owners.of_our_header(id_) for id_ in seen.header_ids)
+        if not named and any(len(owners.by_address(connection, event, now)) > 1 for event in _events(one)):
+            addressed = "several_tenants"
         return _row(one, IncomingState.UNMATCHED, "no_message" if named else addressed)
     if seen.kind is IncomingKind.OTHER and seen.named:
         return _row(one, IncomingState.UNMATCHED, "not_understood")

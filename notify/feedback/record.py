@@ -19,7 +19,6 @@ from notify.model import Effect, Event, MessageState
 from notify.policy import outcome
 from notify.store import Connection, events, kept_mails, messages, owners
 from notify.store.events import Told
-from notify.store.owners import Owner
 from notify.store.text import storable
 from notify.telemetry import emit
 
@@ -56,7 +55,7 @@ def record(app: App, tenant_id: UUID, told: Iterable[Event]) -> Recorded:
     now = app.clock.now()
     given = distinct(told)
     with app.store.begin() as connection:
-        found = owners.hold(connection, owners.find(connection, tenant_id, given, now))
+        found = owners.hold(connection, owners.find(connection, given, now))
         rows = [Told(event, owner, now) for event, owner in zip(given, found, strict=True)]
         recorded = record_in(app, connection, tenant_id, rows, now)
     announce(recorded, known=len(given) - recorded.new)
@@ -120,20 +119,13 @@ def next_look(received_at: datetime, now: datetime) -> datetime | None:
 
 
 def _owned(connection: Connection, waiting: Sequence[tuple[UUID, UUID | None, Told]], now: datetime) -> list[Told]:
-    """The same, each with its message if that is here by now."""
-    by_tenant: dict[UUID, list[Told]] = defaultdict(list)
-    for tenant_id, _, one in waiting:
-        by_tenant[tenant_id].append(one)
-    return [
-        replace(one, owner=owner)
-        for tenant_id, group in by_tenant.items()
-        for one, owner in zip(group, _held(connection, tenant_id, group, now), strict=True)
-    ]
+    """The same, each with its message if that is here by now.
 
-
-def _held(connection: Connection, tenant_id: UUID, group: Sequence[Told], now: datetime) -> list[Owner | None]:
-    """Their messages. Whoever erases a person may wait for these events: those are left for the next look."""
-    return owners.hold(connection, owners.find(connection, tenant_id, [one.event for one in group], now), patient=False)
+    Whoever erases a person may wait for these events: those are left for the next look.
+    """
+    told = [one for _, _, one in waiting]
+    found = owners.hold(connection, owners.find(connection, [one.event for one in told], now), patient=False)
+    return [replace(one, owner=owner) for one, owner in zip(told, found, strict=True)]
 
 
 def _forward(connection: Connection, told: Sequence[Told], now: datetime) -> tuple[int, list[Told]]:

@@ -104,7 +104,7 @@ def _before(mail: Incoming) -> Resolved:
 
 def _of_message(connection: Connection, message: UUID, now: datetime) -> Owner:
     asked = Event(EventType.ACCEPTED, now, MAIL, "", message_id=message)
-    [owner] = owners.find(connection, tenants.DEFAULT_ID, [asked], now)
+    [owner] = owners.find(connection, [asked], now)
     if owner is None:
         raise NotFound(f"no message {message}\nNext: notify messages list")
     return owner

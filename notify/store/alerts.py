@@ -22,9 +22,10 @@ def known(connection: sa.Connection) -> dict[str, Alert]:
     return {row.name: _alert(row) for row in rows}
 
 
-def firing(connection: sa.Connection) -> frozenset[str]:
-    """The names of those that hold."""
-    return frozenset(connection.scalars(sa.select(alerts.c.name).where(alerts.c.state == AlertState.FIRING)))
+def firing(connection: sa.Connection) -> dict[str, datetime]:
+    """Those that hold, by name, and since when."""
+    held = sa.select(alerts.c.name, alerts.c.fired_at).where(alerts.c.state == AlertState.FIRING)
+    return {row.name: row.fired_at for row in connection.execute(held)}
 
 
 def save(connection: sa.Connection, changed: Sequence[Alert]) -> None:

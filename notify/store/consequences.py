@@ -104,6 +104,7 @@ def suppressed_by(connection: sa.Connection, provider: str, since: datetime, lim
         consequences.c.id >= first_id(since),
         consequences.c.effect == Effect.SUPPRESSED,
         events.c.provider == provider,
+        events.c.received_at >= since,
     )
     count = connection.scalar(sa.select(sa.func.count()).select_from(caused).where(*wanted)) or 0
     if not count:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from notify.model import Channel, Event, MessageState, fold
 from notify.store.engine import any_of
-from notify.store.tables import addresses, attempts, messages, recipients
+from notify.store.tables import addresses, attempts, messages, recipients, tenants
 from notify.store.tables.sending import NAMED_BY_A_SERVICE
 
 RECENT = timedelta(days=14)
@@ -45,8 +45,8 @@ class Owner:
     state: MessageState
 
 
-def find(connection: sa.Connection, tenant_id: UUID, told: Sequence[Event], now: datetime) -> list[Owner | None]:
-    """For each of these events its message, of whichever tenant; one that is known by its address alone, of this."""
+def find(connection: sa.Connection, told: Sequence[Event], now: datetime) -> list[Owner | None]:
+    """For each of these events its message, of whichever tenant; by its address alone if but one tenant wrote to it."""
     by_id = _by_ids(connection, {one for event in told for one in _ids(event)})
     left = [event for event in told if not any(one in by_id for one in _ids(event))]
     named = _by_names(connection, {name for event in left for name in _names(event)})
@@ -55,7 +55,8 @@ def find(connection: sa.Connection, tenant_id: UUID, told: Sequence[Event], now:
         sure = next((by_id[one] for one in _ids(event) if one in by_id), None)
         owner = sure or next((_likely(event, named[name]) for name in _names(event) if name in named), None)
         if owner is None and _names_none(event):
-            owner = _by_address(connection, tenant_id, event, now)
+            written = by_address(connection, event, now)
+            owner = written[0] if len(written) == 1 else None
         found.append(owner)
     return found
 
@@ -78,6 +79,34 @@ def latest(
     )
     found, folded = [_owner(row) for row in rows], {fold(one) for one in named}
     return next((one for one in found if one.address in folded), found[0] if found else None)
+
+
+def by_address(connection: sa.Connection, event: Event, now: datetime) -> list[Owner]:
+    """The latest message of each tenant that went to this event's address and may have come back.
+
+    Found by whoever has the address.
+    """
+    if event.address is None:
+        return []
+    folded, at = fold(event.address), min(event.at, now)
+    has = (
+        addresses.c.tenant_id.in_(sa.select(tenants.c.id)),  # the index leads with the tenant
+        addresses.c.channel == Channel.EMAIL,
+        addresses.c.folded == folded,
+    )
+    theirs = sa.select(addresses.c.recipient_id).where(*has)
+    sent = (messages.c.channel == Channel.EMAIL, messages.c.sent_at.between(at - RECENT, at + UNSETTLED))
+    latest_first = (messages.c.sent_at.desc(), messages.c.id.desc())
+    number = sa.func.row_number().over(partition_by=messages.c.tenant_id, order_by=latest_first).label("number")
+    each = sa.select(*_FIELDS, number).where(messages.c.recipient_id.in_(theirs), *sent).subquery()
+    rows = connection.execute(
+        sa.select(*(each.c[one.name] for one in _FIELDS)).where(each.c.number <= LATEST).order_by(each.c.number)
+    )
+    found: dict[UUID, Owner] = {}
+    for one in map(_owner, rows):
+        if one.address == folded:
+            found.setdefault(one.tenant_id, one)
+    return list(found.values())
 
 
 def hold(connection: sa.Connection, found: Sequence[Owner | None], *, patient: bool = True) -> list[Owner | None]:
@@ -150,27 +179,6 @@ def _likely(event: Event, owners: Sequence[Owner]) -> Owner:
     """Of several under one name the one to the event's address, else the first."""
     to = event.address and fold(event.address)
     return next((one for one in owners if one.address == to), owners[0])
-
-
-def _by_address(connection: sa.Connection, tenant_id: UUID, event: Event, now: datetime) -> Owner | None:
-    """The latest message that went to this address and may have come back: found by whoever has the address."""
-    assert event.address is not None
-    folded = fold(event.address)
-    has = (
-        addresses.c.tenant_id == tenant_id,
-        addresses.c.channel == Channel.EMAIL,
-        addresses.c.folded == folded,
-    )
-    theirs = sa.select(addresses.c.recipient_id).where(*has)
-    at = min(event.at, now)
-    sent = (messages.c.channel == Channel.EMAIL, messages.c.sent_at.between(at - RECENT, at + UNSETTLED))
-    rows = connection.execute(
-        sa.select(*_FIELDS)
-        .where(messages.c.recipient_id.in_(theirs), *sent)
-        .order_by(messages.c.sent_at.desc(), messages.c.id.desc())
-        .limit(LATEST)
-    )
-    return next((one for one in map(_owner, rows) if one.address == folded), None)
 
 
 def _owner(row: Any) -> Owner:

@@ -185,6 +185,20 @@ def test_what_names_another_message_is_not_given_to_the_latest(app: App) -> None
     assert standing(app) == []
 
 
+def test_an_address_alone_names_the_message_of_the_only_tenant_that_wrote_to_it(app: App, clock: MovableClock) -> None:
+    with app.store.begin() as connection:
+        tenants.add(connection, "acme", app.clock.now())
+    notify.send("hello", ADA, tenant="acme")
+    drain(app)
+    event = bounced(app, None, BounceClass.HARD, address="ADA@example.org")
+    assert record(app, DEFAULT_ID, [event]).parked == 0
+    assert suppressing.show(app, "ada@example.org", tenant="acme").suppressions != ()
+    message = sent(app)
+    event = bounced(app, None, BounceClass.HARD, address="ADA@example.org")
+    assert record(app, DEFAULT_ID, [event]).parked == 1, "either may be meant"
+    assert (state(app, message), standing(app)) == (MessageState.SENT, [])
+
+
 def test_an_event_belongs_to_the_tenant_of_its_message(app: App) -> None:
     with app.store.begin() as connection:
         tenants.add(connection, "acme", app.clock.now())

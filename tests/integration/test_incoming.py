@@ -25,9 +25,10 @@ from notify.feedback.incoming import Mail, Taken, take
 from notify.feedback.judging import Judged, Opened, judge
 from notify.intake import explain
 from notify.model import Checkpoint, Effect, EventType, IncomingKind, IncomingState, MessageState
-from notify.store import Connection, incoming, messages, tables
+from notify.store import Connection, incoming, messages, tables, tenants
 from notify.store.incoming import Incoming
 from notify.store.tenants import DEFAULT_ID
+from notify.telemetry import Facts, subscribed
 from notify.testing import MovableClock
 from tests import answers
 from tests.answers import ours
@@ -178,6 +179,25 @@ def test_a_report_of_nobodys_message_waits_for_an_operator(app: App, octets: byt
     assert arrives(app, octets).states == {IncomingState.UNMATCHED: 1}
     assert (kept(app).reason, kept(app).body) == (reason, octets)
     assert (events(app), standing(app), standing(app, "nobody@example.org")) == ([], [], [])
+
+
+def test_a_report_that_names_only_an_address_is_of_the_only_tenant_that_wrote_to_it(app: App) -> None:
+    with app.store.begin() as connection:
+        tenants.add(connection, "acme", app.clock.now())
+    notify.send("hello", ADA, tenant="acme")
+    drain(app)
+    assert arrives(app, answers.dsn("ada@example.org")).effects == {Effect.SUPPRESSED: 1}
+    assert suppressing.show(app, "ada@example.org", tenant="acme").suppressions != ()
+
+
+def test_a_report_that_may_be_of_several_tenants_waits_for_an_operator(app: App) -> None:
+    with app.store.begin() as connection:
+        tenants.add(connection, "acme", app.clock.now())
+    notify.send("hello", ADA, tenant="acme")
+    message = sent(app)
+    assert arrives(app, answers.dsn("ada@example.org")).states == {IncomingState.UNMATCHED: 1}
+    assert kept(app).reason == "several_tenants"
+    assert (state(app, message), standing(app)) == (MessageState.SENT, [])
 
 
 def test_a_report_from_behind_a_list_condemns_it_only_if_all_are_dead(app: App) -> None:
@@ -456,15 +476,33 @@ def test_a_report_is_attached_to_nobody_who_is_not_known(app: App) -> None:
 # what operators are told
 
 
-def test_operators_are_told_once_that_mails_suppressed_somebody(app: App, clock: MovableClock) -> None:
-    for key in ("ada", "bob"):
-        address = f"{key}@example.org"
-        arrives(app, answers.dsn(address, header_id=ours(sent(app, to={"key": key, "email": address}))))
-    for _ in range(3):
-        alerts.look(app)
-        clock.move(timedelta(minutes=1))
-    of = tables.alerts.c
-    with app.store.read() as connection:
-        [told] = connection.execute(sa.select(of.times, of.summary).where(of.name == "suppressed:mail"))
-    assert told.times == 1
-    assert told.summary.startswith("2 addresses were suppressed by mails that came back (ada, bob).")
+def test_operators_are_told_once_for_each_hour_that_mails_suppressed_somebody(app: App) -> None:
+    clock = MovableClock(app.clock.now() - timedelta(hours=3))  # ids have the real time, and must not seem too old
+    object.__setattr__(app, "clock", clock)
+    heard: list[str] = []
+
+    def returns(*keys: str) -> None:
+        for key in keys:
+            to = {"key": key, "email": f"{key}@example.org"}
+            arrives(app, answers.dsn(to["email"], header_id=ours(sent(app, to=to))))
+
+    def looks(minutes: int) -> None:
+        for _ in range(minutes):
+            clock.move(timedelta(minutes=1))
+            alerts.look(app)
+
+    def hear(event: str, facts: Facts) -> None:
+        if event.startswith("alert.") and facts["alert"] == "suppressed:mail":
+            heard.append(facts["summary"].partition(".")[0])
+
+    with subscribed(hear):
+        returns("ada", "bob")
+        looks(10)
+        assert heard == ["2 addresses were suppressed by mails that came back (ada, bob)"]
+        returns("carl", "dora", "eve")
+        looks(50)
+        assert heard[1:] == []
+        looks(5)
+        assert heard[1:] == ["3 addresses were suppressed by mails that came back (carl, dora, eve)"]
+        looks(65)
+    assert heard[2:] == ["over: 3 addresses were suppressed by mails that came back (carl, dora, eve)"]

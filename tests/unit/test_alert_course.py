@@ -92,6 +92,16 @@ def test_one_that_holds_on_is_told_again_every_day() -> None:
     assert watched.look(AT_ONCE) == []
 
 
+def test_an_occurrence_that_follows_another_without_a_pause_is_told_by_itself() -> None:
+    watched = Watched()
+    assert watched.looks(timedelta(hours=1), AT_ONCE) == [Word.FIRED]
+    assert watched.look(replace(AT_ONCE, anew=True)) == [Word.FIRED]
+    assert watched.looks(timedelta(hours=1), AT_ONCE) == []
+    assert watched.known[AT_ONCE.name].times == 2
+    assert watched.known[AT_ONCE.name].fired_at > watched.now - timedelta(minutes=61)
+    assert watched.looks(timedelta(hours=1)) == [Word.CLEARED]
+
+
 def test_what_nobody_can_tell_stays_as_it_is() -> None:
     watched = Watched()
     watched.look(AT_ONCE)

@@ -173,15 +173,23 @@ def test_no_secret_has_a_default() -> None:
     without_default = set(re.findall(r"\$\{(\w+):\?[^}]+\}", COMPOSE_TEXT))
     every = set(re.findall(r"\$\{(\w+)", COMPOSE_TEXT))
     assert without_default == set(SECRETS)
-    ours = {"PUBLIC_URL", "ORGANISATION", "POSTAL_ADDRESS", "TRUSTED_PROXIES", "RETURN_PATH", "MAILBOXES"}
-    assert every - without_default == {"EMAIL_PROVIDERS", "EMAIL_FROM", "NOTIFY_OLD_SECRET_KEYS", *ours}
+    more = {"NOTIFY_OLD_SECRET_KEYS", "NOTIFY_HOOK_SECRETS"}  # there may be none
+    assert every - without_default - more == {name for name in every if PREFIX + name in COMPOSE["x-settings"]}
+    defaults = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", COMPOSE_TEXT))
+    assert {defaults[name] for name in more} == {""}
 
 
 def test_every_process_of_the_procfile_is_a_service_with_the_same_command() -> None:
     lines = (ROOT / "Procfile").read_text(encoding="utf-8").splitlines()
     processes = dict(line.split(": ", 1) for line in lines if line and not line.startswith("#"))
-    commands = {name: whole_command(service) for name, service in OURS.items() if name not in ONE_SHOT}
-    assert commands == processes
+    always = OURS.keys() - ONE_SHOT - {name for name, service in OURS.items() if "profiles" in service}
+    assert {name: whole_command(OURS[name]) for name in always} == processes
+
+
+def test_the_listener_starts_when_it_is_asked_for_alone() -> None:
+    listener = SERVICES["listen"]
+    assert whole_command(listener) == "notify bounces listen"
+    assert listener["profiles"] == ["listen"]
 
 
 def test_migrate_brings_the_database_to_the_newest_revision_once() -> None:
@@ -218,9 +226,9 @@ def test_no_service_runs_as_root() -> None:
         assert runs_as.split(":")[0] not in {"root", "0"}, name
 
 
-def test_ports_are_published_on_this_machine_only_and_for_three_services_only() -> None:
+def test_ports_are_published_on_this_machine_only_and_for_four_services_only() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert set(published) == {"web", "flower", "mail"}
+    assert set(published) == {"web", "flower", "mail", "listen"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 

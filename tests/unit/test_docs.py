@@ -217,3 +217,14 @@ def test_the_roster_holds_only_domains_reserved_for_examples() -> None:
     reserved = re.compile(r"(^|\.)(example|test|invalid)$|(^|\.)example\.(org|com|net)$")
     outside = {domain for domain in domains if not reserved.search(domain)}
     assert outside == set()
+
+
+# what is deployed
+
+
+def test_compose_passes_on_all_settings_of_what_comes_back() -> None:
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    passed = {name.removeprefix(PREFIX).lower() for name in re.findall(rf"^  ({PREFIX}\w+):", text, re.MULTILINE)}
+    assert passed <= {*Settings.model_fields}
+    about = ("guard_", "retention_", "hook_", "sns_", "mailboxes", "return_path", "keep_replies", "soft_bounces")
+    assert {name for name in Settings.model_fields if name.startswith(about)} <= passed

@@ -86,10 +86,11 @@ def test_a_target_is_reached_when_every_run_reached_it() -> None:
     assert (size.found, size.reached) == ((150.0,), True)
 
 
-def test_a_target_that_nothing_was_measured_for_is_not_reached() -> None:
+def test_a_target_that_nothing_was_measured_for_is_neither_reached_nor_missed() -> None:
     found = targets({})
     assert len(found) == 19
-    assert not any(target.reached or target.found for target in found)
+    assert not any(target.found for target in found)
+    assert {target.reached for target in found} == {None}
 
 
 def test_making_a_mail_counts_its_rendering() -> None:

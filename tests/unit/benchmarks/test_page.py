@@ -27,3 +27,8 @@ def test_a_benchmark_that_was_not_run_keeps_what_the_page_shows() -> None:
 def test_other_figures_are_shown_in_place_of_the_old() -> None:
     other = [{"name": "a mail per fortnight", "asked": "≥ 1", "found": [2.0, 12345.6], "reached": False}]
     assert "| a mail per fortnight | ≥ 1 | 2 · 12,346 | **missed** |" in page.shown(SHOWN, {"targets": other})
+
+
+def test_a_target_that_nothing_was_measured_for_is_not_said_to_be_missed() -> None:
+    other = [{"name": "a mail per fortnight", "asked": "≥ 1", "found": [], "reached": None}]
+    assert "| a mail per fortnight | ≥ 1 |  | not measured |" in page.shown(SHOWN, {"targets": other})
