@@ -41,6 +41,17 @@ def observe(app: App, now: datetime) -> Sight:
     return Sight(found, frozenset(unknown))
 
 
+def on_the_way_back(app: App, now: datetime) -> tuple[Condition, ...]:
+    """Of what comes back, what needs an operator: rates that are held, and mailboxes that are not read.
+
+    Raises `Unreachable`, and `InvalidSettings` for mailboxes that cannot be used.
+    """
+    with app.store.read() as connection:
+        held = guarding.in_force(connection)
+        read = mailboxes.listing(connection)
+    return (*_held(held), *_mailboxes(app, read, now))
+
+
 def _providers(providers: Sequence[Health]) -> Iterator[Condition]:
     """Refused credentials and open breakers. What an operator paused is no news to operators."""
     for one in providers:

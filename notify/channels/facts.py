@@ -12,6 +12,7 @@ from uuid import UUID
 
 from notify.channels.hook import Payload
 from notify.errors import Unreadable
+from notify.model import Event
 
 LONGEST_TEXT = 4000  # characters of a value that are kept
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
@@ -92,12 +93,22 @@ class Facts:
         raise self._wrong(name, "time")
 
     def known(self, *names: str) -> dict[str, str]:
-        """Those of these texts that are there, by name: what is worth keeping of an event beside its columns."""
+        """Those of these texts that are there, by name: what is worth keeping of an event beside its columns.
+
+        Never the client's address or the name of its program: those say more of a person than what they did.
+        """
         found = {name: self.text(name) for name in names}
         return {name: text for name, text in found.items() if text is not None}
 
     def _wrong(self, name: str, wanted: str) -> Unreadable:
         return Unreadable("wrong_type", f"{name} of {self._where} is no {wanted}")
+
+
+def require_named(event: Event) -> Event:
+    """The event, if it names its message or an address. Raises `Unreadable`: it could be nobody's."""
+    if not (event.message_id or event.header_id or event.provider_message_id or event.address):
+        raise Unreadable("wrong_type", "names neither a message nor an address")
+    return event
 
 
 def storable(text: str) -> str:

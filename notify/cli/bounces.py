@@ -61,14 +61,14 @@ def _as_json(name: str, report: Report) -> dict[str, Any]:
 
 
 def _show(found: Iterator[tuple[str, Report]]) -> None:
+    """Each mail as it is read: there may be more of them than fit into memory."""
+    out = screen.console()
     kinds: Counter[str] = Counter()
-    rows: list[tuple[Any, ...]] = []
     for name, report in found:
         kinds[report.kind] += 1
-        rows += [
-            (name, report.kind, one.address, one.verdict, one.status, one.diagnostic) for one in report.recipients
-        ] or [(name, report.kind, None, None, None, None)]
-    out = screen.console()
-    out.print(screen.table(("File", "Kind", "Recipient", "Verdict", "Status", "What was said"), rows))
+        out.print(screen.cell(f"{name}: {report.kind.replace('_', ' ')}"))
+        for one in report.recipients:
+            said = (one.address, one.verdict, one.status, one.diagnostic)
+            out.print(screen.cell(f"  {'  '.join(part for part in said if part)}"))
     told = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
     out.print(screen.cell(f"{sum(kinds.values()):,} mails: {told or 'none'}.", "dim"))

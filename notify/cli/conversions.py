@@ -42,14 +42,16 @@ def record(
     tenant: str | None,
     as_json: bool,
 ) -> None:
-    """Record that a recipient did what mails were sent for."""
+    """Record that a recipient did what mails were sent for. Harmless when it was done before under the same key."""
     with opened_app() as app:
-        kept = recording.record(app, recipient, name, value, at, key=key, tenant=tenant)
+        kept, new = recording.record(app, recipient, name, value, at, key=key, tenant=tenant)
     if as_json:
         facts = {"id": str(kept.id), "recipient": recipient, "name": kept.name, "key": kept.key, "value": kept.value}
-        screen.print_json({**facts, "at": kept.at.isoformat()})
-    else:
+        screen.print_json({**facts, "at": kept.at.isoformat(), "new": new})
+    elif new:
         click.echo(f"Recorded {kept.name} of {recipient}, key {kept.key}.")
+    else:
+        click.echo(f"It was recorded before: {kept.name} of {recipient}, key {kept.key}, at {screen.plain(kept.at)}.")
 
 
 @conversions.command(

@@ -14,7 +14,7 @@ from notify.cli.wiring import opened_app
 from notify.feedback import guard as guarding
 from notify.model import Hold
 
-COLUMNS = ("Hold", "Of", "", "Rate", "Provider", "Since")
+COLUMNS = ("Hold", "Of", "Name", "Rate", "Provider", "Since")
 
 
 @click.group(cls=Group, epilog=example("notify guard list"))

@@ -15,7 +15,7 @@ from notify.cli.options import as_json, text
 from notify.cli.wiring import opened_app
 from notify.errors import NotFound
 from notify.model import HookState
-from notify.store import audit
+from notify.store import audit, tallies
 from notify.store import hooks as store
 from notify.store.hooks import Kept
 from notify.store.tenants import DEFAULT_ID
@@ -65,23 +65,24 @@ def show(*, id: UUID, as_json: bool) -> None:
     """Show one delivery with its body, as it came."""
     with opened_app() as app, app.store.read() as connection:
         found = store.get(connection, id)
+        strange = tallies.without_message(connection, id)
     if found is None:
         raise NotFound(f"no delivery {id}\nNext: notify hooks list")
     kept, headers, body = found
     if as_json:
-        screen.print_json({**_json(kept), "headers": dict(headers), "body": body.decode("utf-8", "replace")})
+        told = {"without_message": strange, "headers": dict(headers), "body": body.decode("utf-8", "replace")}
+        screen.print_json({**_json(kept), **told})
         return
     out = screen.console()
-    for name, value in {**_json(kept), **headers}.items():
-        if value is not None:
-            out.print(screen.cell(f"{name}: {value}"))
+    out.print(screen.facts([*_facts(kept, strange), *headers.items()]))
     out.print(screen.cell(f"\n{_readable(body)}"))
 
 
-@hooks.command(epilog=example(f"notify hooks retry {ID}", "notify hooks retry --reason failed"))
+@hooks.command(epilog=example(f"notify hooks retry {ID}", "notify hooks retry --reason failed --json"))
 @click.argument("ids", type=click.UUID, nargs=-1)
 @click.option("--reason", type=text, help="All that were rejected for this reason.")
-def retry(*, ids: tuple[UUID, ...], reason: str | None) -> None:
+@as_json
+def retry(*, ids: tuple[UUID, ...], reason: str | None, as_json: bool) -> None:
     """Read rejected deliveries again: these, or all of one reason."""
     if bool(ids) is (reason is not None):
         raise click.UsageError("give either ids or --reason")
@@ -93,7 +94,10 @@ def retry(*, ids: tuple[UUID, ...], reason: str | None) -> None:
         audit.write(connection, DEFAULT_ID, actor=actor(), action="hooks.retry", subject=subject, detail=detail, at=now)
     if not count:
         raise NotFound("no rejected delivery matches\nNext: notify hooks list --state rejected")
-    click.echo(f"{count:,} to be read again.")
+    if as_json:
+        screen.print_json({"to_be_read": count})
+    else:
+        click.echo(f"{count:,} to be read again.")
 
 
 def _json(one: Kept) -> dict[str, Any]:
@@ -109,6 +113,22 @@ def _json(one: Kept) -> dict[str, Any]:
         "received_at": one.received_at.isoformat(),
         "processed_at": one.processed_at.isoformat() if one.processed_at else None,
     }
+
+
+def _facts(one: Kept, strange: int) -> list[tuple[str, Any]]:
+    nobodys = f", {strange:,} of no message that is known here" if strange else ""
+    return [
+        ("id", one.id),
+        ("provider", one.provider),
+        ("delivery", one.payload_id),
+        ("state", screen.state(one.state)),
+        ("reason", one.reason),
+        ("problem", one.problem),
+        ("events", f"{one.events:,}{nobodys}"),
+        ("failed tries", one.tries or None),
+        ("received", one.received_at),
+        ("read", one.processed_at),
+    ]
 
 
 def _readable(body: bytes) -> str:

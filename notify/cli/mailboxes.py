@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +23,7 @@ from notify.cli.wiring import opened_app
 from notify.errors import InvalidSettings
 from notify.feedback.mailboxes import (
     ImapMailbox,
+    Progress,
     Scanned,
     chosen,
     configured,
@@ -36,6 +38,7 @@ from notify.store import mailboxes as store
 from notify.store.mailboxes import Standing
 
 COLUMNS = ("Mailbox", "State", "Last success", "Last try", "Read up to", "Mails", "Problem")
+PROGRESS_SECONDS = 1.0
 
 
 @click.command(epilog=example("notify bounces scan", "notify bounces scan --watch", "notify bounces scan --json"))
@@ -48,7 +51,7 @@ def scan(ctx: click.Context, *, keep_unseen: bool, watched: bool, name: str | No
     """Read what is new in the mailboxes: bounces, complaints, replies; and do what follows.
 
     Each goes on where its last scan ended. Exit code 2 when one cannot be read. With --watch, --json prints a line for
-    each slice that was read.
+    each slice that was read, and for each try that failed.
     """
     with opened_app() as app:
         boxes = chosen(imap_mailboxes(app.settings), name)
@@ -57,7 +60,7 @@ def scan(ctx: click.Context, *, keep_unseen: bool, watched: bool, name: str | No
         if watched:
             _watch(app, boxes, as_json)
             return
-        found = scan_mailboxes(app, boxes, progress=None if as_json else _say_progress)
+        found = scan_mailboxes(app, boxes, progress=None if as_json else now_and_then())
     if as_json:
         screen.print_json([_as_json(one) for one in found])
     else:
@@ -113,7 +116,10 @@ async def _until_signalled(app: App, places: Sequence[Any]) -> None:
 
 
 def _watch(app: App, boxes: Sequence[ImapMailbox], as_json: bool) -> None:
-    """Each slice is told as it is read, with what the scan brought so far: in words, or a line of JSON."""
+    """Each slice is told as it is read, with what the scan brought so far: in words, or a line of JSON.
+
+    A try that failed is a line of JSON, too; in words the log tells it.
+    """
     stop = threading.Event()
     with _signals(stop):
         watch(app, boxes, stop, _say_json if as_json else _say_progress)
@@ -130,8 +136,23 @@ def _signals(stop: threading.Event) -> Iterator[None]:
             signal.signal(one, handler)
 
 
+def now_and_then() -> Progress:
+    """Says how far a scan has come, at most once a second: what came in the last one is told at its end."""
+    said, lock = [time.monotonic()], threading.Lock()  # it is told by several threads
+
+    def say(scanned: Scanned) -> None:
+        with lock:
+            if time.monotonic() - said[0] < PROGRESS_SECONDS:
+                return
+            said[0] = time.monotonic()
+        _say_progress(scanned)
+
+    return say
+
+
 def _say_progress(scanned: Scanned) -> None:
-    click.echo(_counted(scanned), err=True)
+    if scanned.problem is None:
+        click.echo(_counted(scanned), err=True)
 
 
 def _say_json(scanned: Scanned) -> None:

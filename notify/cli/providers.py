@@ -23,7 +23,7 @@ from notify.cli.groups import Group, example
 from notify.cli.options import as_json, text
 from notify.cli.wiring import opened_app
 from notify.delivery import Health, health, pauses
-from notify.errors import DeliveryError, Misconfigured, Rejected, Throttled, Uncertain
+from notify.errors import DeliveryError, InvalidProvider, Misconfigured, Rejected, Throttled, Uncertain
 from notify.feedback import guard
 from notify.model import Mode
 from notify.telemetry import scrub
@@ -120,8 +120,13 @@ def resume(name: str, as_json: bool) -> None:
     Mailouts by it that the guard has paused go on, too; what was sent until now counts no more against them.
     """
     with opened_app() as app:
-        done = pauses.resume(app, name, actor=actor())
         ended = guard.resume(app, actor=actor(), provider=name)
+        try:
+            done = pauses.resume(app, name, actor=actor())
+        except InvalidProvider:
+            if not ended:
+                raise
+            done = False  # it is no longer used here: only holds knew it
     if as_json:
         holds = [str(one.id) for one in ended]
         screen.print_json({"name": name, "paused": False, "changed": done, "holds_ended": holds})

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from redis.exceptions import RedisError
 
+from notify.alerts import on_the_way_back
 from notify.app import App
 from notify.cli import UNHEALTHY, screen
 from notify.cli.groups import example
@@ -28,17 +29,19 @@ STEPS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 def status(ctx: click.Context, as_json: bool) -> None:
     """Say whether everything moves, and what to do if not.
 
-    Exit code 2 when there is a problem: a service is away, the schema is old, or beat, workers or messages are stale.
+    Exit code 2 when there is a problem: a service is away, the schema is old, beat, workers, messages or mailboxes
+    are stale, or the guard holds something.
     """
     with opened_app() as app:
+        now = app.clock.now()
         problems = list(_redis(app))
         found: Status | None = None
         try:
             found = delivery_status(app)
+            problems += found.problems
+            problems += [one.summary for one in on_the_way_back(app, now)]
         except OperatorError as error:
             problems.append(str(error))
-        problems += found.problems if found else ()
-        now = app.clock.now()
     if as_json:
         known: dict[str, Any] = found.as_json() if found else {"at": now.isoformat()}
         screen.print_json({**known, "healthy": not problems, "problems": problems})
@@ -96,6 +99,9 @@ def _processes(found: Status, now: datetime) -> Iterator[tuple[str, Any]]:
         yield "came back in a day", ", ".join(f"{word} {count:,}" for word, count in found.came_back.items())
     if found.unmatched:
         yield "unmatched reports", f"{found.unmatched:,}: notify bounces unmatched list"
+    if found.parked or found.given_up:
+        waits, ended = f"{found.parked:,} wait for it", f"{found.given_up:,} were given up"
+        yield "events without a message", ", ".join([waits] * bool(found.parked) + [ended] * bool(found.given_up))
     for name, moment in sorted(found.ticks.items()):
         yield f"beat: {name}", _span(moment, now)
     if not found.ticks:

@@ -62,8 +62,7 @@ def show(*, id: UUID, as_json: bool) -> None:
         screen.print_json({**found.as_json(), "body": body or None})
         return
     out = screen.console()
-    shown = {name: value for name, value in found.as_json().items() if name != "report" and value is not None}
-    out.print(screen.facts(list(shown.items())))
+    out.print(screen.facts(_facts(found)))
     rows = [(one["address"], one["verdict"], one["status"], one["diagnostic"]) for one in _recipients(found)]
     if rows:
         out.print(screen.table(("Recipient", "Verdict", "Status", "What was said"), rows))
@@ -101,6 +100,26 @@ def resolve(
         click.echo(_words(done))
 
 
+def _facts(one: Incoming) -> list[tuple[str, Any]]:
+    return [
+        ("id", one.id),
+        ("received", one.received_at),
+        ("mailbox", one.mailbox),
+        ("place", one.place),
+        ("kind", one.kind.replace("_", " ")),
+        ("state", screen.state(one.state)),
+        ("reason", one.reason),
+        ("message", one.message_id),
+        ("from", one.sender),
+        ("subject", one.subject),
+        ("Message-ID", one.header_id),
+        ("octets", f"{one.size:,}"),
+        ("words", one.text),
+        ("resolved", one.resolved_at),
+        ("resolved by", one.resolved_by),
+    ]
+
+
 def _rows(one: Incoming) -> list[tuple[Any, ...]]:
     facts = (one.id, one.received_at, one.kind, one.reason)
     said = [(*facts, each["address"], each["verdict"], each["diagnostic"]) for each in _recipients(one)]
@@ -118,6 +137,8 @@ def _json(id: UUID, done: Resolved) -> dict[str, Any]:
         "reason": done.reason,
         "by": done.by,
         "message": str(done.message_id) if done.message_id else None,
+        "address": done.address,
+        "names_instead": list(done.instead),
         "events": done.recorded.new,
         "effects": dict(done.recorded.effects or {}),
     }
@@ -129,4 +150,7 @@ def _words(done: Resolved) -> str:
     if done.message_id is None:
         return "Dismissed: nothing follows from it."
     effects = ", ".join(f"{number} {effect}" for effect, number in (done.recorded.effects or {}).items())
-    return f"It is of message {done.message_id}: {done.recorded.new} recorded; {effects or 'nothing followed'}."
+    to = f" to {done.address}" if done.address else ""
+    instead = f"\nThe report itself names {', '.join(done.instead)}." if done.instead else ""
+    followed = effects or "nothing followed"
+    return f"It is of message {done.message_id}{to}: {done.recorded.new} recorded; {followed}.{instead}"

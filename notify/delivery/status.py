@@ -21,7 +21,7 @@ class Status:
 
     `planning` has the notifications to everyone that are not planned yet, each with the time of its last slice.
     `came_back` counts the bounces of a day by whose fault they are, and complaints; `unmatched` are the reports that
-    wait for an operator.
+    wait for an operator; `parked` the events that wait for their message, `given_up` those whose message never came.
     """
 
     at: datetime
@@ -34,6 +34,8 @@ class Status:
     problems: tuple[str, ...]
     came_back: dict[str, int] = field(default_factory=dict)
     unmatched: int = 0
+    parked: int = 0
+    given_up: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The same as JSON values."""
@@ -45,6 +47,8 @@ class Status:
             "reasons": self.reasons,
             "came_back": self.came_back,
             "unmatched": self.unmatched,
+            "parked": self.parked,
+            "given_up": self.given_up,
             "oldest_due": self.oldest_due.isoformat() if self.oldest_due else None,
             "ticks": {name: moment.isoformat() for name, moment in self.ticks.items()},
             "workers": [
@@ -82,6 +86,7 @@ def status(app: App) -> Status:
         workers = tuple(presence.alive(connection))
         came_back = tallies.came_back(connection, now - CAME_BACK_WITHIN)
         unmatched = incoming.waiting(connection)
+        parked, given_up = tallies.parked(connection), tallies.given_up(connection)
     states: Counter[str] = Counter()
     reasons: dict[str, dict[str, int]] = {}
     for state, reason, count in tally:
@@ -97,7 +102,8 @@ def status(app: App) -> Status:
         *_standstill(planning, now, stale),
     ]
     told = (oldest, ticks, workers, planning, tuple(problems))
-    return Status(now, dict(states), reasons, *told, came_back=came_back, unmatched=unmatched)
+    back = (came_back, unmatched, parked, given_up)
+    return Status(now, dict(states), reasons, *told, *back)
 
 
 def _beat(relayed: datetime | None, now: datetime, stale: timedelta) -> list[str]:

@@ -36,7 +36,8 @@ def converted(
     again is recorded once; without one, every call counts. Raises `NotFound` without such a recipient, `InvalidData`,
     and `IdempotencyConflict` for a key under which something else is recorded.
     """
-    return record(apps.current(), recipient_key, name, value, at, key=key, tenant=tenant)
+    kept, _ = record(apps.current(), recipient_key, name, value, at, key=key, tenant=tenant)
+    return kept
 
 
 def record(
@@ -48,8 +49,8 @@ def record(
     *,
     key: str | None = None,
     tenant: str | None = None,
-) -> Conversion:
-    """See `converted`."""
+) -> tuple[Conversion, bool]:
+    """See `converted`; and whether it is new."""
     now = app.clock.now()
     at = now if at is None else at
     if at.tzinfo is None:
@@ -67,8 +68,13 @@ def record(
         wanted = Conversion(uuid7(), found[recipient_key], named, known_by, amount, at, since)
         kept = conversions.add(connection, tenant_id, wanted, now)
     if (kept.recipient_id, kept.name, kept.value) != (wanted.recipient_id, wanted.name, wanted.value):
-        raise IdempotencyConflict(f"another conversion is recorded under the key {known_by!r}")
-    return kept
+        worth = "no value" if kept.value is None else f"value {kept.value:g}"
+        known = f"{kept.name}, {worth}, {kept.at:%Y-%m-%d %H:%M} UTC"
+        raise IdempotencyConflict(
+            f"another conversion is recorded under the key {known_by!r}: {known}\n"
+            "Next: give this one a key of its own; notify conversions list shows the other"
+        )
+    return kept, kept.id == wanted.id
 
 
 def _text(what: str, given: str) -> str:

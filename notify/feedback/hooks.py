@@ -13,6 +13,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from notify.app import App
+from notify.channels.facts import require_named
 from notify.channels.hook import Carrier, Confirming, Payload, Reporter
 from notify.channels.reporters import openers, readers
 from notify.errors import NotifyError, Unreachable, Unreadable
@@ -111,7 +112,8 @@ def _told(known: Mapping[str, Reporter], one: Waiting) -> list[Event]:
     if isinstance(reporter, Confirming) and reporter.confirm(payload):
         emit("hook.confirmed", provider=reporter.name)
         return []
-    return [replace(event, detail={**event.detail, "payload": str(one.id)}) for event in reporter.events(payload)]
+    said = [require_named(event) for event in reporter.events(payload)]
+    return [replace(event, detail={**event.detail, "payload": str(one.id)}) for event in said]
 
 
 def _mail(carrier: Carrier, one: Waiting) -> Mail:

@@ -180,13 +180,13 @@ def _of(row: Incoming, owner: Owner) -> Incoming:
 
 
 def _keeps_replies(app: App, connection: Connection, owner: Owner) -> bool:
-    if app.settings.keep_replies:
-        return True
+    """As its kind says, else as the settings do."""
     notification = notifications.find(connection, owner.tenant_id, owner.notification_id)
     try:
-        return notification is not None and app.kinds.get(notification.kind).facts.keep_replies
+        own = None if notification is None else app.kinds.get(notification.kind).facts.keep_replies
     except RequestError:  # the kind is gone
-        return False
+        own = None
+    return app.settings.keep_replies if own is None else own
 
 
 def _line(text: str | None) -> str | None:

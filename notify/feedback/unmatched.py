@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from notify.app import App
 from notify.errors import NotFound
 from notify.feedback import telling
 from notify.feedback.record import Recorded, announce, distinct, record_in
-from notify.model import MAIL, Event, EventType, IncomingState
+from notify.model import MAIL, Event, EventType, IncomingState, fold
 from notify.store import Connection, audit, incoming, owners, tenants
 from notify.store.events import Told
 from notify.store.incoming import Incoming
@@ -23,13 +25,19 @@ ATTACHED, DISMISSED = "attached", "dismissed"
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What became of a report. Unless it was resolved just now, `by` says who had done so before."""
+    """What became of a report. Unless it was resolved just now, `by` says who had done so before.
+
+    `address` is the one that what follows is of: the message's, folded. `instead` are those that the report names,
+    where it does not name that one.
+    """
 
     now: bool
     reason: str
     by: str
     message_id: UUID | None = None
     recorded: Recorded = field(default_factory=Recorded)
+    address: str | None = None
+    instead: tuple[str, ...] = ()
 
 
 def attach(
@@ -75,7 +83,7 @@ def attach(
         _audit(connection, owner.tenant_id, mail, actor, now, message=str(owner.id), recipient=str(owner.recipient_id))
     announce(recorded, known=len(told) - recorded.new)
     emit("mail.resolved", mail=mail.id, reason=ATTACHED, message=owner.id)
-    return Resolved(True, ATTACHED, actor, owner.id, recorded)
+    return Resolved(True, ATTACHED, actor, owner.id, recorded, held.address, _instead(mail, held.address))
 
 
 def dismiss(app: App, mail_id: UUID, *, actor: str) -> Resolved:
@@ -98,6 +106,16 @@ def _open(connection: Connection, mail_id: UUID, *, lock: bool = False) -> Incom
     return mail
 
 
+def _instead(mail: Incoming, address: str | None) -> tuple[str, ...]:
+    """The addresses that it names, unless this is one of them."""
+    named = [one for each in _recipients(mail) for one in (each["address"], each["final_address"]) if one]
+    return () if address is None or address in map(fold, named) else tuple(dict.fromkeys(named))
+
+
+def _recipients(mail: Incoming) -> Sequence[Mapping[str, Any]]:
+    return (mail.report or {}).get("recipients", ())
+
+
 def _before(mail: Incoming) -> Resolved:
     return Resolved(False, mail.reason or "", mail.resolved_by or "", mail.message_id)
 
@@ -112,7 +130,7 @@ def _of_message(connection: Connection, message: UUID, now: datetime) -> Owner:
 
 def _of_recipient(connection: Connection, mail: Incoming, key: str, tenant: str | None) -> Owner:
     tenant_id = tenants.tenant_id(connection, tenant)
-    named = [one["address"] for one in (mail.report or {}).get("recipients", ())]
+    named = [one["address"] for one in _recipients(mail)]
     owner = owners.latest(connection, tenant_id, key, named, mail.received_at)
     if owner is None:
         raise NotFound(

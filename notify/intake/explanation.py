@@ -134,7 +134,8 @@ def explain(app: App, message_id: UUID | str) -> Explanation:
         forbidden = _forbidden(connection, message, app.settings.secrets)
     assert notification is not None
     consent = sealed.entry if sealed else None
-    timeline = (*_timeline(message, notification, tried, happened, consent), *map(_followed, followed))
+    story = (*_timeline(message, notification, tried, happened, consent), *map(_followed, followed))
+    timeline = tuple(sorted(story, key=lambda moment: moment.at))  # of the same moment, the cause stands before
     return Explanation(message, notification, tried, timeline, happened, consent, forbidden, followed, came_back)
 
 

@@ -67,7 +67,7 @@ class Declaration:
     critical: bool
     unsubscribe: bool
     read_receipts: bool
-    keep_replies: bool
+    keep_replies: bool | None
     retry: Mapping[Channel, Retry]
     expires: timedelta | None
     recipient_rate: Rate | None
@@ -107,7 +107,7 @@ class _Reader:
             critical=toml.optional("critical", bool, False),
             unsubscribe=toml.optional("unsubscribe", bool, False),
             read_receipts=toml.optional("read_receipts", bool, False),
-            keep_replies=toml.optional("keep_replies", bool, False),
+            keep_replies=toml.optional("keep_replies", bool, False) if "keep_replies" in toml.table else None,
             retry=patience.retries(toml, channels),
             expires=patience.expires(toml),
             recipient_rate=patience.recipient_rate(toml),

@@ -90,5 +90,5 @@ class Kind:
     onboarding: bool = False  # goes to unverified addresses, too
     quiet: OnQuiet = OnQuiet.HOLD
     read_receipts: bool = False  # its mails ask to be told when they are shown (RFC 8098)
-    keep_replies: bool = False  # the words of replies to its mails are kept
+    keep_replies: bool | None = None  # whether the words of replies to its mails are kept; None: as the settings say
     tracking: Tracking = Tracking()

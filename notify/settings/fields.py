@@ -118,7 +118,7 @@ class Settings(BaseSettings):
         "names the message. Unset: the address of the From.",
     )
     keep_replies: bool = Field(
-        False, description="Keep the words of replies to mails; kinds with `keep_replies = true` do so anyway."
+        False, description="Keep the words of replies to mails, unless the kind has its own `keep_replies`."
     )
     email_domain: str | None = Field(None, description="Domain of Message-IDs; unset: the domain of the From address.")
     public_url: str | None = Field(

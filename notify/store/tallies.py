@@ -58,6 +58,23 @@ def came_back(connection: sa.Connection, since: datetime) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
 
 
+def parked(connection: sa.Connection) -> int:
+    """How many events wait for their message, or for its being recorded as sent."""
+    return connection.scalar(sa.select(sa.func.count()).where(events.c.look_at.is_not(None))) or 0
+
+
+def given_up(connection: sa.Connection) -> int:
+    """How many events have no message here, and none is looked for any more."""
+    nobodys = (events.c.message_id.is_(None), events.c.look_at.is_(None))
+    return connection.scalar(sa.select(sa.func.count()).where(*nobodys)) or 0
+
+
+def without_message(connection: sa.Connection, payload: UUID) -> int:
+    """How many events that this delivery told have no message here, or none yet."""
+    told = (events.c.message_id.is_(None), events.c.detail["payload"].as_string() == str(payload))
+    return connection.scalar(sa.select(sa.func.count()).where(*told)) or 0
+
+
 def put_off(connection: sa.Connection) -> list[tuple[str, int, datetime]]:
     """Messages that wait untried because their provider takes nothing: for each reason how many, and since when.
 

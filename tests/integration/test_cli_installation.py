@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 
+from notify.feedback.mailboxes import configured
+from notify.model import Event, EventType, Hold, HoldScope, Measure
 from notify.settings import load
-from notify.store import open_store, presence, schema
+from notify.store import events, guarding, mailboxes, open_store, presence, schema
+from notify.store.events import Told
 from notify.store.tables import audit
+from notify.store.tenants import DEFAULT_ID
 from tests.unit.cli.running import install, notify_cli
 
 
@@ -72,6 +77,43 @@ def test_status_is_unhealthy_until_beat_and_a_worker_were_seen() -> None:
     assert "All is well." in after.out
     assert "lanes bulk, system" in after.out
     assert notify_cli("status", "--json").json["healthy"] is True
+
+
+def test_status_names_a_mailbox_that_fails_and_what_the_guard_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_MAILBOXES", "imaps://bounces:s3cret@mail.example.org/INBOX")
+    notify_cli("db", "upgrade")
+    _seen()
+    [box] = configured(load())
+    now = datetime.now(UTC)
+    held = Hold(uuid4(), DEFAULT_ID, HoldScope.PROVIDER, "main", Measure.BOUNCED, 20, 200, "main", now)
+    store = open_store(load().database)
+    with store.begin() as connection:
+        mailboxes.begin(connection, box.name, now)
+        mailboxes.fail(connection, box.name, "refuses the password")
+        guarding.hold(connection, held)
+    store.close()
+    ran = notify_cli("status", "--json")
+    assert (ran.code, ran.json["healthy"]) == (2, False)
+    hold, mailbox = ran.json["problems"]
+    assert "Next: " in hold
+    assert "notify providers resume main" in hold
+    assert "mailbox mail.example.org:993/INBOX cannot be read: refuses the password. Next: notify doctor" in mailbox
+
+
+@pytest.mark.parametrize(("waits", "told"), [(True, "1 wait for it"), (False, "1 were given up")])
+def test_status_counts_the_events_without_a_message(waits: bool, told: str) -> None:
+    notify_cli("db", "upgrade")
+    _seen()
+    now = datetime.now(UTC)
+    event = Event(EventType.DELIVERED, now, "ses", "event-1", provider_message_id="unknown")
+    store = open_store(load().database)
+    with store.begin() as connection:
+        [one] = events.insert(connection, DEFAULT_ID, [Told(event, None, now)], now)
+        events.park(connection, {one.id: now if waits else None})
+    store.close()
+    ran = notify_cli("status", "--json")
+    assert (ran.code, ran.json["parked"], ran.json["given_up"]) == (0, int(waits), int(not waits))
+    assert told in notify_cli("status").out
 
 
 def test_status_names_a_redis_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:

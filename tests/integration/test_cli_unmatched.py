@@ -65,6 +65,7 @@ def test_a_report_is_listed_shown_and_resolved_once(app: App) -> None:
     assert all(word in listed for word in ("bounce", "unknown_recipient", "lovelace@elsewhere.example", "hard"))
     shown = notify_cli(*UNMATCHED, "show", waits())
     assert "User unknown" in shown.out
+    assert " UTC" in shown.out
     assert "Reporting-MTA: dns; mx.example.net" in notify_cli(*UNMATCHED, "show", waits(), "--json").json["body"]
     id_ = waits()
     done = notify_cli(*UNMATCHED, "resolve", id_, "--recipient", "ada", "--json").json
@@ -73,6 +74,13 @@ def test_a_report_is_listed_shown_and_resolved_once(app: App) -> None:
     assert again.code == 0
     assert again.out.startswith("It was resolved before, by ")
     assert notify_cli(*UNMATCHED, "list", "--json").json == []
+
+
+def test_who_resolves_a_report_is_told_which_address_was_suppressed(app: App) -> None:
+    arrives(app, answers.dsn("lovelace@elsewhere.example"))
+    done = notify_cli(*UNMATCHED, "resolve", waits(), "--recipient", "ada")
+    assert f"It is of message {message()} to ada@example.org: 1 recorded; 1 suppressed." in done.out
+    assert "The report itself names lovelace@elsewhere.example." in done.out
 
 
 def test_a_report_is_dismissed(app: App) -> None:

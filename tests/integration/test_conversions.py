@@ -75,7 +75,7 @@ def test_the_same_key_counts_once_and_another_conversion_under_it_is_refused(app
     first = notify.converted("ada", "order", 49.9, key="order-1")
     assert notify.converted("ada", "order", 49.9, key="order-1").id == first.id
     assert len(listed(app)) == 1
-    with pytest.raises(IdempotencyConflict):
+    with pytest.raises(IdempotencyConflict, match=r"order, value 49.9, .* UTC\nNext: give this one a key"):
         notify.converted("ada", "order", 50, key="order-1")
 
 
@@ -99,9 +99,12 @@ def test_the_command_records_and_lists(app: App, monkeypatch: pytest.MonkeyPatch
     message_id = sent(app)
     clicked(app, message_id, app.clock.now() - timedelta(minutes=1))
     monkeypatch.setenv("NOTIFY_DATABASE_URL", app.settings.database)
-    for _ in range(2):
-        arguments = ["record", "ada", "order", "--value", "49.90", "--key", "order-1", "--json"]
-        assert CliRunner().invoke(command, arguments, catch_exceptions=False).exit_code == 0
+    arguments = ["record", "ada", "order", "--value", "49.90", "--key", "order-1"]
+    for new in (True, False):
+        ran = CliRunner().invoke(command, [*arguments, "--json"], catch_exceptions=False)
+        assert (ran.exit_code, json.loads(ran.stdout)["new"]) == (0, new)
+    again = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert again.stdout.startswith("It was recorded before: order of ada, key order-1")
     [one] = json.loads(CliRunner().invoke(command, ["list", "--json"], catch_exceptions=False).stdout)
     assert (one["message"], one["value"], one["kind"]) == (str(message_id), 49.9, "hello")
     assert "order" in CliRunner().invoke(command, ["list"], catch_exceptions=False).stdout

@@ -387,6 +387,17 @@ def test_an_address_and_a_message_tell_what_followed_and_from_what(app: App) -> 
     assert story.as_json()["consequences"][0]["effect"] == "suppressed"
 
 
+def test_the_story_of_a_message_is_told_in_the_order_of_time(app: App, clock: MovableClock) -> None:
+    message = sent(app)
+    clock.move(timedelta(hours=1))
+    record(app, DEFAULT_ID, [told(app, EventType.COMPLAINED, message)])
+    clock.move(timedelta(hours=1))
+    record(app, DEFAULT_ID, [told(app, EventType.OPENED, message)])
+    timeline = notify.explain(message).timeline
+    assert [one.what for one in timeline][-3:] == ["complained", "suppressed", "opened"]
+    assert [one.at for one in timeline] == sorted(one.at for one in timeline)
+
+
 def test_a_person_who_was_erased_has_no_consequences_and_leaves_no_address_behind(app: App) -> None:
     message = sent(app)
     notify.privacy.erase("ada", reason="asked", actor="eve")

@@ -244,6 +244,23 @@ def test_what_a_resumed_mailout_sends_is_judged_anew(house: App) -> None:
     assert held == {str(again)}
 
 
+def test_holds_on_a_provider_that_is_no_longer_used_are_ended_by_its_name(
+    house: App, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    comes_back(house, ids_of(house, mailout(house))[:3])
+    guard.watch(house)
+    [name] = {one.provider for one in guard.in_force(house)}
+    other = "smtp://127.0.0.1:2?name=other"
+    urls = {"database_url": house.settings.database, "redis_url": house.settings.redis, "email_providers": other}
+    install(monkeypatch, tmp_path, **urls)
+    ran = notify_cli("providers", "resume", str(name))
+    assert (ran.code, guard.in_force(house)) == (0, [])
+    assert "The guard holds mailout" in ran.out
+    again = notify_cli("providers", "resume", str(name))
+    assert again.code != 0
+    assert str(name) in again.err
+
+
 def test_the_command_line_lists_what_is_held_and_lets_it_go_on(
     house: App, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

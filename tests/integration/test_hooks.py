@@ -83,6 +83,25 @@ def test_what_cannot_be_read_is_named_and_keeps_nobody_waiting(app: App) -> None
     assert len(told(app)) == 1
 
 
+NAMELESS = {
+    "postmark": {"RecordType": "Bounce"},
+    "sendgrid": [{"event": "bounce", "timestamp": 1762360434}],
+    "mailgun": {"event-data": {"event": "failed"}},
+    "resend": {"type": "email.bounced", "created_at": "2026-11-05T16:33:54Z", "data": {}},
+}
+
+
+@pytest.mark.parametrize("name", NAMELESS)
+def test_an_event_that_names_neither_a_message_nor_an_address_is_rejected(app: App, name: str) -> None:
+    body = json.dumps(NAMELESS[name]).encode()
+    hooks.receive(app, [Posted(name, "delivery-0", {"content-type": "application/json"}, body, NOW)])
+    hooks.run(app, 5)
+    [kept] = listed(app)
+    assert (kept.state, kept.reason, kept.events) == (HookState.REJECTED, "wrong_type", 0)
+    assert kept.problem == "names neither a message nor an address"
+    assert told(app) == []
+
+
 DEEP = b"[" * 100_000
 BOMBS = {
     "deep": (DEEP, "not_json"),
@@ -248,13 +267,26 @@ def test_an_operator_lists_shows_and_retries_deliveries(
     shown = notify_cli("hooks", "show", id_)
     assert shown.code == 0
     assert "{" in shown.out
+    assert " UTC" in shown.out
     assert "\x1b" not in shown.out
     assert json.loads(notify_cli("hooks", "show", id_, "--json").out)["body"] == "{\x1b[31m"
-    assert notify_cli("hooks", "retry", id_).code == 0
+    assert notify_cli("hooks", "retry", id_, "--json").json == {"to_be_read": 1}
     assert [kept.state for kept in listed(app) if str(kept.id) == id_] == [HookState.RECEIVED]
     assert notify_cli("hooks", "retry", "--reason", "not_json").code == 1
     assert notify_cli("hooks", "show", "0198c5f2-6d3b-7c1e-9a57-3f0d8e2b4a61").code == 1
     assert notify_cli("hooks", "retry").code == 3
+
+
+def test_a_delivery_tells_how_many_of_its_events_are_of_no_message_here(
+    app: App, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, redis_url: str
+) -> None:
+    install(monkeypatch, tmp_path, redis_url=redis_url, database_url=app.settings.database)
+    said = [sendgrid_event("delivered", sg_event_id=name) for name in ("a", "b")]
+    hooks.receive(app, [posted("sendgrid", SENDGRID.post(SENDGRID.secrets[0], said))])
+    hooks.run(app, 5)
+    [kept] = listed(app)
+    assert "2, 2 of no message that is known here" in notify_cli("hooks", "show", str(kept.id)).out
+    assert json.loads(notify_cli("hooks", "show", str(kept.id), "--json").out)["without_message"] == 2
 
 
 def test_every_delivery_that_was_answered_is_stored_while_the_database_restarts(

@@ -280,6 +280,15 @@ def test_the_words_of_a_reply_are_kept_where_they_are_asked_for(app: App) -> Non
     assert explain(app, talk).as_json()["mails"][0]["text"] == "Yes, at noon."
 
 
+def test_the_kind_s_own_word_on_replies_counts_before_the_settings(app: App, templates: Path) -> None:
+    change(app, keep_replies=True)
+    make_kind(templates, "whisper", toml="keep_replies = false")
+    silent, whisper = sent(app), sent(app, "whisper")
+    arrives(app, answers.reply(f"In-Reply-To: {ours(silent)}"), answers.reply(f"In-Reply-To: {ours(whisper)}"))
+    assert [one.text for one in explain(app, silent).mails] == ["Yes, at noon."]
+    assert [(one.kind, one.text) for one in explain(app, whisper).mails] == [(IncomingKind.REPLY, None)]
+
+
 def test_ordinary_mail_is_left_alone(app: App) -> None:
     sent(app)
     octets = answers.reply("In-Reply-To: <lunch@example.net>")

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from notify.app import App
-from notify.feedback.mailboxes import ImapMailbox, imap_mailboxes, watch
+from notify.cli import mailboxes as commands
+from notify.feedback.mailboxes import ImapMailbox, Progress, Scanned, imap_mailboxes, watch
 from notify.feedback.mailboxes.imap import Session
 from notify.store.tables import incoming_mails
 from tests.imap import Server
@@ -34,10 +35,10 @@ def box_of(app: App, url: str) -> ImapMailbox:
 
 
 @contextmanager
-def watched(app: App, *boxes: ImapMailbox) -> Iterator[None]:
+def watched(app: App, *boxes: ImapMailbox, progress: Progress | None = None) -> Iterator[None]:
     """Watch these until the block ends."""
     stop = threading.Event()
-    thread = threading.Thread(target=watch, args=(app, boxes, stop))
+    thread = threading.Thread(target=watch, args=(app, boxes, stop, progress))
     thread.start()
     try:
         yield
@@ -85,6 +86,26 @@ def test_a_mailbox_that_fails_does_not_disturb_the_others(app: App, imap_server:
     with watched(app, replace(good, folder="Nowhere"), good):
         imap_server.put(folder, bounce("ada@example.net"))
         until(lambda: stored(app) == 1, 30, "it is read")
+
+
+def test_each_try_that_fails_is_told(app: App, imap_server: Server) -> None:
+    box = replace(box_of(app, imap_server.url(imap_server.make_folder())), folder="Nowhere")
+    told: list[Scanned] = []
+    with watched(app, box, progress=told.append):
+        until(lambda: bool(told), 30, "it is told")
+    assert told[0].mailbox is box
+    assert "the folder Nowhere cannot be opened" in str(told[0].problem)
+
+
+@pytest.mark.parametrize(("seconds", "lines"), [(0.0, 2), (1e9, 0)])
+def test_how_far_a_scan_has_come_is_told_now_and_then(
+    app: App, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seconds: float, lines: int
+) -> None:
+    monkeypatch.setattr(commands, "PROGRESS_SECONDS", seconds)
+    say, box = commands.now_and_then(), box_of(app, "imaps://u:p@mail.example.org/INBOX")
+    for read in (50, 100):
+        say(Scanned(box, read=read))
+    assert len(capsys.readouterr().err.splitlines()) == lines
 
 
 @pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])

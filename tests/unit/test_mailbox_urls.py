@@ -108,7 +108,7 @@ def test_one_is_chosen_by_its_name_or_its_place() -> None:
     assert chosen(boxes, "h:993/Other") == boxes[1:]
     with pytest.raises(InvalidSettings, match="did you mean 'h:993/Other'"):
         chosen(boxes, "h:993/Othre")
-    with pytest.raises(InvalidSettings, match="names no mailbox"):
+    with pytest.raises(InvalidSettings, match=r"names no mailbox to read\nNext: add one, like imaps://"):
         chosen((), None)
 
 

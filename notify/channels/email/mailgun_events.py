@@ -91,7 +91,6 @@ class MailgunEvents:
         diagnostic = delivery.text("message") or delivery.text("description") or said.within("reject").text("reason")
         status = delivery.text("enhanced-code") or status_in(diagnostic)
         header = said.within("message").within("headers").text("message-id")
-        agent = client.text("user-agent")
         return [
             Event(
                 type=type_,
@@ -105,11 +104,11 @@ class MailgunEvents:
                 bounce=_bounce_class(said, status) if type_ is EventType.BOUNCED else None,
                 status=status,
                 diagnostic=diagnostic,
-                bot=client.text("bot") in BOTS or is_machine(agent),
+                bot=client.text("bot") in BOTS or is_machine(client.text("user-agent")),
                 detail={
-                    **said.known("severity", "reason", "url", "ip"),
+                    **said.known("severity", "reason", "url"),
                     **delivery.known("code", "bounce-type", "attempt-no"),
-                    **client.known("user-agent", "client-type", "bot"),
+                    **client.known("client-type", "bot"),
                 },
             )
         ]

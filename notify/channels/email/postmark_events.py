@@ -53,14 +53,14 @@ BOUNCES: Mapping[str, BounceClass | EventType] = MappingProxyType(
         "Unknown": BounceClass.OTHER,
         "Transient": EventType.DEFERRED,  # Postmark tries again by itself
         "AutoResponder": EventType.AUTO_REPLIED,
-        "ChallengeVerification": EventType.AUTO_REPLIED,
         "Unsubscribe": EventType.UNSUBSCRIBED,
         "SpamComplaint": EventType.COMPLAINED,
     }
 )
 """By Type of a bounce, whose fault it is, or what it is instead of one."""
 
-NO_BOUNCE = frozenset({"Subscribe", "OpenRelayTest", "InboundError"})
+NO_BOUNCE = frozenset({"Subscribe", "OpenRelayTest", "InboundError", "ChallengeVerification"})
+"""Tells nothing of a message: a challenge asks whether its sender is human, and the mail may yet be handed over."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,6 @@ class PostmarkEvents:
         status = status_in(diagnostic)
         if bounce is BounceClass.HARD and (status or "").startswith("5.7."):  # RFC 3463 §3.8: policy
             bounce = BounceClass.BLOCK
-        agent = said.text("UserAgent")
         address = address_in(said.text("Recipient") or said.text("Email"))
         at = said.moment(moment, payload.received_at)
         unique = said.text("ID") or f"{said.text('MessageID')}:{at.isoformat()}:{said.text('OriginalLink') or ''}"
@@ -118,8 +117,8 @@ class PostmarkEvents:
                 bounce=bounce,
                 status=status,
                 diagnostic=diagnostic,
-                bot=is_machine(agent),
-                detail=said.known("Type", "Name", "OriginalLink", "UserAgent", "MessageStream", "SuppressionReason"),
+                bot=is_machine(said.text("UserAgent")),
+                detail=said.known("Type", "Name", "OriginalLink", "MessageStream", "SuppressionReason"),
             )
         ]
 

@@ -94,7 +94,6 @@ class ResendEvents:
         bounce = None
         if TYPES[kind] is EventType.BOUNCED:
             bounce = OWN_CLASS.get(kind) or bounce_class(more.text("type"), more.text("subType"), status)
-        agent = more.text("userAgent")
         recipients: list[str | None] = [one for one in data.items("to") if isinstance(one, str)]
         return [
             Event(
@@ -109,8 +108,8 @@ class ResendEvents:
                 bounce=bounce,
                 status=status,
                 diagnostic=reason,
-                bot=is_machine(agent),
-                detail=more.known("type", "subType", "link", "ipAddress", "userAgent"),
+                bot=is_machine(more.text("userAgent")),
+                detail=more.known("type", "subType", "link"),
             )
             for count, address in enumerate(recipients or [None])
         ]

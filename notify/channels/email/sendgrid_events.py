@@ -101,7 +101,6 @@ class SendGridEvents:
         reason = said.text("reason") or said.text("response")
         status = said.text("status") or status_in(reason)
         answered = _ANSWERED_ID.fullmatch(said.text("sg_message_id") or "")
-        agent = said.text("useragent")
         at = said.moment("timestamp", payload.received_at)
         return Event(
             type=TYPES[kind],
@@ -115,8 +114,8 @@ class SendGridEvents:
             bounce=_bounce_class(kind, said, status) if TYPES[kind] is EventType.BOUNCED else None,
             status=status,
             diagnostic=reason,
-            bot=said.truth("sg_machine_open") or is_machine(agent),
-            detail=said.known("type", "bounce_classification", "attempt", "asm_group_id", "url", "ip", "useragent"),
+            bot=said.truth("sg_machine_open") or is_machine(said.text("useragent")),
+            detail=said.known("type", "bounce_classification", "attempt", "asm_group_id", "url"),
         )
 
 

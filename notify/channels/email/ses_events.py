@@ -126,17 +126,16 @@ def _of(kind: str, event: Event, more: Facts, recipient: Facts) -> Event:
         bounce = bounce_class(more.text("bounceType"), more.text("bounceSubType"), status)
     elif kind in OUR_MESSAGE:
         bounce = BounceClass.CONTENT
-    agent = more.text("userAgent")
     return replace(
         event,
         address=address_in(recipient.text("emailAddress")),
         bounce=bounce,
         status=status,
         diagnostic=diagnostic or more.text("errorMessage"),
-        bot=is_machine(agent),
+        bot=is_machine(more.text("userAgent")),
         detail=more.known(
             *("bounceType", "bounceSubType", "complaintFeedbackType", "complaintSubType", "delayType"),
-            *("reportingMTA", "ipAddress", "userAgent", "link", "feedbackId"),
+            *("reportingMTA", "link", "feedbackId"),
         ),
     )
 

@@ -2,7 +2,7 @@
 
 from notify.feedback.mailboxes.listener import serve
 from notify.feedback.mailboxes.probing import probe
-from notify.feedback.mailboxes.scan import Scanned, scan
+from notify.feedback.mailboxes.scan import Progress, Scanned, scan
 from notify.feedback.mailboxes.url import (
     ImapMailbox,
     Listening,
@@ -16,6 +16,7 @@ from notify.feedback.mailboxes.watch import watch
 __all__ = [
     "ImapMailbox",
     "Listening",
+    "Progress",
     "Scanned",
     "chosen",
     "configured",

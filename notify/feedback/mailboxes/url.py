@@ -20,7 +20,9 @@ from notify.settings import Settings
 
 IMAP_PORT, IMAPS_PORT = 143, 993
 SCHEMES = ("imaps", "imap", "smtpd", "lmtp")
-EXAMPLES = "imaps://user:password@imap.example.org/INBOX, smtpd://0.0.0.0:2525 or lmtp://127.0.0.1:2424"
+MAILBOX = "imaps://user:password@imap.example.org/INBOX"
+EXAMPLES = f"{MAILBOX}, smtpd://0.0.0.0:2525 or lmtp://127.0.0.1:2424"
+LISTENED = "what comes to smtpd:// and lmtp:// is taken by notify bounces listen"
 MOVE = "move:"
 
 Security = Literal["implicit", "starttls", "none"]
@@ -119,7 +121,7 @@ def listeners(settings: Settings) -> tuple[Listening, ...]:
 def chosen(boxes: Sequence[ImapMailbox], name: str | None) -> tuple[ImapMailbox, ...]:
     """All, or the one that is called so, with or without its user. Raises `InvalidSettings`."""
     if not boxes:
-        raise InvalidSettings(f"NOTIFY_MAILBOXES: names no mailbox to read\nNext: set it, like {EXAMPLES}.")
+        raise InvalidSettings(f"NOTIFY_MAILBOXES: names no mailbox to read\nNext: add one, like {MAILBOX}; {LISTENED}.")
     if name is None:
         return tuple(boxes)
     found = tuple(one for one in boxes if name in (one.name, one.place))

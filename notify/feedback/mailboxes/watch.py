@@ -14,7 +14,7 @@ from functools import partial
 from notify.app import App
 from notify.errors import NotifyError, UnreachableMailbox
 from notify.feedback.mailboxes.imap import opened
-from notify.feedback.mailboxes.scan import Progress, Reading, note_failure, note_try
+from notify.feedback.mailboxes.scan import Progress, Reading, Scanned, note_failure, note_try
 from notify.feedback.mailboxes.url import ImapMailbox
 from notify.telemetry import emit
 
@@ -25,7 +25,10 @@ STOPPING_SECONDS = 20.0
 
 
 def watch(app: App, boxes: Sequence[ImapMailbox], stop: threading.Event, progress: Progress | None = None) -> None:
-    """Read these until `stop` is set, then leave within seconds: what is not stored by then is read another time."""
+    """Read these until `stop` is set, then leave within seconds: what is not stored by then is read another time.
+
+    `progress` is told of each try that failed, too.
+    """
     reading = Reading(app, stop=stop, progress=progress)
     threads = [
         threading.Thread(target=partial(_follow, reading, box, stop), name=f"mailbox-{number}", daemon=True)
@@ -49,6 +52,8 @@ def _follow(reading: Reading, box: ImapMailbox, stop: threading.Event) -> None:
                 _stay(reading, box, stop)
             except UnreachableMailbox as error:
                 note_failure(reading.app, box, error)
+                if reading.progress is not None:
+                    reading.progress(Scanned(box, problem=error))
         except NotifyError as error:
             emit("mailbox.failed", mailbox=box.place, error=str(error).partition("\n")[0])
         except Exception as error:  # nobody would start this thread again

@@ -324,6 +324,11 @@ def test_a_suppression_that_postmark_made_itself_is_nobodys_word() -> None:
     assert told("postmark", postmark_record("SubscriptionChange", **change)) == []
 
 
+def test_a_challenge_that_postmark_saw_tells_nothing() -> None:
+    said = postmark_record("Bounce", ID=1, Type="ChallengeVerification", Email=ADDRESS, BouncedAt=iso())
+    assert told("postmark", said) == []
+
+
 # Twilio
 
 
@@ -363,6 +368,28 @@ def test_each_status_of_twilio_is_known(status: str, error: str, type_: EventTyp
 )
 def test_machines_are_told_by_their_names(agent: str) -> None:
     assert is_machine(agent)
+
+
+CLIENT = "203.0.113.77"
+OPENS: dict[str, Any] = {
+    "ses": ses_event("Open", open={"timestamp": iso(), "userAgent": PERSON, "ipAddress": CLIENT}),
+    "sendgrid": [sendgrid_event("open", useragent=PERSON, ip=CLIENT)],
+    "mailgun": mailgun_data("opened", ip=CLIENT, **{"client-info": {"user-agent": PERSON}}),
+    "postmark": postmark_record("Open", ReceivedAt=iso(), UserAgent=PERSON, Geo={"IP": CLIENT}),
+    "resend": {
+        "type": "email.opened",
+        "created_at": iso(),
+        "data": {"email_id": "r-1", "to": [ADDRESS], "open": {"userAgent": PERSON, "ipAddress": CLIENT}},
+    },
+}
+
+
+@pytest.mark.parametrize("provider", OPENS)
+def test_neither_the_address_nor_the_program_of_who_opened_is_kept(provider: str) -> None:
+    event = one(provider, OPENS[provider])
+    assert (event.type, event.bot) == (EventType.OPENED, False)
+    assert PERSON not in str(event)
+    assert CLIENT not in str(event)
 
 
 @pytest.mark.parametrize("agent", [None, "", PERSON, "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X)"])

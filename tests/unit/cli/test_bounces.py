@@ -39,7 +39,7 @@ def test_a_line_of_json_for_each_mail(folder: Path) -> None:
     ]
 
 
-def test_a_table_for_people_ends_with_the_sum(folder: Path) -> None:
+def test_what_people_are_shown_ends_with_the_sum(folder: Path) -> None:
     ran = notify_cli("bounces", "read", str(folder / "1.eml"), str(folder / "2.eml"))
 
     assert THEM in ran.out
@@ -74,12 +74,12 @@ def test_a_name_in_no_charset_is_shown(tmp_path: Path) -> None:
     assert json.loads(ran.out)["file"].endswith("\N{REPLACEMENT CHARACTER}/1.eml")
 
 
-@pytest.fixture
-def reading(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+@pytest.fixture(params=[["--json"], []], ids=["json", "words"])
+def reading(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
     """The command, reading more than a pipe holds."""
     for number in range(3000):
         (tmp_path / f"{number}.eml").write_bytes(report(block(said=SAID)))
-    command = [sys.executable, "-m", "notify.cli", "bounces", "read", str(tmp_path), "--json"]
+    command = [sys.executable, "-m", "notify.cli", "bounces", "read", str(tmp_path), *request.param]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             yield process
@@ -90,9 +90,7 @@ def reading(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 def test_the_first_line_comes_before_the_last_mail_is_read(reading: subprocess.Popen[bytes]) -> None:
     assert reading.stdout
 
-    first = json.loads(reading.stdout.readline())
-
-    assert first["kind"] == "bounce"
+    assert b"bounce" in reading.stdout.readline()
     assert reading.poll() is None  # it waits for whoever reads: the rest does not fit into the pipe
 
 

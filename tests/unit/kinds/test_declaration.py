@@ -18,7 +18,7 @@ def test_facts_are_those_of_kind_toml_and_their_defaults(workshop: Workshop) -> 
     assert (facts.name, facts.title, facts.category, facts.channels) == ("x", "X", "test", (Channel.EMAIL,))
     assert (facts.lane, facts.on_doubt) == (Lane.NORMAL, OnDoubt.RESEND)
     assert (facts.critical, facts.unsubscribe) == (False, False)
-    assert (facts.read_receipts, facts.keep_replies) == (False, False)
+    assert (facts.read_receipts, facts.keep_replies) == (False, None)
 
 
 def test_facts_can_be_set(workshop: Workshop) -> None:
@@ -28,10 +28,11 @@ def test_facts_can_be_set(workshop: Workshop) -> None:
     assert (facts.critical, facts.unsubscribe) == (True, True)
 
 
-def test_a_kind_may_ask_for_receipts_and_keep_replies(workshop: Workshop) -> None:
-    workshop.kind(toml="read_receipts = true\nkeep_replies = true")
+@pytest.mark.parametrize("said", [True, False])
+def test_a_kind_may_ask_for_receipts_and_say_whether_replies_are_kept(workshop: Workshop, said: bool) -> None:
+    workshop.kind(toml=f"read_receipts = true\nkeep_replies = {str(said).lower()}")
     facts = workshop.load().facts
-    assert (facts.read_receipts, facts.keep_replies) == (True, True)
+    assert (facts.read_receipts, facts.keep_replies) == (True, said)
 
 
 @pytest.mark.parametrize(
