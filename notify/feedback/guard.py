@@ -1,8 +1,8 @@
 """We stop ourselves before a provider does: what bounces or is complained of too much pauses, and operators are told.
 
-Rates are taken of what each mailout, tenant, provider and receiving domain was sent within a day, by a tick that looks
-at bad events first. Above the bound a mailout pauses; where a tenant, provider or domain is above it, so do those of
-its mailouts that are above it themselves, however small. Critical lanes go on.
+Rates are taken of what each mailout, tenant, provider and receiving domain was sent within a day and a week, by a tick
+that looks at bad events first. Above the bound a mailout pauses; where a tenant, provider or domain is above it, so do
+those of its mailouts that are above it themselves, however small. Critical lanes go on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from uuid_utils.compat import uuid7
 from notify.app import App
 from notify.errors import NotFound
 from notify.model import Hold, HoldScope, Measure
-from notify.policy.guard import FEWEST, WINDOW, Bounds, may_be_too_many, measure, too_many
+from notify.policy.guard import BOUNCES, FEWEST, WINDOWS, Bounds, enough, may_be_too_many, measure, too_many
 from notify.rates import share_of
 from notify.store import Connection, audit, batches, guarding
 from notify.store.guarding import Bad
@@ -38,10 +38,9 @@ def watch(app: App) -> int:
     """Look at the rates, and hold what is above its bound; returns how many holds were made."""
     now, settings = app.clock.now(), app.settings
     bounds = Bounds(share_of(settings.guard_bounce), share_of(settings.guard_complaint), settings.guard_least)
-    since = now - WINDOW
     with app.store.begin() as connection:
-        bad = guarding.bad(connection, since)
-        made = _Look(connection, bounds, since, now).hold(bad) if len(bad) >= FEWEST else []
+        bad = guarding.bad(connection, now - max(WINDOWS), BOUNCES)
+        made = _Look(connection, bounds, now).hold(bad) if len(bad) >= FEWEST else []
         for one in made:
             detail = {"scope": one.scope, "rate": one.words, "provider": one.provider}
             subject = f"{one.scope}:{one.subject}"
@@ -88,36 +87,40 @@ def resume(app: App, *, actor: str, provider: str | None = None, hold_id: UUID |
 
 
 class _Look:
-    """One look at what came back since a moment."""
+    """One look at what came back of what was sent lately."""
 
-    def __init__(self, connection: Connection, bounds: Bounds, since: datetime, now: datetime) -> None:
+    def __init__(self, connection: Connection, bounds: Bounds, now: datetime) -> None:
         self._connection = connection
         self._bounds = bounds
-        self._since = since
         self._now = now
-        self._restarts = guarding.ended_since(connection, since)
+        self._restarts = guarding.ended_since(connection, now - max(WINDOWS))
         self._held = {(one.scope, one.subject) for one in guarding.in_force(connection)}
 
     def hold(self, bad: Sequence[Bad]) -> list[Hold]:
         """Hold what is above its bound, and was not before."""
+        return [one for window in WINDOWS for one in self._within(bad, self._now - window)]
+
+    def _within(self, bad: Sequence[Bad], since: datetime) -> list[Hold]:
         made: list[Hold] = []
         for scope, name in SUBJECTS.items():
             groups: dict[tuple[str, Measure], dict[UUID, Bad]] = defaultdict(dict)
             for one in bad:
-                subject, counts = name(one), measure(one.type, one.bounce)
-                if subject is not None and counts is not None and one.at > self._from((scope, subject)):
-                    groups[subject, counts].setdefault(one.message_id, one)  # however often it was told
-            for (subject, counts), rows in sorted(groups.items()):
-                found = self._judge((scope, subject), counts, list(rows.values()))
+                subject, of = name(one), measure(one.type, one.bounce)
+                if subject is None or of is None:
+                    continue
+                if guarding.counts(one, scope, self._from((scope, subject), since)):
+                    groups[subject, of].setdefault(one.message_id, one)  # however often it was told
+            for (subject, of), rows in sorted(groups.items()):
+                found = self._judge((scope, subject), of, list(rows.values()), self._from((scope, subject), since))
                 if found is not None and guarding.hold(self._connection, found):
                     self._held.add((scope, subject))
                     made.append(found)
         return made
 
-    def _from(self, subject: Subject) -> datetime:
-        return self._restarts.get(subject, self._since)
+    def _from(self, subject: Subject, since: datetime) -> datetime:
+        return max(since, self._restarts.get(subject, since))
 
-    def _judge(self, subject: Subject, counts: Measure, rows: Sequence[Bad]) -> Hold | None:
+    def _judge(self, subject: Subject, counts: Measure, rows: Sequence[Bad], since: datetime) -> Hold | None:
         scope, name = subject
         least = self._least(scope, rows[0])
         if subject in self._held or len(rows) < FEWEST:
@@ -126,7 +129,8 @@ class _Look:
             return None
         if scope is HoldScope.MAILOUT and not guarding.waits(self._connection, rows[0].notification_id):
             return None  # nothing of it is left to pause
-        sent = guarding.sent(self._connection, scope, name, self._from(subject))
+        most = enough(counts, len(rows), self._bounds)
+        sent = guarding.sent(self._connection, scope, name, since, most) + sum(one.refused for one in rows)
         if not too_many(counts, len(rows), sent, self._bounds, least=least):
             return None
         by = Counter(one.provider for one in rows if one.provider).most_common(1)

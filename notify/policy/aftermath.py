@@ -18,7 +18,12 @@ SOFT_FOR = timedelta(days=30)
 """How long an address rests whose soft bounces were too many."""
 
 _FULL = "mailbox_full"
-_NOT_THEIR_DEATH = frozenset({"recipient_rejected", "smtputf8_unsupported"})
+_NOT_THEIR_DEATH = frozenset(
+    {
+        *("recipient_rejected", "smtputf8_unsupported"),
+        *("recipient_suppressed", "address_suppressed"),  # a provider's list: also of who complained, or left
+    }
+)
 
 
 class Step(StrEnum):
@@ -41,8 +46,8 @@ def refused(error: DeliveryError, verdict: Verdict) -> BounceClass | None:
     """What a refusal at the hand-over says of the address, once the message is dead of it; None when nothing.
 
     A server that refuses an address at once condemns it as one that bounces later. Whose mailbox was full, or passing
-    trouble to the last attempt, counts. Where only our own guess, or what a server lacks, stands behind it, nothing is
-    known of the person.
+    trouble to the last attempt, counts. Where only our own guess, a provider's list, or what a server lacks, stands
+    behind it, nothing is known of the person.
     """
     if verdict.state is not MessageState.DEAD or verdict.reason != error.reason:
         return None

@@ -7,9 +7,14 @@ from datetime import timedelta
 
 from notify.model import BounceClass, EventType, Measure
 
-WINDOW = timedelta(days=1)
+WINDOWS = (timedelta(days=1), timedelta(days=7))
+"""Of what was sent in each, a rate is taken: of a day what is sudden, of a week what comes late, as complaints do."""
+
 FEWEST = 3
 """One complaint of 200 is 0.5 %, and chance."""
+
+BOUNCES = frozenset({BounceClass.HARD, BounceClass.BLOCK})
+"""What tells how we choose whom to write to: no full mailbox, no refused content, no list of the provider's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +31,10 @@ class Bounds:
 
 
 def measure(event: EventType, bounce: BounceClass | None) -> Measure | None:
-    """What an event counts as. A full mailbox and a refused content say nothing of how we choose whom to write to."""
+    """What an event counts as, if it does."""
     if event is EventType.COMPLAINED:
         return Measure.COMPLAINED
-    if event is EventType.BOUNCED and bounce not in (BounceClass.SOFT, BounceClass.CONTENT):
+    if event is EventType.BOUNCED and bounce in BOUNCES:
         return Measure.BOUNCED
     return None
 
@@ -39,7 +44,12 @@ def may_be_too_many(measure: Measure, bad: int, bounds: Bounds) -> bool:
     return bad >= FEWEST and bad > bounds.share(measure) * bounds.least
 
 
+def enough(measure: Measure, bad: int, bounds: Bounds) -> int:
+    """Of so many sent messages so few are not too many: there is no need to count on."""
+    return max(bounds.least, int(bad / bounds.share(measure)) + 1)
+
+
 def too_many(measure: Measure, bad: int, sent: int, bounds: Bounds, *, least: int | None = None) -> bool:
     """Whether so many of what was sent are too many."""
-    enough = sent >= (bounds.least if least is None else least)
-    return enough and bad >= FEWEST and bad > bounds.share(measure) * sent
+    judged = sent >= (bounds.least if least is None else least)
+    return judged and bad >= FEWEST and bad > bounds.share(measure) * sent

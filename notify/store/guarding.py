@@ -29,12 +29,15 @@ from notify.store.tenants import DEFAULT_ID
 
 MOST = 100_000
 AHEAD = timedelta(days=7)
-"""What was planned longer than this before it went out is not counted as sent: no index tells of it."""
+"""What was planned longer than this before it went out counts for its mailout alone: no index tells of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """A bounce or a complaint, and the message it is of, sent at `at`. `domain` is the receiving one."""
+    """A bounce or a complaint, and the message it is of, sent at `at`. `domain` is the receiving one.
+
+    What was `refused` at the hand-over was not sent: then `at` is when that was told.
+    """
 
     type: EventType
     bounce: BounceClass | None
@@ -44,28 +47,34 @@ class Bad:
     domain: str | None
     provider: str | None
     at: datetime
+    refused: bool
 
 
-def bad(connection: sa.Connection, since: datetime) -> list[Bad]:
-    """The bounces and complaints of what was sent since then, the first first.
+def bad(connection: sa.Connection, since: datetime, classes: Collection[BounceClass]) -> list[Bad]:
+    """The bounces of these classes and the complaints, of what was sent or refused since then, the first first.
 
-    What was sent earlier is left out, for it is not counted as sent either.
+    What was sent earlier is left out, for it is not counted as sent either. Of very many the latest are taken.
     """
     by = (
         sa.select(attempts.c.provider)
-        .where(attempts.c.message_id == messages.c.id, attempts.c.outcome == Outcome.ACCEPTED)
+        .where(attempts.c.message_id == messages.c.id)
         .order_by(attempts.c.id.desc())
         .limit(1)
         .scalar_subquery()
     )
     fields = (messages.c.id, messages.c.notification_id, messages.c.tenant_id, messages.c.address)
     rows = connection.execute(
-        sa.select(events.c.type, events.c.bounce, *fields, by.label("by"), messages.c.sent_at)
+        sa.select(events.c.type, events.c.bounce, *fields, by.label("by"), messages.c.sent_at, events.c.received_at)
         .join(messages, messages.c.id == events.c.message_id)
-        .where(events.c.received_at >= since, COUNTED, messages.c.sent_at > since)
-        .order_by(events.c.received_at, events.c.id)
+        .where(
+            events.c.received_at >= since,
+            COUNTED,
+            sa.or_(events.c.type == EventType.COMPLAINED, events.c.bounce.in_(sorted(classes))),
+            sa.or_(messages.c.sent_at > since, messages.c.sent_at.is_(None)),
+        )
+        .order_by(events.c.received_at.desc(), events.c.id.desc())
         .limit(MOST)
-    )
+    ).all()
     return [
         Bad(
             EventType(type_),
@@ -75,27 +84,37 @@ def bad(connection: sa.Connection, since: datetime) -> list[Bad]:
             tenant_id,
             address.rpartition("@")[2].lower() if address else None,
             provider,
-            at,
+            sent_at or received_at,
+            sent_at is None,
         )
-        for type_, bounce, id_, notification_id, tenant_id, address, provider, at in rows
+        for type_, bounce, id_, notification_id, tenant_id, address, provider, sent_at, received_at in reversed(rows)
     ]
 
 
-def sent(connection: sa.Connection, scope: HoldScope, subject: str, since: datetime) -> int:
-    """How many messages went out since then: of this mailout, tenant, provider or receiving domain."""
-    lately = (messages.c.sent_at > since, messages.c.id >= first_id(since - AHEAD))
+def counts(one: Bad, scope: HoldScope, since: datetime) -> bool:
+    """Whether it counts against what `sent` counts since then."""
+    return one.at > since and (scope is HoldScope.MAILOUT or one.message_id >= first_id(since - AHEAD))
+
+
+def sent(connection: sa.Connection, scope: HoldScope, subject: str, since: datetime, most: int) -> int:
+    """How many messages went out since then, of this mailout, tenant, provider or receiving domain; `most` at most.
+
+    The latest are looked at first: where most mails arrive, few of them have to be.
+    """
+    of = messages.c
+    lately = sa.select(of.id).where(of.sent_at > since, of.id >= first_id(since - AHEAD)).order_by(of.id.desc())
     match scope:
         case HoldScope.MAILOUT:
-            wanted: tuple[Any, ...] = (messages.c.notification_id == UUID(subject), messages.c.sent_at > since)
+            found = sa.select(of.id).where(of.notification_id == UUID(subject), of.sent_at > since)
         case HoldScope.TENANT:
-            wanted = (messages.c.tenant_id == UUID(subject), *lately)
+            found = lately.where(of.tenant_id == UUID(subject))
         case HoldScope.DOMAIN:
-            wanted = (sa.func.lower(messages.c.address).endswith(f"@{subject}", autoescape=True), *lately)
+            found = lately.where(sa.func.lower(of.address).endswith(f"@{subject}", autoescape=True))
         case HoldScope.PROVIDER:
-            taken = (attempts.c.outcome == Outcome.ACCEPTED, attempts.c.provider == subject, attempts.c.at > since)
-            counted = sa.select(sa.func.count()).select_from(attempts)
-            return connection.scalar(counted.where(attempts.c.message_id >= first_id(since - AHEAD), *taken)) or 0
-    return connection.scalar(sa.select(sa.func.count()).select_from(messages).where(*wanted)) or 0
+            by = attempts.c
+            found = sa.select(by.message_id).where(by.outcome == Outcome.ACCEPTED, by.provider == subject)
+            found = found.where(by.at > since, by.message_id >= first_id(since - AHEAD)).order_by(by.message_id.desc())
+    return connection.scalar(sa.select(sa.func.count()).select_from(found.limit(most).subquery())) or 0
 
 
 def waits(connection: sa.Connection, notification_id: UUID) -> bool:

@@ -16,8 +16,9 @@ from notify.alerts import look
 from notify.app import App, using
 from notify.feedback import guard
 from notify.feedback.record import record
-from notify.model import BounceClass, Event, EventType, HoldScope, MessageState
+from notify.model import BounceClass, Event, EventType, HoldScope, MessageState, Outcome
 from notify.store import messages, tables, tenants
+from notify.store.ageing import first_id
 from notify.store.tenants import DEFAULT_ID
 from notify.testing import MovableClock
 from tests.drain import drain
@@ -31,6 +32,8 @@ SENT, LATER = 20, 5
 def _kinds(templates: Path) -> None:
     make_kind(templates, toml='transactional = true\nlane = "bulk"')
     make_kind(templates, "other", toml='transactional = true\nlane = "bulk"')
+    for name in ("x", "y", "z"):
+        make_kind(templates, name, toml='transactional = true\nlane = "bulk"')
     make_kind(templates, "code", toml='transactional = true\nlane = "critical"')
 
 
@@ -102,7 +105,14 @@ def test_a_mailout_above_the_bound_waits_until_it_is_resumed(house: App, bounce:
     assert guard.in_force(house) == []
 
 
-@pytest.mark.parametrize(("count", "bounce"), [(2, None), (1, BounceClass.HARD), (9, BounceClass.SOFT)])
+@pytest.mark.parametrize(
+    ("count", "bounce"),
+    [
+        (2, None),
+        (1, BounceClass.HARD),
+        *((9, one) for one in (BounceClass.SOFT, BounceClass.CONTENT, BounceClass.OTHER)),
+    ],
+)
 def test_a_few_complaints_and_full_mailboxes_pause_nothing(house: App, count: int, bounce: BounceClass | None) -> None:
     note = mailout(house)
     comes_back(house, ids_of(house, note)[:count], bounce)
@@ -197,12 +207,71 @@ def alerts_of(app: App, name: str) -> list[bool]:
         return [over is not None for over in connection.scalars(sa.select(of.cleared_at).where(of.name == name))]
 
 
-def test_what_was_sent_more_than_a_day_ago_counts_no_more(house: App) -> None:
+def test_complaints_of_what_was_sent_days_ago_count(house: App) -> None:
     note = mailout(house)
-    assert isinstance(house.clock, MovableClock)
-    house.clock.move(timedelta(days=1, seconds=1))
+    later(house, timedelta(days=2))
+    comes_back(house, ids_of(house, note)[:5], None)
+    guard.watch(house)
+    held = {one.scope: (one.bad, one.sent) for one in guard.in_force(house)}
+    assert held[HoldScope.MAILOUT] == held[HoldScope.TENANT] == (5, SENT)
+
+
+def test_what_is_sudden_is_not_hidden_by_what_was_sent_in_a_week(house: App) -> None:
+    for name in ("x", "y", "z"):
+        mailout(house, name)
+    later(house, timedelta(days=3))
+    comes_back(house, ids_of(house, mailout(house))[:3])
+    guard.watch(house)
+    held = {one.scope: (one.bad, one.sent) for one in guard.in_force(house)}
+    assert held[HoldScope.TENANT] == (3, SENT + 3 * LATER), "of a week it would be 3 of 95"
+
+
+def test_what_was_sent_more_than_a_week_ago_counts_no_more(house: App) -> None:
+    note = mailout(house)
+    later(house, timedelta(days=7, seconds=1))
     comes_back(house, ids_of(house, note)[:5])
     assert guard.watch(house) == 0
+
+
+def test_what_was_planned_long_ago_is_counted_with_its_mailout_alone(house: App) -> None:
+    later(house, timedelta(days=20))
+    planned, fresh = mailout(house), mailout(house, "other")
+    with house.store.begin() as connection:
+        of = tables.messages.c
+        for number, id_ in enumerate(ids_of(house, fresh)):
+            new = UUID(int=first_id(house.clock.now()).int + number)
+            connection.execute(sa.update(tables.messages).where(of.id == id_).values(id=new))
+    comes_back(house, ids_of(house, planned)[:3])
+    guard.watch(house)
+    assert [(one.scope, one.bad, one.sent) for one in guard.in_force(house)] == [(HoldScope.MAILOUT, 3, SENT)]
+
+
+def test_addresses_that_are_refused_as_dead_count_though_nothing_was_sent(house: App) -> None:
+    note = mailout(house)
+    refused = ids_of(house, note)[:6]
+    [name] = {one.provider for one in attempts_of(house)}
+    with house.store.begin() as connection:
+        those = tables.messages.c.id.in_(refused)
+        connection.execute(sa.update(tables.messages).where(those).values(state=MessageState.DEAD, sent_at=None))
+        tried = sa.update(tables.attempts).where(tables.attempts.c.message_id.in_(refused))
+        connection.execute(tried.values(outcome=Outcome.REJECTED))
+    later(house, timedelta(hours=30))
+    comes_back(house, refused)
+    guard.watch(house)
+    held = {one.scope: one for one in guard.in_force(house)}
+    assert {(one.bad, one.sent) for one in held.values()} == {(6, SENT)}
+    assert set(held) == {HoldScope.MAILOUT, HoldScope.TENANT, HoldScope.PROVIDER}
+    assert held[HoldScope.PROVIDER].subject == name
+
+
+def attempts_of(app: App) -> Sequence[sa.Row[tuple[str]]]:
+    with app.store.read() as connection:
+        return connection.execute(sa.select(tables.attempts.c.provider)).all()
+
+
+def later(app: App, by: timedelta) -> None:
+    assert isinstance(app.clock, MovableClock)
+    app.clock.move(by)
 
 
 def test_a_mailout_that_has_ended_is_not_paused(house: App) -> None:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notify.errors import Rejected
 from notify.model import TRANSITIONS, BounceClass, EventType, MessageState
-from notify.policy import aftermath
+from notify.policy import Verdict, aftermath
 from notify.policy.aftermath import HALF_LIFE, Score, Step, counted, follows
 from notify.policy.outcome import FED, PROVES, WAY, fold, steps
 
@@ -59,6 +60,14 @@ def test_something_follows_from_a_dead_address_a_full_one_a_complaint_and_an_uns
     silent = set(EventType) - {EventType.BOUNCED, EventType.COMPLAINED, EventType.UNSUBSCRIBED}
     assert {follows(one, None) for one in silent} == {None}
     assert follows(EventType.AUTO_REPLIED, BounceClass.HARD) is None
+
+
+@pytest.mark.parametrize("reason", ["recipient_suppressed", "address_suppressed", "recipient_rejected"])
+def test_a_refusal_that_does_not_say_why_condemns_nobody(reason: str) -> None:
+    condemned = Rejected("mailbox_unknown", scope="address")
+    assert aftermath.refused(condemned, Verdict(MessageState.DEAD, "mailbox_unknown", "")) is BounceClass.HARD
+    listed = Rejected(reason, "who bounced, complained or left", scope="address")
+    assert aftermath.refused(listed, Verdict(MessageState.DEAD, reason, "")) is None
 
 
 MOMENTS = st.lists(st.timedeltas(timedelta(0), timedelta(days=400)), min_size=1, max_size=8)

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Self
 
 from notify.channels import signatures
 from notify.channels.agents import is_machine
+from notify.channels.email.bounce_status import softened
 from notify.channels.facts import Facts, address_in, message_id, status_in, tree
 from notify.channels.hook import HookRequest, Payload
 from notify.errors import Unverified
@@ -115,14 +116,10 @@ class MailgunEvents:
 
 
 def _bounce_class(said: Facts, status: str | None) -> BounceClass:
-    """Whose fault it is. A bounce that the status or Mailgun itself calls soft, or policy, is not the address's."""
-    found = BY_REASON.get(said.text("reason") or "", BounceClass.OTHER)
-    if found is BounceClass.HARD and said.text("reason") == "bounce":
-        if (status or "").startswith("5.7."):  # RFC 3463 §3.8: policy
-            return BounceClass.BLOCK
-        if said.within("delivery-status").text("bounce-type") == "soft":
-            return BounceClass.SOFT
-    return found
+    """Whose fault it is. A bounce that the status or Mailgun itself calls another than hard is not the address's."""
+    found = softened(BY_REASON.get(said.text("reason") or "", BounceClass.OTHER), status)
+    soft = said.within("delivery-status").text("bounce-type") == "soft"
+    return BounceClass.SOFT if found is BounceClass.HARD and soft else found
 
 
 def _signature(body: bytes) -> tuple[str, str, str]:

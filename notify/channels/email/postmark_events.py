@@ -15,6 +15,7 @@ from typing import ClassVar, Self
 
 from notify.channels import signatures
 from notify.channels.agents import is_machine
+from notify.channels.email.bounce_status import softened
 from notify.channels.facts import Facts, address_in, message_id, status_in, tree
 from notify.channels.hook import HookRequest, Payload
 from notify.errors import Unverified
@@ -100,8 +101,6 @@ class PostmarkEvents:
             type_, bounce = (found, None) if isinstance(found, EventType) else (type_, found)
         diagnostic = said.text("Details") or said.text("Description")
         status = status_in(diagnostic)
-        if bounce is BounceClass.HARD and (status or "").startswith("5.7."):  # RFC 3463 §3.8: policy
-            bounce = BounceClass.BLOCK
         address = address_in(said.text("Recipient") or said.text("Email"))
         at = said.moment(moment, payload.received_at)
         unique = said.text("ID") or f"{said.text('MessageID')}:{at.isoformat()}:{said.text('OriginalLink') or ''}"
@@ -114,7 +113,7 @@ class PostmarkEvents:
                 message_id=message_id(said.within("Metadata").text("message_id")),
                 provider_message_id=said.text("MessageID"),
                 address=address,
-                bounce=bounce,
+                bounce=softened(bounce, status) if bounce else None,
                 status=status,
                 diagnostic=diagnostic,
                 bot=is_machine(said.text("UserAgent")),

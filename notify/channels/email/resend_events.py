@@ -38,9 +38,10 @@ TYPES: Mapping[str, EventType] = MappingProxyType(
     }
 )
 OWN_CLASS: Mapping[str, BounceClass] = MappingProxyType(
-    {"email.suppressed": BounceClass.HARD, "email.failed": BounceClass.OTHER}
+    {"email.suppressed": BounceClass.OTHER, "email.failed": BounceClass.OTHER}
 )
-"""What counts as a bounce and says no type: an address that is on Resend's list, and what it could not send at all."""
+"""What counts as a bounce and says no cause: an address on Resend's list, where who complained stands beside who
+bounced, and what it could not send at all."""
 
 DETAILS: Mapping[str, str] = MappingProxyType(
     {

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from notify.channels import signatures
 from notify.channels.agents import is_machine
+from notify.channels.email.bounce_status import by_status, softened
 from notify.channels.email.sendgrid_signature import Signed, public_key
 from notify.channels.facts import Facts, message_id, status_in, tree
 from notify.channels.hook import HookRequest, Payload
@@ -120,12 +121,13 @@ class SendGridEvents:
 
 
 def _bounce_class(kind: str, said: Facts, status: str | None) -> BounceClass:
-    """Whose fault it is; what SendGrid calls blocked is never the address's."""
+    """Whose fault it is; what SendGrid calls blocked is never the address's.
+
+    What it gives no class, "Unclassified" or another that is not known, is as the status says: a bounce is no proof.
+    """
     if kind == "dropped":
         return DROPPED.get((said.text("reason") or "").lower(), BounceClass.OTHER)
     classified = BY_CLASSIFICATION.get((said.text("bounce_classification") or "").lower())
     if said.text("type") == "blocked":
         return classified if classified not in (None, BounceClass.HARD) else BounceClass.BLOCK
-    if classified is None and (status or "").startswith("5.7."):  # RFC 3463 §3.8: policy
-        return BounceClass.BLOCK
-    return classified or BounceClass.HARD
+    return softened(classified, status) if classified else by_status(status) or BounceClass.OTHER

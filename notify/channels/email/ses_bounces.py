@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from notify.channels.email.bounce_status import softened
 from notify.model import BounceClass
 
 BY_TYPE: Mapping[str, BounceClass] = MappingProxyType(
@@ -18,9 +19,9 @@ BY_SUBTYPE: Mapping[tuple[str, str], BounceClass] = MappingProxyType(
     {
         ("permanent", "general"): BounceClass.HARD,
         ("permanent", "noemail"): BounceClass.HARD,
-        ("permanent", "suppressed"): BounceClass.HARD,
-        ("permanent", "onaccountsuppressionlist"): BounceClass.HARD,
-        ("permanent", "unsubscribedrecipient"): BounceClass.OTHER,  # a list of SES's own: the address is alive
+        ("permanent", "suppressed"): BounceClass.HARD,  # of what bounced lately
+        ("permanent", "onaccountsuppressionlist"): BounceClass.OTHER,  # of what bounced, and of who complained
+        ("permanent", "unsubscribedrecipient"): BounceClass.OTHER,
         ("transient", "general"): BounceClass.SOFT,
         ("transient", "mailboxfull"): BounceClass.SOFT,
         ("transient", "customtimeoutexceeded"): BounceClass.SOFT,
@@ -29,13 +30,11 @@ BY_SUBTYPE: Mapping[tuple[str, str], BounceClass] = MappingProxyType(
         ("transient", "attachmentrejected"): BounceClass.CONTENT,
     }
 )
-POLICY = "5.7."  # RFC 3463 §3.8: security or policy, which is about the sender
+"""A list of SES's own proves a death only where nothing but bounces leads to it."""
 
 
 def bounce_class(kind: str | None, subtype: str | None, status: str | None) -> BounceClass:
-    """Whose fault it is. Of a permanent one with a status of policy: the sender's, whatever SES concludes."""
+    """Whose fault it is."""
     word = (kind or "").lower()
     found = BY_SUBTYPE.get((word, (subtype or "").lower())) or BY_TYPE.get(word, BounceClass.OTHER)
-    if found is BounceClass.HARD and (status or "").startswith(POLICY):
-        return BounceClass.BLOCK
-    return found
+    return softened(found, status)

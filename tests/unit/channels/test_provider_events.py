@@ -50,9 +50,14 @@ def one(provider: str, said: Any) -> Event:
         ("Permanent", "General", "5.1.1", HARD),
         ("Permanent", "NoEmail", "5.1.1", HARD),
         ("Permanent", "Suppressed", "5.1.1", HARD),
-        ("Permanent", "OnAccountSuppressionList", None, HARD),
+        ("Permanent", "OnAccountSuppressionList", None, OTHER),
+        ("Permanent", "OnAccountSuppressionList", "5.1.1", OTHER),
         ("Permanent", "UnsubscribedRecipient", None, OTHER),
         ("Permanent", "General", "5.7.1", BLOCK),
+        ("Permanent", "General", "5.2.2", SOFT),
+        ("Permanent", "General", "5.3.4", CONTENT),
+        ("Permanent", "General", "4.4.7", SOFT),
+        ("Permanent", "General", "5.0.0", HARD),
         ("Permanent", "SomethingNew", None, HARD),
         ("Transient", "General", "5.1.1", SOFT),
         ("Transient", "MailboxFull", "5.2.2", SOFT),
@@ -166,7 +171,7 @@ def test_each_recipient_of_a_bounce_has_an_event_of_their_own() -> None:
         ("email.complained", EventType.COMPLAINED, None),
         ("email.opened", EventType.OPENED, None),
         ("email.clicked", EventType.CLICKED, None),
-        ("email.suppressed", EventType.BOUNCED, HARD),
+        ("email.suppressed", EventType.BOUNCED, OTHER),
         ("email.failed", EventType.BOUNCED, OTHER),
     ],
 )
@@ -184,8 +189,16 @@ def test_each_event_of_resend_is_known(kind: str, type_: EventType, bounce: Boun
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
-        ({"type": "bounce"}, HARD),
+        ({"type": "bounce"}, OTHER),
+        ({"type": "bounce", "bounce_classification": "Unclassified"}, OTHER),
+        ({"type": "bounce", "status": "5.0.0"}, OTHER),
+        ({"type": "bounce", "status": "5.1.1"}, HARD),
+        ({"type": "bounce", "bounce_classification": "Unclassified", "status": "5.1.1"}, HARD),
+        ({"type": "bounce", "bounce_classification": "Unclassified", "status": "5.2.2"}, SOFT),
+        ({"type": "bounce", "status": "5.3.4"}, CONTENT),
+        ({"type": "bounce", "status": "4.4.1"}, SOFT),
         ({"type": "bounce", "status": "5.7.1"}, BLOCK),
+        ({"type": "bounce", "bounce_classification": "Invalid Address", "status": "5.7.1"}, BLOCK),
         ({"type": "bounce", "bounce_classification": "Invalid Address"}, HARD),
         ({"type": "bounce", "bounce_classification": "Mailbox Unavailable"}, SOFT),
         ({"type": "bounce", "bounce_classification": "Technical"}, SOFT),
@@ -297,6 +310,36 @@ def test_what_postmark_calls_a_bounce_is_one_by_its_type(
 ) -> None:
     event = one("postmark", postmark_record("Bounce", ID=1, Type=word, Email=ADDRESS, BouncedAt=iso()))
     assert (event.type, event.bounce, event.address) == (type_, bounce, ADDRESS)
+
+
+# whoever tells
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        *[(one, HARD) for one in ("5.1.1", "5.1.10", "5.2.1", "5.0.0", "5.4.4")],
+        *[(one, SOFT) for one in ("5.2.2", "4.2.2", "4.4.1", "4.1.1", "5.4.7", "4.0.0")],
+        *[(one, BLOCK) for one in ("5.7.1", "5.7.26", "4.7.0", "5.1.8")],
+        *[(one, CONTENT) for one in ("5.3.4", "5.2.3", "5.6.0", "5.6.1")],
+    ],
+)
+def test_no_provider_condemns_an_address_that_the_status_clears(status: str, expected: BounceClass) -> None:
+    diagnostic = f"550 {status} it says"
+    gone = {"bounceType": "Permanent", "bouncedRecipients": [{"emailAddress": ADDRESS, "status": status}]}
+    permanent = {"to": [ADDRESS], "bounce": {"type": "Permanent", "subType": "General", "message": diagnostic}}
+    failed = {"severity": "permanent", "reason": "bounce", "delivery-status": {"message": diagnostic}}
+    invalid = {"type": "bounce", "bounce_classification": "Invalid Address", "status": status}
+    told_by = {
+        "ses": ses_event("Bounce", bounce={**gone, "timestamp": iso(), "feedbackId": "f1"}),
+        "resend": {"type": "email.bounced", "created_at": iso(), "data": permanent},
+        "sendgrid": [sendgrid_event("bounce", **invalid)],
+        "mailgun": mailgun_data("failed", **failed),
+        "postmark": postmark_record(
+            "Bounce", ID=1, Type="HardBounce", Email=ADDRESS, Details=diagnostic, BouncedAt=iso()
+        ),
+    }
+    assert {name: one(name, said).bounce for name, said in told_by.items()} == dict.fromkeys(told_by, expected)
 
 
 @pytest.mark.parametrize(
