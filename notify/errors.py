@@ -32,6 +32,7 @@ NotifyError
     ├── InvalidProvider          a provider URL that cannot be used
     ├── MigrationNeeded          the database is not at the revision this version needs
     └── Unreachable              a service does not answer
+        ├── NotThere             a web server answers that it has no such file
         └── UnreachableMailbox   a mailbox cannot be opened or read
 """
 
@@ -225,6 +226,10 @@ class MigrationNeeded(OperatorError):
 
 class Unreachable(OperatorError):
     """A service does not answer. The text holds its name, its URL without secrets, and the next step."""
+
+
+class NotThere(Unreachable):
+    """A web server answers, but has no such file for us."""
 
 
 class UnreachableMailbox(Unreachable):

@@ -6,21 +6,24 @@ import time
 
 import httpx2
 
-from notify.errors import Unreachable
+from notify.errors import NotThere, Unreachable
 
 LARGEST = 64 * 1024  # octets
 LONGEST = 10.0  # seconds, from the first octet asked to the last one read
 _STEP = 5.0  # seconds that a single octet may take
 _OK = 200
+_NOT_THERE = frozenset({403, 404, 410})  # S3 says 403 of what it does not have
 
 
 def download(url: str) -> bytes:
-    """The file. Follows no redirect. Raises `Unreachable`."""
+    """The file. Follows no redirect. Raises `NotThere` or another `Unreachable`."""
     until = time.monotonic() + LONGEST
     shown = url.partition("?")[0]  # what follows may be a token
     found = bytearray()
     try:
         with httpx2.stream("GET", url, timeout=_STEP, follow_redirects=False) as answer:
+            if answer.status_code in _NOT_THERE:
+                raise NotThere(f"{shown} is not there: status {answer.status_code}")
             if answer.status_code != _OK:
                 raise Unreachable(f"{shown} answers with status {answer.status_code}")
             for chunk in answer.iter_bytes():

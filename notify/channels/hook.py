@@ -16,11 +16,15 @@ from notify.model import Event
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:
-    """A POST as it came: its octets, its headers with names in lower case, and the address it was sent to."""
+    """A POST as it came: its octets, its headers with names in lower case, and the address it was sent to.
+
+    `caller` is the address of the network it came from, as far as that is known.
+    """
 
     body: bytes
     headers: Mapping[str, str]
     url: str
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,10 @@ class Reporter(Protocol):
 
 @runtime_checkable
 class Confirming(Protocol):
-    """A reporter whose provider asks first whether its webhooks are wanted."""
+    """A reporter whose provider asks first whether its webhooks are wanted, and may have to be asked to verify one."""
+
+    def asks(self, request: HookRequest, now: datetime) -> bool:
+        """Whether to verify this takes asking the provider, so that a thread has to wait."""
 
     def confirm(self, payload: Payload) -> bool:
         """Say yes to a payload that asks; False for one that does not. Raises `Unreadable` or `Unreachable`."""

@@ -14,6 +14,7 @@ from notify.channels.email.sendgrid_parse import SendGridParse
 from notify.channels.email.ses_events import SesEvents
 from notify.channels.hook import Carrier, Reporter
 from notify.channels.sms.twilio_events import TwilioEvents
+from notify.channels.sns_certificates import Shelf
 from notify.errors import InvalidSettings, did_you_mean
 
 
@@ -33,10 +34,12 @@ CARRYING: Mapping[str, type[SendGridParse]] = MappingProxyType({SendGridParse.na
 LISTENED_TO = (*NAMES, *CARRYING)
 
 
-def reporters(secrets: Sequence[str], topics: frozenset[str] = frozenset()) -> dict[str, Reporter]:
+def reporters(
+    secrets: Sequence[str], topics: frozenset[str] = frozenset(), shelf: Shelf | None = None
+) -> dict[str, Reporter]:
     """Those that are set up, by name. A secret is `provider=secret`; of one provider there may be several.
 
-    Raises `InvalidSettings`, which repeats no secret.
+    The certificates of SNS are kept on the `shelf`. Raises `InvalidSettings`, which repeats no secret.
     """
     given = _by_name(secrets)
     made: dict[str, Reporter] = {}
@@ -45,7 +48,7 @@ def reporters(secrets: Sequence[str], topics: frozenset[str] = frozenset()) -> d
             made[name] = SIGNING[name].from_secrets(tuple(given[name]))
         name = SesEvents.name
         if topics:
-            made[name] = SesEvents.from_secrets(tuple(given.get(name, ())), topics)
+            made[name] = SesEvents.from_secrets(tuple(given.get(name, ())), topics, shelf=shelf)
     except ValueError as error:
         raise InvalidSettings(f"NOTIFY_HOOK_SECRETS: {name}: {error}") from None
     if SesEvents.name in given and not topics:

@@ -25,7 +25,7 @@ from notify.channels import signatures
 from notify.channels.download import download
 from notify.channels.facts import Facts, tree
 from notify.channels.hook import HookRequest, Payload
-from notify.channels.sns_certificates import Certificates
+from notify.channels.sns_certificates import Certificates, Nowhere, Shelf
 from notify.errors import Unreadable, Unverified
 
 LATE = timedelta(minutes=65)
@@ -72,11 +72,12 @@ class Sns:
     topics: frozenset[str]
     passwords: tuple[str, ...] = field(default=(), repr=False)
     download: Callable[[str], bytes] = download
+    shelf: Shelf = field(default_factory=Nowhere)
     _certificates: Certificates = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Begin with no certificate."""
-        object.__setattr__(self, "_certificates", Certificates(self.download))
+        """Begin with the certificates of the shelf."""
+        object.__setattr__(self, "_certificates", Certificates(self.download, self.shelf))
 
     def verify(self, request: HookRequest, now: datetime) -> str:
         """The message's id. Raises `Unverified`, and `Unreachable` while its certificate cannot be fetched."""
@@ -94,12 +95,23 @@ class Sns:
         signed = _signed(message, SIGNED[kind])
         self._require_allowed(message["TopicArn"])  # before anything is fetched
         signatures.require_fresh(_moment(message["Timestamp"]), now, LATE)
-        key = self._certificates.key(url, now)
+        key = self._certificates.key(url, now, request.caller)
         try:
             key.verify(signatures.from_base64(signature), signed, PKCS1v15(), HASHES[version])
         except InvalidSignature:
             raise Unverified("wrong", "the certificate's key did not make this signature") from None
+        self._certificates.believed(request.caller)
         return signatures.delivery_id(message["MessageId"])
+
+    def asks(self, request: HookRequest, now: datetime) -> bool:
+        """Whether a certificate must be fetched to verify this."""
+        if request.headers.get(_RAW, "").lower() == "true":
+            return False
+        try:
+            url = _object(request.body).get("SigningCertURL")
+        except Unverified:
+            return False
+        return isinstance(url, str) and not self._certificates.knows(url, now)
 
     def message(self, payload: Payload) -> Facts | None:
         """What was published, as an object; None for what only SNS itself says. Raises `Unreadable`."""

@@ -111,6 +111,7 @@ def _json(one: Kept) -> dict[str, Any]:
         "events": one.events,
         "tries": one.tries,
         "received_at": one.received_at.isoformat(),
+        "look_at": one.look_at.isoformat() if one.look_at else None,
         "processed_at": one.processed_at.isoformat() if one.processed_at else None,
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 from uuid import UUID
@@ -27,8 +28,12 @@ from notify.telemetry import emit
 
 SLICE = 200
 MOST_OCTETS = 8 * 1024 * 1024  # of the bodies that are read at a time
-TRIES = 5
-"""So often one is read that fails by no fault of its own: SNS is away, or our own code is wrong."""
+WAITS = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1))
+"""Between the tries of one that fails by no fault of its own; after the last of them it is rejected."""
+TRIES = len(WAITS) + 1
+SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=15)
+PATIENCE = timedelta(days=1)
+"""So long one waits for a service that does not answer, half as long each time as it has waited already."""
 LONGEST_PROBLEM = 500  # characters
 OCTETS = "x-octets"  # a header of our own: how many a body had before it was cut
 
@@ -47,16 +52,13 @@ def run(app: App, seconds: float) -> int:
     """
     until = time.monotonic() + seconds
     known = _Known(readers(app.settings.sns_topics), openers())
-    failed = set[UUID]()
     ended = 0
     while True:
         with app.store.read() as connection:
-            found = hooks.waiting(connection, SLICE, MOST_OCTETS, besides=failed)
+            found = hooks.waiting(connection, app.clock.now(), SLICE, MOST_OCTETS)
         if not found:
             return ended
-        done, trouble = _slice(app, known, found)
-        failed |= trouble
-        ended += done
+        ended += _slice(app, known, found)
         if time.monotonic() >= until:
             return ended
 
@@ -69,8 +71,8 @@ class _Known:
     carriers: Mapping[str, Carrier]
 
 
-def _slice(app: App, known: _Known, found: Sequence[Waiting]) -> tuple[int, set[UUID]]:
-    """Read these; returns how many came to an end, and those that are to be tried again another time."""
+def _slice(app: App, known: _Known, found: Sequence[Waiting]) -> int:
+    """Read these; returns how many came to an end. Others are put off."""
     told: dict[UUID, list[Event]] = {}
     mails: dict[UUID, list[Mail]] = {}
     done: list[Read] = []
@@ -91,16 +93,32 @@ def _slice(app: App, known: _Known, found: Sequence[Waiting]) -> tuple[int, set[
         theirs = {one.id: mails[one.id] for one in found if one.id in mails and one.posted.provider == name}
         troubles |= _give(theirs, partial(_take, app, name, strange))
     done += [Read(id_, len(each)) for id_, each in (told | mails).items() if id_ not in troubles]
-    given_up = {one.id for one in found if one.id in troubles and one.tries + 1 >= TRIES}
-    done += [Read(id_, reason="failed", problem=_words(troubles[id_])) for id_ in given_up]
-    again = troubles.keys() - given_up
+    now = app.clock.now()
+    put_off: list[tuple[Waiting, int, datetime]] = []
+    for one in found:
+        if one.id in troubles:
+            tries, until = _next(one, troubles[one.id], now)
+            if until is None:
+                done.append(Read(one.id, reason="failed", problem=_words(troubles[one.id])))
+            else:
+                put_off.append((one, tries, until))
     with app.store.begin() as connection:
-        hooks.settle(connection, done, app.clock.now())
+        hooks.settle(connection, done, now)
         hooks.empty(connection, strange)
-        for id_ in again:
-            hooks.count_try(connection, id_, _words(troubles[id_]))
+        for one, tries, until in put_off:
+            hooks.put_off(connection, one.id, tries, _words(troubles[one.id]), until)
     _announce(found, done, troubles)
-    return len(done), again
+    return len(done)
+
+
+def _next(one: Waiting, trouble: Exception, now: datetime) -> tuple[int, datetime | None]:
+    """How many tries it has had, and when it is read again; None when it is given up."""
+    if isinstance(trouble, Unreachable):  # no fault of ours either: that costs no try
+        age = now - one.posted.received_at
+        wait = min(max(age / 2, SHORTEST_WAIT), LONGEST_WAIT)
+        return one.tries, now + wait if age < PATIENCE else None
+    tries = one.tries + 1
+    return tries, now + WAITS[one.tries] if tries < TRIES else None
 
 
 def _told(known: Mapping[str, Reporter], one: Waiting) -> list[Event]:

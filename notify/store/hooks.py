@@ -19,7 +19,8 @@ from notify.store.tables import hook_payloads
 from notify.store.tenants import DEFAULT_ID
 
 _FACTS = (
-    *("id", "provider", "payload_id", "state", "reason", "problem", "events", "tries", "received_at", "processed_at"),
+    *("id", "provider", "payload_id", "state", "reason", "problem", "events", "tries"),
+    *("received_at", "look_at", "processed_at"),
 )
 
 
@@ -66,6 +67,7 @@ class Kept:
     events: int
     tries: int
     received_at: datetime
+    look_at: datetime | None
     processed_at: datetime | None
 
 
@@ -86,14 +88,10 @@ def add(connection: sa.Connection, rows: Sequence[Posted]) -> int:
     return bulk.insert_new(connection, hook_payloads, columns) if ordered else 0
 
 
-def waiting(
-    connection: sa.Connection, limit: int, most_octets: int, *, besides: Collection[UUID] = ()
-) -> list[Waiting]:
-    """The oldest that wait: at most so many, and so many octets of them in all, but one at least."""
+def waiting(connection: sa.Connection, now: datetime, limit: int, most_octets: int) -> list[Waiting]:
+    """The oldest that wait to be read now: at most so many, and so many octets of them in all, but one at least."""
     of = hook_payloads.c
-    wanted = [of.state == HookState.RECEIVED]
-    if besides:
-        wanted.append(sa.not_(any_of(connection, of.id, list(besides))))
+    wanted = [of.state == HookState.RECEIVED, sa.or_(of.look_at.is_(None), of.look_at <= now)]
     sized = sa.select(of.id, sa.func.length(of.body)).where(*wanted).order_by(of.received_at, of.id).limit(limit)
     chosen, octets = list[UUID](), 0
     for id_, size in connection.execute(sized):
@@ -125,7 +123,8 @@ def settle(connection: sa.Connection, done: Sequence[Read], now: datetime) -> No
             alike[one.reason, one.problem, one.events].append(one.id)
     for (reason, problem, count), ids in alike.items():
         state = HookState.PROCESSED if reason is None else HookState.REJECTED
-        values = {"state": state, "reason": reason, "problem": problem, "events": count, "processed_at": now}
+        values = {"state": state, "reason": reason, "problem": problem, "events": count}
+        values |= {"look_at": None, "processed_at": now}
         connection.execute(sa.update(hook_payloads).where(any_of(connection, of.id, ids)).values(values))
 
 
@@ -136,19 +135,26 @@ def empty(connection: sa.Connection, ids: Collection[UUID]) -> None:
         connection.execute(sa.update(hook_payloads).where(which).values(body=b"", headers={}))
 
 
-def count_try(connection: sa.Connection, id_: UUID, problem: str) -> None:
-    """This one failed once more, and waits."""
+def put_off(connection: sa.Connection, id_: UUID, tries: int, problem: str, until: datetime) -> None:
+    """This one failed, and waits; so many tries were made of it."""
     connection.execute(
         sa.update(hook_payloads)
-        .where(hook_payloads.c.id == id_)
-        .values(tries=hook_payloads.c.tries + 1, problem=problem)
+        .where(hook_payloads.c.id == id_, hook_payloads.c.state == HookState.RECEIVED)
+        .values(tries=tries, problem=problem, look_at=until)
     )
 
 
 def again(connection: sa.Connection, chosen: Sequence[UUID], reason: str | None) -> int:
     """Let rejected ones be read again: these, or all of that reason; returns how many."""
     which = any_of(connection, hook_payloads.c.id, list(chosen)) if chosen else hook_payloads.c.reason == reason
-    values = {"state": HookState.RECEIVED, "reason": None, "problem": None, "tries": 0, "processed_at": None}
+    values = {
+        "state": HookState.RECEIVED,
+        "reason": None,
+        "problem": None,
+        "tries": 0,
+        "look_at": None,
+        "processed_at": None,
+    }
     rejected = hook_payloads.c.state == HookState.REJECTED
     return connection.execute(sa.update(hook_payloads).where(rejected, which).values(values)).rowcount
 

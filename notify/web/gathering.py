@@ -35,7 +35,7 @@ class Gathering(Generic[T]):
     async def add(self, one: T) -> None:
         """Return when it is stored. Raises `Full`, or what `store` raises."""
         if len(self._waiting) >= MOST_WAITING or self._octets + self._size(one) > self._most_octets:
-            raise Full
+            raise Full("too many deliveries wait to be stored")
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((one, future))
         self._octets += self._size(one)

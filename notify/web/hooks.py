@@ -1,16 +1,18 @@
 """`POST /hooks/<provider>`: 200 is said when what came is verified and stored, and not before.
 
 401 for a signature that is missing, wrong or stale, 403 for a sender that is not allowed, 404 for a provider that is
-not set up, 413 for too much, 503 when it should be delivered again later. Nothing is read here but what proves who
-sent it. What hands over whole mails is proven as it comes and kept as far as anybody reads it.
+not set up, 408 for what comes too slowly, 413 for too much, 503 when it should be delivered again later. Nothing is
+read here but what proves who sent it. What hands over whole mails is proven as it comes and kept as far as anybody
+reads it.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from ipaddress import IPv6Address, IPv6Network
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter
@@ -26,10 +28,15 @@ from notify.feedback import hooks
 from notify.store.hooks import Posted
 from notify.store.text import storable
 from notify.telemetry import emit
+from notify.web import bodies
+from notify.web.bodies import NoRoom, Room, TooLarge, TooSlow
+from notify.web.certificate_shelf import RedisShelf
 from notify.web.gathering import Full, Gathering
 
 LARGEST = 2 * 1024 * 1024  # octets of a body
 MOST_OCTETS = 32 * LARGEST  # of all bodies that wait to be stored
+MOST_READ = 32 * LARGEST  # octets of all bodies that are on their way, or being verified
+SECONDS, CARRIED_SECONDS = 30.0, 120.0  # that a body may take; one with a mail has 32 MiB
 QUICK = 64 * 1024  # octets: to verify so few takes no longer than to have another thread do it
 ASKING = 8  # threads, of all there are, that may wait for a provider who is asked before its delivery is believed
 RETRY_SECONDS = 30
@@ -45,9 +52,11 @@ def routes(app: App) -> APIRouter:
     """One route for all providers, set up or not. Raises `InvalidSettings`."""
     secrets = [one.get_secret_value() for one in app.settings.hook_secrets]
     gathering = Gathering[Posted](partial(hooks.receive, app), lambda one: len(one.body), MOST_OCTETS)
+    room = Room(MOST_READ)
+    proving = reporters(secrets, app.settings.sns_topics, RedisShelf(app))
     receivers: dict[str, Receive] = {
-        **{name: _whole(app, one) for name, one in reporters(secrets, app.settings.sns_topics).items()},
-        **{name: _as_it_comes(app, one) for name, one in carriers(secrets).items()},
+        **{name: _whole(app, room, one) for name, one in proving.items()},
+        **{name: _as_it_comes(app, room, one) for name, one in carriers(secrets).items()},
     }
     hooks_by_name = {name: _Hook(app, name, receive, gathering) for name, receive in receivers.items()}
 
@@ -76,12 +85,8 @@ class _Proven:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class _TooLarge(Exception):
-    """A body with more octets than may come."""
-
-
 Receive = Callable[[Request, Mapping[str, str], datetime], Awaitable[_Proven]]
-"""Takes the request, its headers in lower case, and the time. Raises `Unverified`, `_TooLarge`, `OperatorError`."""
+"""Takes the request, its headers in lower case, and the time. Raises what `_Hook.take` answers."""
 
 
 class _Hook:
@@ -104,63 +109,67 @@ class _Hook:
             await self._gathering.add(Posted(self._name, proven.delivery_id, kept, proven.body, now))
         except ClientDisconnect:
             return _said(400, "incomplete")
-        except _TooLarge:
+        except TooLarge:
             return self._refused(413, "too_large")
+        except TooSlow:
+            return self._refused(408, "too_slow", headers={"Connection": "close"})  # RFC 9110 §15.5.9
         except Unverified as error:
             return self._refused(403 if error.reason == "forbidden" else 401, error.reason, error.why)
-        except (OperatorError, Full) as error:
+        except (OperatorError, Full, NoRoom) as error:
             emit("web.failed", path=request.url.path, error=str(error) or type(error).__name__)
             return _said(503, "try again later", {"Retry-After": str(RETRY_SECONDS)})
         return _said(200, "stored")
 
-    def _refused(self, status: int, reason: str, why: str = "") -> Response:
+    def _refused(self, status: int, reason: str, why: str = "", headers: Mapping[str, str] | None = None) -> Response:
         emit("hook.refused", provider=self._name, reason=reason, why=why)
-        return _said(status, reason)
+        return _said(status, reason, headers)
 
 
 def _said(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
     return PlainTextResponse(f"{text}\n", status, {"Cache-Control": "no-store", **(headers or {})})
 
 
-def _whole(app: App, reporter: Reporter) -> Receive:
+def _whole(app: App, room: Room, reporter: Reporter) -> Receive:
     """Proven when all of it is here."""
     asking = CapacityLimiter(ASKING)
 
     async def receive(request: Request, headers: Mapping[str, str], now: datetime) -> _Proven:
-        body = b"".join([chunk async for chunk in _chunks(request, LARGEST)])
-        verify = partial(reporter.verify, HookRequest(body, headers, _address(app, request)), now)
-        if isinstance(reporter, Confirming):
-            return _Proven(await to_thread.run_sync(verify, limiter=asking), body)
-        return _Proven(await run_in_threadpool(verify) if len(body) > QUICK else verify(), body)
+        with room.body() as hold:
+            chunks: list[bytes] = []
+
+            def take(chunk: bytes) -> None:
+                hold(len(chunk))
+                chunks.append(chunk)
+
+            await bodies.read(request, LARGEST, SECONDS, take)
+            body = b"".join(chunks)
+            posted = HookRequest(body, headers, _address(app, request), _caller(request))
+            verify = partial(reporter.verify, posted, now)
+            if isinstance(reporter, Confirming) and reporter.asks(posted, now):
+                return _Proven(await to_thread.run_sync(verify, limiter=asking), body)
+            return _Proven(await run_in_threadpool(verify) if len(body) > QUICK else verify(), body)
 
     return receive
 
 
-def _as_it_comes(app: App, carrier: Carrier) -> Receive:
+def _as_it_comes(app: App, room: Room, carrier: Carrier) -> Receive:
     """Proven on its way, and cut. What its headers disprove is not read at all."""
 
     async def receive(request: Request, headers: Mapping[str, str], now: datetime) -> _Proven:
-        arrival = carrier.expect(HookRequest(b"", headers, _address(app, request)), now)
+        arrival = carrier.expect(HookRequest(b"", headers, _address(app, request), _caller(request)), now)
         octets = 0
-        async for chunk in _chunks(request, carrier.largest):
-            octets += len(chunk)
-            arrival.add(chunk)
-        return _Proven(await run_in_threadpool(arrival.verify), arrival.kept(), {hooks.OCTETS: str(octets)})
+        with room.body() as hold:
+
+            def take(chunk: bytes) -> None:
+                nonlocal octets
+                hold(max(0, min(len(chunk), LARGEST - octets)))  # of more, no more is kept
+                octets += len(chunk)
+                arrival.add(chunk)
+
+            await bodies.read(request, carrier.largest, CARRIED_SECONDS, take)
+            return _Proven(await run_in_threadpool(arrival.verify), arrival.kept(), {hooks.OCTETS: str(octets)})
 
     return receive
-
-
-async def _chunks(request: Request, largest: int) -> AsyncIterator[bytes]:
-    """The octets as they come. Raises `_TooLarge`, and reads no further."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:12]) > largest:
-        raise _TooLarge
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > largest:
-            raise _TooLarge
-        yield chunk
 
 
 def _address(app: App, request: Request) -> str:
@@ -168,3 +177,13 @@ def _address(app: App, request: Request) -> str:
     query = f"?{request.url.query}" if request.url.query else ""
     root = app.settings.public_url
     return str(request.url) if root is None else f"{root}{request.url.path}{query}"
+
+
+def _caller(request: Request) -> str:
+    """Who posts, as NOTIFY_TRUSTED_PROXIES let us know: one address, or the /64 that a host has of IPv6."""
+    host = request.client.host if request.client else ""
+    try:
+        address = IPv6Address(host)
+    except ValueError:
+        return host
+    return str(address.ipv4_mapped or IPv6Network((address, 64), strict=False).network_address)

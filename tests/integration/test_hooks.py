@@ -7,7 +7,8 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from notify.store import Connection, ageing
 from notify.store import hooks as store
 from notify.store.hooks import Posted
 from notify.store.tables import events, hook_payloads
+from notify.testing import MovableClock
 from tests.conformance.signers import MAILGUN, NOW, RESEND, SENDGRID, SIGNERS, TOPIC, Amazon, sendgrid_event
 from tests.unit.channels.test_sns import SUBSCRIBE, asking
 from tests.unit.cli.running import install, notify_cli
@@ -177,8 +179,15 @@ def _impatient(app: App) -> Callable[[], AbstractContextManager[Connection]]:
     return impatient
 
 
-def test_what_our_own_code_cannot_digest_is_tried_again_and_then_named(
-    app: App, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def clock(app: App) -> MovableClock:
+    clock = MovableClock(app.clock.now())
+    object.__setattr__(app, "clock", clock)
+    return clock
+
+
+def test_what_our_own_code_cannot_digest_is_tried_again_later_each_time_and_then_named(
+    app: App, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = RESEND.post(RESEND.secrets[0], RESEND.bounce())
     other = MAILGUN.post(MAILGUN.secrets[0], MAILGUN.bounce())
@@ -191,9 +200,13 @@ def test_what_our_own_code_cannot_digest_is_tried_again_and_then_named(
 
     monkeypatch.setattr(hooks, "record", failing)
     assert hooks.run(app, 5) == 1
-    for _ in range(hooks.TRIES - 2):
+    for number, wait in enumerate(hooks.WAITS, 1):
+        clock.move(wait - timedelta(seconds=1))
         assert hooks.run(app, 5) == 0
-    assert hooks.run(app, 5) == 1
+        failed = next(kept for kept in listed(app) if kept.provider == "resend")
+        assert (failed.state, failed.tries) == (HookState.RECEIVED, number), "it is not tried before its time"
+        clock.move(timedelta(seconds=1))
+        assert hooks.run(app, 5) == (number == len(hooks.WAITS))
     failed = next(kept for kept in listed(app) if kept.provider == "resend")
     assert (failed.state, failed.reason, failed.problem) == (HookState.REJECTED, "failed", "ZeroDivisionError")
     monkeypatch.setattr(hooks, "record", record)
@@ -218,7 +231,7 @@ def test_a_database_that_goes_away_loses_nothing(app: App, monkeypatch: pytest.M
 
 
 def test_a_subscription_is_confirmed_by_the_tick(
-    app: App, make_app: Callable[..., App], monkeypatch: pytest.MonkeyPatch
+    app: App, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     visited: list[str] = []
 
@@ -228,15 +241,47 @@ def test_a_subscription_is_confirmed_by_the_tick(
             raise Unreachable("SNS does not answer")
         return b""
 
-    topical = make_app(app.settings, sns_topics=frozenset({TOPIC}))
-    monkeypatch.setattr(hooks, "readers", lambda topics: {"ses": with_fetch(topics, visit)})
-    hooks.receive(topical, [posted("ses", asking())])
-    assert hooks.run(topical, 5) == 0
-    (waiting,) = listed(topical)
-    assert (waiting.state, waiting.tries, waiting.problem) == (HookState.RECEIVED, 1, "SNS does not answer")
-    assert hooks.run(topical, 5) == 1
+    monkeypatch.setattr(hooks, "readers", lambda _: {"ses": with_fetch(frozenset({TOPIC}), visit)})
+    hooks.receive(app, [asked(clock)])
+    assert hooks.run(app, 5) == 0
+    (waiting,) = listed(app)
+    assert (waiting.state, waiting.tries, waiting.problem) == (HookState.RECEIVED, 0, "SNS does not answer")
+    assert hooks.run(app, 5) == 0, "not at once"
+    clock.move(hooks.SHORTEST_WAIT)
+    assert hooks.run(app, 5) == 1
     assert visited == [SUBSCRIBE, SUBSCRIBE]
-    assert listed(topical)[0].state is HookState.PROCESSED
+    (kept,) = listed(app)
+    assert (kept.state, kept.problem, kept.look_at) == (HookState.PROCESSED, None, None)
+
+
+def test_while_sns_is_away_a_subscription_waits_for_a_day_ever_longer(
+    app: App, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[datetime] = []
+
+    def away(_url: str) -> bytes:
+        tried.append(clock.now())
+        raise Unreachable("SNS does not answer")
+
+    monkeypatch.setattr(hooks, "readers", lambda _: {"ses": with_fetch(frozenset({TOPIC}), away)})
+    hooks.receive(app, [asked(clock)])
+    began, ended = clock.now(), 0
+    while not ended and clock.now() < began + timedelta(days=2):
+        ended = hooks.run(app, 5)
+        (kept,) = listed(app)
+        if kept.look_at is not None:
+            clock.move(kept.look_at - clock.now())
+    assert (kept.state, kept.reason, kept.problem) == (HookState.REJECTED, "failed", "SNS does not answer")
+    waits = [later - earlier for earlier, later in pairwise(tried)]
+    assert waits == sorted(waits)
+    assert waits[0] == hooks.SHORTEST_WAIT
+    assert waits[-1] == hooks.LONGEST_WAIT
+    assert tried[-1] - began >= hooks.PATIENCE
+
+
+def asked(clock: MovableClock) -> Posted:
+    """That a subscription is to be confirmed, now."""
+    return replace(posted("ses", asking()), received_at=clock.now())
 
 
 def with_fetch(topics: frozenset[str], fetch: Callable[[str], bytes]) -> object:

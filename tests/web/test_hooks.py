@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -17,8 +18,8 @@ from pydantic import SecretStr
 
 from notify import web
 from notify.app import App
+from notify.channels import allowance
 from notify.channels.hook import HookRequest
-from notify.channels.sns_certificates import Certificates, read
 from notify.errors import InvalidSettings, Unreachable
 from notify.settings import load
 from notify.store.tables import hook_payloads
@@ -139,6 +140,50 @@ def test_a_certificate_that_cannot_be_fetched_is_503(listening: App, monkeypatch
     assert post(listening, amazon.post("new", amazon.bounce())).status_code == 503
 
 
+def test_a_certificate_outlives_the_web_process(listening: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    amazon = Amazon()
+    with monkeypatch.context() as patched:
+        patched.setattr("notify.channels.download.httpx2.stream", _serve)
+        assert post(listening, amazon.post("new", amazon.bounce())).status_code == 200
+    monkeypatch.setattr("notify.channels.download.httpx2.stream", _refuse)
+    assert post(listening, amazon.post("new", amazon.bounce(), MessageId="another")).status_code == 200
+
+
+def test_a_shelf_that_does_not_answer_is_done_without(
+    listening: App, make_app: Callable[..., App], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = with_clock(
+        make_app(listening.settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1/0")}))
+    )
+    monkeypatch.setattr("notify.channels.download.httpx2.stream", _serve)
+    amazon = Amazon()
+    assert post(without, amazon.post("new", amazon.bounce())).status_code == 200
+
+
+@contextmanager
+def _serve(*_: object, **__: object) -> Iterator[httpx2.Response]:
+    yield httpx2.Response(200, content=certificate("new"))
+
+
+def test_each_caller_has_a_share_of_its_own_whatever_others_ask_for(
+    listening: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def refuse(_method: str, url: str, **__: object) -> None:
+        asked.append(url)
+        raise httpx2.ConnectError("nobody there")
+
+    monkeypatch.setattr("notify.channels.download.httpx2.stream", refuse)
+    amazon, served = Amazon(), web.make(listening)
+    for caller, times in (("192.0.2.7", 10), ("2001:db8::1", 10), ("2001:db8::2", 10), ("192.0.2.8", 1)):
+        with TestClient(served, client=(caller, 50000)) as client:
+            for number in range(times):
+                body = amazon.post("new", amazon.bounce(), SigningCertURL=certificate_url(f"x{len(asked)}n{number}"))
+                assert client.post("/hooks/ses", content=body.body).status_code == 503
+    assert len(asked) == 2 * allowance.EACH + 1
+
+
 def _refuse(*_: object, **__: object) -> None:
     raise httpx2.ConnectError("nobody there")
 
@@ -147,7 +192,7 @@ def _refuse(*_: object, **__: object) -> None:
 def test_what_sns_signed_is_stored_once_at_whichever_address(
     listening: App, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(Certificates, "_fetch", lambda self, _url: read(certificate("new")))
+    monkeypatch.setattr("notify.channels.download.httpx2.stream", _serve)
     for version in ("1", "2"):
         amazon = Amazon(version)
         request = amazon.post("new", amazon.bounce(), MessageId=f"message-{version}")

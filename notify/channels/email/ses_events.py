@@ -21,6 +21,7 @@ from notify.channels.email.ses_bounces import bounce_class
 from notify.channels.facts import Facts, address_in, message_id, status_in
 from notify.channels.hook import HookRequest, Payload
 from notify.channels.sns import Sns
+from notify.channels.sns_certificates import Nowhere, Shelf
 from notify.model import BounceClass, Event, EventType
 
 TYPES: Mapping[str, tuple[EventType, str]] = MappingProxyType(
@@ -55,16 +56,24 @@ class SesEvents:
 
     @classmethod
     def from_secrets(
-        cls, secrets: tuple[str, ...], topics: frozenset[str], fetch: Callable[[str], bytes] = download
+        cls,
+        secrets: tuple[str, ...],
+        topics: frozenset[str],
+        fetch: Callable[[str], bytes] = download,
+        shelf: Shelf | None = None,
     ) -> SesEvents:
         """`user:password` of raw delivery, if any. Raises ValueError."""
         if not all(":" in secret for secret in secrets):
             raise ValueError("must be user:password, as the subscription's URL has it for raw delivery")
-        return cls(Sns(topics, secrets, fetch))
+        return cls(Sns(topics, secrets, fetch, shelf or Nowhere()))
 
     def verify(self, request: HookRequest, now: datetime) -> str:
         """The message's id; see `Reporter`."""
         return self.sns.verify(request, now)
+
+    def asks(self, request: HookRequest, now: datetime) -> bool:
+        """See `Confirming`."""
+        return self.sns.asks(request, now)
 
     def confirm(self, payload: Payload) -> bool:
         """Confirm a subscription; see `Confirming`."""

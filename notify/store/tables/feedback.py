@@ -22,6 +22,7 @@ hook_payloads = sa.Table(
     sa.Column("events", sa.Integer, nullable=False, server_default="0"),
     sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
     time("received_at"),
+    time("look_at", nullable=True),  # not before; of one that failed
     time("processed_at", nullable=True),
     one_of("state", HookState),
     sa.UniqueConstraint("provider", "payload_id"),  # a replay is stored once

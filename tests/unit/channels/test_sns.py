@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
 
-from notify.channels import sns_certificates
+from notify.channels import allowance
 from notify.channels.download import LARGEST, download
 from notify.channels.email.ses_events import SesEvents
 from notify.channels.hook import HookRequest, Payload
 from notify.channels.sns import of_certificate, of_sns
-from notify.errors import Unreachable, Unreadable, Unverified
+from notify.channels.sns_certificates import REFUSED_SECONDS
+from notify.errors import NotThere, Unreachable, Unreadable, Unverified
 from tests.conformance.signers import (
     NOW,
     TOPIC,
@@ -196,11 +199,142 @@ def test_a_flood_of_certificates_is_not_fetched() -> None:
         raise Unreachable(url)
 
     amazon, reporter = Amazon(), with_certificate(fetch)
-    for number in range(sns_certificates.FETCHES + 20):
+    for number in range(allowance.ALL + 20):
         request = amazon.post("new", amazon.bounce(), SigningCertURL=certificate_url(f"x{number}"))
         with pytest.raises(Unreachable):
             reporter.verify(request, NOW)
-    assert len(fetched) == sns_certificates.FETCHES
+    assert len(fetched) == allowance.ALL
+
+
+GENUINE, ATTACKER = "192.0.2.1", "198.51.100."
+
+
+class Published:
+    """SNS's own server, which holds the certificates of these keys."""
+
+    def __init__(self, *names: str) -> None:
+        self.files = {certificate_url(name): certificate(name) for name in names}
+        self.asked: list[str] = []
+
+    def fetch(self, url: str) -> bytes:
+        self.asked.append(url)
+        if url not in self.files:
+            raise NotThere(url)
+        return self.files[url]
+
+
+class Memory:
+    """A shelf of the tests' own."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] | None = {}
+
+    def kept(self) -> dict[str, bytes] | None:
+        return None if self.files is None else dict(self.files)
+
+    def keep(self, url: str, pem: bytes) -> None:
+        if self.files is not None:
+            self.files[url] = pem
+
+
+def flood(reporter: SesEvents, callers: int) -> None:
+    """Each of so many posts ten messages with certificates that it invented."""
+    amazon = Amazon()
+    for caller in range(callers):
+        for number in range(10):
+            url = certificate_url(f"x{caller}y{number}")
+            request = amazon.post("new", amazon.bounce(), SigningCertURL=url)
+            with pytest.raises(Unreachable):
+                reporter.verify(replace(request, caller=f"{ATTACKER}{caller}"), NOW)
+
+
+def genuine(name: str) -> HookRequest:
+    amazon = Amazon()
+    return replace(amazon.post(name, amazon.bounce()), caller=GENUINE)
+
+
+def test_one_who_invents_certificates_shuts_nobody_else_out() -> None:
+    sns = Published("new")
+    reporter = with_certificate(sns.fetch)
+    flood(reporter, 1)
+    assert len(sns.asked) == allowance.EACH
+    assert reporter.verify(genuine("new"), NOW)
+
+
+def test_many_who_invent_certificates_shut_nobody_out_who_was_believed_before() -> None:
+    sns = Published("new", "old")
+    reporter = with_certificate(sns.fetch)
+    assert reporter.verify(genuine("old"), NOW)
+    flood(reporter, 20)
+    assert len(sns.asked) == allowance.ALL
+    assert reporter.verify(genuine("old"), NOW)
+    assert reporter.verify(genuine("new"), NOW), "signed with a new key meanwhile"
+
+
+def test_an_address_without_a_certificate_is_not_asked_again_for_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    sns = Published()
+    reporter = with_certificate(sns.fetch)
+    began = moment = time.monotonic()
+    monkeypatch.setattr("notify.channels.sns_certificates.time.monotonic", lambda: moment)
+    for later in (0.0, 1.0, 61.0, REFUSED_SECONDS - 1):
+        moment = began + later
+        with pytest.raises(Unreachable):
+            reporter.verify(genuine("new"), NOW)
+    assert len(sns.asked) == 1
+    moment = began + REFUSED_SECONDS + 1
+    with pytest.raises(NotThere):
+        reporter.verify(genuine("new"), NOW)
+
+
+def test_a_certificate_that_could_not_be_reached_is_asked_for_again_at_once() -> None:
+    sns, away = Published("new"), [True]
+
+    def fetch(url: str) -> bytes:
+        if away:
+            away.clear()
+            raise Unreachable(url)
+        return sns.fetch(url)
+
+    reporter = with_certificate(fetch)
+    with pytest.raises(Unreachable):
+        reporter.verify(genuine("new"), NOW)
+    assert reporter.verify(genuine("new"), NOW)
+
+
+def test_a_certificate_that_has_run_out_is_fetched_once() -> None:
+    sns = Published()
+    sns.files[certificate_url("new")] = certificate("new", ends=NOW - timedelta(seconds=1))
+    reporter = with_certificate(sns.fetch)
+    for _ in range(3):
+        with pytest.raises((Unverified, Unreachable)):
+            reporter.verify(genuine("new"), NOW)
+    assert len(sns.asked) == 1
+
+
+def test_what_was_fetched_is_known_after_a_restart_whatever_is_invented_meanwhile() -> None:
+    sns, shelf = Published("new"), Memory()
+
+    def begun() -> SesEvents:
+        return SesEvents.from_secrets((), frozenset({TOPIC}), sns.fetch, shelf)
+
+    assert begun().verify(genuine("new"), NOW)
+    again = begun()
+    flood(again, 20)
+    assert again.verify(genuine("new"), NOW)
+    assert not again.asks(genuine("new"), NOW)
+    assert sns.asked.count(certificate_url("new")) == 1
+
+
+def test_what_a_shelf_holds_is_believed_only_while_it_is_good() -> None:
+    sns, shelf = Published("new"), Memory()
+    shelf.files = {
+        certificate_url("new"): certificate("new", ends=NOW - timedelta(seconds=1)),
+        certificate_url("old"): certificate("old", host="sns.evil.example"),
+    }
+    reporter = SesEvents.from_secrets((), frozenset({TOPIC}), sns.fetch, shelf)
+    assert reporter.verify(genuine("new"), NOW)
+    with pytest.raises(NotThere):
+        reporter.verify(genuine("old"), NOW)
 
 
 def test_a_subscription_to_an_allowed_topic_is_confirmed() -> None:

@@ -57,6 +57,7 @@ def upgrade() -> None:
         sa.Column("events", sa.Integer(), server_default="0", nullable=False),
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
         sa.Column("received_at", TIME, nullable=False),
+        sa.Column("look_at", TIME, nullable=True),
         sa.Column("processed_at", TIME, nullable=True),
         sa.CheckConstraint(STATES, name=op.f("hook_payloads_state_check")),
         *_keys("hook_payloads"),
