@@ -14,6 +14,7 @@ from uuid import UUID
 
 from notify.app import App
 from notify.audience import consent, links
+from notify.audience.returning import came_back
 from notify.errors import RequestError
 from notify.kinds import Category
 from notify.model import Author, ConsentAction, Kind, Source, fold
@@ -93,16 +94,26 @@ def at_once(app: App, message_id: UUID, recipient_id: UUID) -> Parting | None:
 
 
 def category_of(
-    app: App, connection: Connection, message_id: UUID, recipient_id: UUID, *, way: Way, words: str | None = None
+    app: App,
+    connection: Connection,
+    message_id: UUID,
+    recipient_id: UUID,
+    *,
+    way: Way,
+    words: str | None = None,
+    said_at: datetime | None = None,
 ) -> tuple[Parting | None, bool]:
     """Leave the category of this mail in the caller's transaction; whether that changed anything.
 
-    What is required cannot be left. None when its recipient is not there any more.
+    What is required cannot be left, nor what they said yes to after `said_at`. None when its recipient is not there any
+    more.
     """
     held = _held(connection, message_id, recipient_id)
     if held is None:
         return None, False
     parting = _parting(app, connection, held.link)
+    if said_at and came_back(connection, recipient_id, held.link.channel, parting.scope("category"), said_at):
+        return parting, False
     return parting, not parting.required and _leave(app, connection, held, parting, "category", way=way, words=words)
 
 

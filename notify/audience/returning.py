@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from uuid import UUID
+
 from notify.app import App
 from notify.audience.person import Who, person
-from notify.model import Author, Channel
-from notify.store import audit, recipient_history, suppressions
+from notify.model import Author, Channel, ConsentAction
+from notify.store import Connection, audit, consents, recipient_history, suppressions
 from notify.telemetry import emit
 
 OWN_NO = "unsubscribed"
@@ -38,3 +41,12 @@ def come_back(app: App, who: Who, channel: Channel, address: str, scope: str, *,
         )
     emit("suppression.removed", channel=channel, count=len(own), forced=False)
     return True
+
+
+def came_back(connection: Connection, recipient_id: UUID, channel: Channel, scope: str, since: datetime) -> bool:
+    """Whether they agreed to this scope after that moment, or took back that they had left it."""
+    agreed = consents.standing(connection, recipient_id).get(scope)
+    if agreed is not None and agreed.action is ConsentAction.GRANTED and agreed.at > since:
+        return True
+    freed = f"suppressed.{channel}.{scope}", (OWN_NO, None)
+    return any(freed in one.changes.items() for one in recipient_history.read(connection, recipient_id, since=since))

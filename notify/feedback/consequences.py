@@ -85,9 +85,11 @@ def _suppress(connection: Connection, one: Told, owner: Owner, reason: str, now:
 
 
 def _leave(app: App, connection: Connection, one: Told, owner: Owner, now: datetime) -> Consequence | None:
-    """As the page does: the category of the mail. What is required cannot be left."""
-    words = f"told by {one.event.provider}"
-    parting, left = leaving.category_of(app, connection, owner.id, owner.recipient_id, way="provider", words=words)
+    """As the page does: the category of the mail. What is required cannot be left; a later yes of theirs stands."""
+    words, at = f"told by {one.event.provider}", one.event.at
+    parting, left = leaving.category_of(
+        app, connection, owner.id, owner.recipient_id, way="provider", words=words, said_at=at
+    )
     if parting is None or parting.required:
         return None
     scope = parting.scope("category")

@@ -1,6 +1,7 @@
 """What each mail means: by the message it names, else by the addresses it names; and what of it is kept.
 
-Nothing is told of an address that no message of ours was sent to: such a report is for an operator to decide.
+Nothing is told of an address that no message of ours was sent to, nor, where return paths are signed, of one that is
+named alone, for anybody can do that: such a report is for an operator to decide.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import partial
 from uuid import UUID
 
 from notify.app import App
+from notify.channels.email import verp
 from notify.errors import RequestError
 from notify.feedback import replies, telling
 from notify.feedback.record import distinct, plain
@@ -79,6 +81,8 @@ def judge(app: App, connection: Connection, opened: Sequence[Opened], now: datet
     for one in opened:
         if one.id in sure:
             judged.append(_matched(app, connection, one, sure[one.id][0][1], now))
+        elif one.id in likely and verp.is_signed(app.settings):
+            judged.append(Judged(_unproven(one)))
         elif one.id in likely:
             told = [Told(replace(event, message_id=owner.id), owner, now) for event, owner in likely[one.id]]
             judged.append(Judged(_of(_row(one, IncomingState.MATCHED), likely[one.id][0][1]), told))
@@ -150,6 +154,13 @@ def _unknown(connection: Connection, one: Opened, now: datetime) -> Incoming:
         return _row(one, IncomingState.UNMATCHED, "no_message" if named else addressed)
     if seen.kind is IncomingKind.OTHER and seen.named:
         return _row(one, IncomingState.UNMATCHED, "not_understood")
+    return _row(one, IncomingState.IGNORED)
+
+
+def _unproven(one: Opened) -> Incoming:
+    """It names an address alone, and no token of ours."""
+    if one.seen.kind in REPORTS:
+        return _row(one, IncomingState.UNMATCHED, "unproven")
     return _row(one, IncomingState.IGNORED)
 
 

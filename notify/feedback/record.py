@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from notify.app import App
+from notify.errors import NotifyError, Unreachable
 from notify.feedback import consequences
 from notify.model import Effect, Event, MessageState
 from notify.policy import outcome
@@ -89,25 +90,56 @@ def distinct(told: Iterable[Event]) -> list[Event]:
 def look_again(app: App) -> int:
     """Look for the messages of what is parked; returns how many events came to rest.
 
-    One is looked at again after as long as it has waited, and at last after a week: then it stays as it is.
+    One is looked at again after as long as it has waited, and at last after a week: then it stays as it is. One that
+    fails, by a fault of our own, keeps no other waiting, and is tried as long as it is kept.
     """
     rested = 0
     while True:
         now = app.clock.now()
-        with app.store.begin() as connection:
-            waiting = events.parked(connection, now, PARKED_AT_ONCE)
-            found = _owned(connection, waiting, now)
-            events.adopt(connection, [one for one in found if not one.known])
-            _, early = _forward(connection, found, now)
-            again = [one for one in found if one.owner is None or one in early]
-            until = {one.id: next_look(one.received_at, now) for one in again}
-            settled = {one.id: None for one in found if one.id not in until}
-            events.park(connection, {**until, **settled})
-            done = consequences.follow(app, connection, [one for one in found if not one.known], now)
-        consequences.announce(done)
-        rested += len(settled)
-        if len(waiting) < PARKED_AT_ONCE:
+        try:
+            looked, settled = _look(app, now)
+        except Unreachable:
+            raise
+        except Exception:
+            looked, settled = _one_by_one(app, now)
+        rested += settled
+        if looked < PARKED_AT_ONCE:
             return rested
+
+
+def _look(app: App, now: datetime, only: UUID | None = None) -> tuple[int, int]:
+    """Look at a slice of those that are due, or at this one, in one transaction; how many, and how many rest now."""
+    with app.store.begin() as connection:
+        waiting = events.parked(connection, now, PARKED_AT_ONCE, only)
+        found = _owned(connection, waiting, now)
+        events.adopt(connection, [one for one in found if not one.known])
+        _, early = _forward(connection, found, now)
+        again = [one for one in found if one.owner is None or one in early]
+        until = {one.id: next_look(one.received_at, now) for one in again}
+        settled = {one.id: None for one in found if one.id not in until}
+        events.park(connection, {**until, **settled})
+        done = consequences.follow(app, connection, [one for one in found if not one.known], now)
+    consequences.announce(done)
+    return len(waiting), len(settled)
+
+
+def _one_by_one(app: App, now: datetime) -> tuple[int, int]:
+    """The same for a slice that cannot be looked at together: each that fails is named and parked further on."""
+    with app.store.begin() as connection:
+        due = [one for _, _, one in events.parked(connection, now, PARKED_AT_ONCE)]
+    rested = 0
+    for one in due:
+        try:
+            _, settled = _look(app, now, one.id)
+            rested += settled
+        except Unreachable:
+            raise
+        except Exception as error:
+            with app.store.begin() as connection:
+                events.park(connection, {one.id: _after_as_long(now - one.received_at, now)})
+            text = str(error) if isinstance(error, NotifyError) else type(error).__name__
+            emit("feedback.failed", id=one.id, error=text)
+    return len(due), rested
 
 
 def next_look(received_at: datetime, now: datetime) -> datetime | None:
@@ -115,6 +147,10 @@ def next_look(received_at: datetime, now: datetime) -> datetime | None:
     waited = now - received_at
     if waited >= PARKED_FOR:
         return None
+    return _after_as_long(waited, now)
+
+
+def _after_as_long(waited: timedelta, now: datetime) -> datetime:
     return now + min(max(waited, LOOK_FIRST), LOOK_LATEST)
 
 

@@ -17,7 +17,7 @@ def count(app: App, connection: Connection, one: Told, owner: Owner, now: dateti
     assert owner.address is not None
     if consequences.counted(connection, owner.id):
         return None
-    value = _add(connection, owner, min(one.event.at, now)).weighed(now)
+    value = _add(connection, owner, min(one.event.at, now), now).weighed(now)
     bound = app.settings.soft_bounces
     detail = f"{value:.2f} of {bound:g} soft bounces"
     if value < bound:
@@ -29,13 +29,14 @@ def count(app: App, connection: Connection, one: Told, owner: Owner, now: dateti
     return Consequence(one.id, effect, now, "all", until, detail)
 
 
-def _add(connection: Connection, owner: Owner, at: datetime) -> Score:
+def _add(connection: Connection, owner: Owner, at: datetime, now: datetime) -> Score:
     first = counted(None, at)
     if consequences.first_score(connection, owner, first.value, first.at):
         return first
     known = consequences.score(connection, owner)
     if known is None:  # erased in this very moment
         return first
-    score = counted(Score(*known), at)
+    value, known_at = known
+    score = counted(Score(value, min(known_at, now)), at)  # a clock that was ahead is right again
     consequences.set_score(connection, owner, score.value, score.at)
     return score

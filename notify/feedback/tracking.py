@@ -17,7 +17,7 @@ from uuid import UUID
 from redis import RedisError
 
 from notify.app import App
-from notify.errors import Unreachable
+from notify.errors import NotifyError, Unreachable
 from notify.feedback import robots
 from notify.feedback.record import record
 from notify.feedback.robots import Click
@@ -33,6 +33,8 @@ MOST = 200_000
 SLICE = 1000
 SETTLING = timedelta(seconds=60)
 """So long an entry waits for a worker to write down that its message was sent: else nobody knows how quick it was."""
+FAILING = timedelta(days=1)
+"""So long an entry stays that cannot be recorded by a fault of our own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def drain(app: App, seconds: float) -> int:
             entries: Any = app.redis.xrange(STREAM, min=after, max="+", count=SLICE)
             if not entries:
                 return done
-            over = _slice(app, {id_: _sighting(fields) for id_, fields in entries})
+            over = _settled(app, {id_: _sighting(fields) for id_, fields in entries})
             if over:
                 app.redis.xdel(STREAM, *over)
         except RedisError as error:
@@ -79,12 +81,29 @@ def drain(app: App, seconds: float) -> int:
             return done
 
 
+def _settled(app: App, entries: Mapping[bytes, Sighting | None]) -> list[bytes]:
+    """Record these, by halves where that fails for all: one that fails alone is named, and stays for a day."""
+    try:
+        return _slice(app, entries)
+    except (RedisError, Unreachable):
+        raise
+    except Exception as error:
+        if len(entries) > 1:
+            each, half = list(entries.items()), len(entries) // 2
+            return _settled(app, dict(each[:half])) + _settled(app, dict(each[half:]))
+        [(id_, one)] = entries.items()
+        text = str(error) if isinstance(error, NotifyError) else type(error).__name__
+        emit("tracking.failed", entry=id_.decode(), error=text)
+        if one is None or app.clock.now() < one.at + FAILING:
+            return []
+        emit("tracking.lost", reason="failed", sightings=1)
+        return [id_]
+
+
 def _slice(app: App, entries: Mapping[bytes, Sighting | None]) -> list[bytes]:
     """Record these; returns those that are done with: the others wait for their message."""
     now = app.clock.now()
     seen = {id_: one for id_, one in entries.items() if one is not None}
-    if unreadable := len(entries) - len(seen):
-        emit("tracking.lost", reason="unreadable", sightings=unreadable)
     with app.store.read() as connection:
         sent = tracked_events.sent(connection, {one.message_id for one in seen.values()})
     waiting = {id_ for id_, one in seen.items() if _waits(one, sent.get(one.message_id), now)}
@@ -96,6 +115,8 @@ def _slice(app: App, entries: Mapping[bytes, Sighting | None]) -> list[bytes]:
     if counted:
         record(app, DEFAULT_ID, [_event(one, sent.get(one.message_id)) for one in counted])
         _mark_company(app, counted)
+    if unreadable := len(entries) - len(seen):
+        emit("tracking.lost", reason="unreadable", sightings=unreadable)
     return [id_ for id_ in entries if id_ not in waiting]
 
 

@@ -66,8 +66,8 @@ class Score:
     at: datetime
 
     def weighed(self, at: datetime) -> float:
-        """What it weighs then."""
-        return self.value * float(0.5 ** ((at - self.at) / HALF_LIFE))
+        """What it weighs then; before its own moment, noted by a clock that was ahead, no more than then."""
+        return self.value * float(0.5 ** (max(at - self.at, timedelta(0)) / HALF_LIFE))
 
 
 def counted(score: Score | None, at: datetime) -> Score:

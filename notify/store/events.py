@@ -106,9 +106,12 @@ def lock_fed(
     return {id_: MessageState(state) for id_, state in connection.execute(chosen)}
 
 
-def parked(connection: sa.Connection, now: datetime, limit: int) -> list[tuple[UUID, UUID | None, Told]]:
+def parked(
+    connection: sa.Connection, now: datetime, limit: int, only: UUID | None = None
+) -> list[tuple[UUID, UUID | None, Told]]:
     """Those to look at again, for this transaction alone: each with its tenant and, if it is known, its message."""
-    chosen = sa.select(events).where(events.c.look_at <= now).order_by(events.c.look_at).limit(limit)
+    wanted = [events.c.look_at <= now, *([] if only is None else [events.c.id == only])]
+    chosen = sa.select(events).where(*wanted).order_by(events.c.look_at).limit(limit)
     rows = connection.execute(chosen.with_for_update(skip_locked=True))
     return [
         (row.tenant_id, row.message_id, Told(_event(row), None, row.received_at, row.id, row.message_id is not None))

@@ -66,11 +66,14 @@ def write(
     bulk.insert(connection, recipient_changes, columns)
 
 
-def read(connection: sa.Connection, recipient_id: UUID, *, limit: int) -> list[Changed]:
-    """The latest changes of a recipient, newest first."""
+def read(
+    connection: sa.Connection, recipient_id: UUID, *, limit: int | None = None, since: datetime | None = None
+) -> list[Changed]:
+    """The latest changes of a recipient, or those after a moment, newest first."""
     rows = recipient_changes.c
+    wanted = [rows.recipient_id == recipient_id, *([] if since is None else [rows.at > since])]
     chosen = sa.select(rows.at, rows.actor, rows.source, rows.reason, rows.changes)
-    newest = chosen.where(rows.recipient_id == recipient_id).order_by(rows.at.desc(), rows.id.desc()).limit(limit)
+    newest = chosen.where(*wanted).order_by(rows.at.desc(), rows.id.desc()).limit(limit)
     return [
         Changed(at, actor, source, reason, {field: (was, now) for field, (was, now) in changes.items()})
         for at, actor, source, reason, changes in connection.execute(newest)

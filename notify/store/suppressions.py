@@ -44,8 +44,8 @@ class Kept:
 def add(connection: sa.Connection, tenant_id: UUID, rows: Sequence[Suppression], now: datetime) -> int:
     """Suppress these addresses; returns how many rows were made or changed.
 
-    Of two for one address, scope and reason the earlier stays, and the longer time counts. One that has expired stands
-    in nobody's way.
+    Of two for one address, scope and reason the earlier stays, and the longer time counts, with its source and note.
+    One that has expired stands in nobody's way.
     """
     # in one order everywhere: two callers with the same addresses must not wait for each other in a circle
     ordered = sorted(dict.fromkeys(rows), key=_place)
@@ -89,10 +89,8 @@ def _adding(dialect: str) -> sa.Executable:
     longer = sa.and_(
         known.expires_at.is_not(None), sa.or_(said.expires_at.is_(None), said.expires_at > known.expires_at)
     )
-    kept: dict[str, Any] = {
-        name: sa.case((gone, said[name]), else_=known[name]) for name in ("source", "created_at", "note")
-    }
-    kept["expires_at"] = sa.case((sa.or_(gone, longer), said.expires_at), else_=known.expires_at)
+    kept: dict[str, Any] = {name: said[name] for name in ("source", "note", "expires_at")}
+    kept["created_at"] = sa.case((gone, said.created_at), else_=known.created_at)
     place = ["tenant_id", "channel", "address", "scope", "reason"]
     change = insert.on_conflict_do_update(index_elements=place, set_=kept, where=sa.or_(gone, longer))
     return change.returning(suppressions.c.id)

@@ -18,9 +18,21 @@ from hypothesis import strategies as st
 
 import notify
 from notify.app import App
-from notify.audience import leaving, suppressing
+from notify.audience import consent, leaving, suppressing
+from notify.feedback import consequences
 from notify.feedback.record import PARKED_FOR, look_again, record
-from notify.model import BounceClass, Channel, Effect, Event, EventType, MessageState
+from notify.model import (
+    Author,
+    BounceClass,
+    Channel,
+    ConsentAction,
+    Effect,
+    Event,
+    EventType,
+    MessageState,
+    Source,
+)
+from notify.policy.aftermath import Step
 from notify.policy.outcome import fold
 from notify.store import events as happened
 from notify.store import messages, tables, tenants
@@ -249,6 +261,32 @@ def test_after_a_week_nobody_looks_any_more(app: App, clock: MovableClock) -> No
     assert count(app, tables.events) == 1
 
 
+def test_a_parked_event_that_fails_keeps_no_other_waiting_and_is_tried_again(
+    app: App, clock: MovableClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ada, bob = sent(app), sent(app, to={"key": "bob", "email": "bob@example.org"})
+    early = [bounced(app, ada, BounceClass.SOFT), bounced(app, bob, BounceClass.HARD)]
+    rows = [happened.Told(replace(one, address=None), None, clock.now()) for one in early]
+    with app.store.begin() as connection:
+        happened.insert(connection, DEFAULT_ID, rows, clock.now())
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault of our own")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(consequences, "DO", {**consequences.DO, Step.COUNT: broken})
+        assert look_again(app) == 1
+        assert standing(app, "bob@example.org") == [("all", "bounced")]
+        [named] = [one for one in caplog.records if one.message.startswith("feedback.failed")]
+        assert "RuntimeError" in str(vars(named))
+        clock.move(2 * PARKED_FOR)
+        assert look_again(app) == 0
+    assert count(app, tables.soft_bounces) == 0
+    clock.move(timedelta(hours=2))
+    assert look_again(app) == 1
+    assert count(app, tables.soft_bounces) == 1
+
+
 # doubt
 
 
@@ -307,11 +345,32 @@ def test_soft_bounces_that_are_rare_never_suppress(app: App, clock: MovableClock
     assert standing(app) == []
 
 
+def test_a_soft_bounce_that_a_clock_ahead_of_time_noted_counts_as_one(app: App, clock: MovableClock) -> None:
+    ahead = MovableClock(clock.now() + timedelta(days=200))
+    for at in (ahead, clock, clock):
+        assert standing(app) == []
+        object.__setattr__(app, "clock", at)
+        record(app, DEFAULT_ID, [bounced(app, sent(app), BounceClass.SOFT)])
+    assert standing(app) == [("all", "bounced")]
+
+
 def test_a_soft_bounce_told_by_two_counts_once(app: App) -> None:
     message = sent(app)
     for provider in ("ses", "mailbox", "mailbox", "mailbox"):
         record(app, DEFAULT_ID, [bounced(app, message, BounceClass.SOFT, provider=provider)])
     assert (count(app, tables.consequences), standing(app)) == (1, [])
+
+
+def test_an_address_that_rested_and_is_dead_now_says_so(app: App, clock: MovableClock) -> None:
+    early = [sent(app) for _ in range(4)]
+    for message in early[:3]:
+        record(app, DEFAULT_ID, [bounced(app, message, BounceClass.SOFT)])
+    [rests] = suppressing.show(app, "ada@example.org").suppressions
+    assert (rests.suppression.note, rests.suppression.expires_at is None) == ("3.00 of 3 soft bounces", False)
+    record(app, DEFAULT_ID, [bounced(app, early[3], BounceClass.HARD, provider="mail", diagnostic="550 User unknown")])
+    [dead] = suppressing.show(app, "ada@example.org").suppressions
+    assert (dead.suppression.note, dead.suppression.source) == ("550 User unknown", "mail")
+    assert (dead.suppression.expires_at, dead.since) == (None, clock.now())
 
 
 def test_who_complained_gets_what_is_required_and_nothing_else(app: App) -> None:
@@ -341,6 +400,33 @@ def test_an_unsubscribe_told_by_a_provider_is_that_of_the_mails_own_link(app: Ap
     assert link is not None
     leaving.undo(app, link)
     assert standing(app) == []
+
+
+def test_a_providers_late_word_undoes_no_consent_that_came_after_it(app: App, clock: MovableClock) -> None:
+    late = told(app, EventType.UNSUBSCRIBED, sent(app))
+    clock.move(timedelta(hours=1))
+    by = Author("application", Source.PYTHON, "the form")
+    consent.grant(app, "ada", "test", wording="I want it", source="form", by=by)
+    assert record(app, DEFAULT_ID, [late]).effects == {Effect.STOOD: 1}
+    assert standing(app) == []
+    assert consent.state(app, "ada")["test"].action is ConsentAction.GRANTED
+
+
+def test_a_providers_late_word_undoes_no_return_that_came_after_it(app: App, clock: MovableClock) -> None:
+    first, second = sent(app), sent(app)
+    late = told(app, EventType.UNSUBSCRIBED, second)
+    record(app, DEFAULT_ID, [told(app, EventType.UNSUBSCRIBED, first)])
+    clock.move(timedelta(hours=1))
+    with app.store.read() as connection:
+        found = messages.find(connection, first)
+    assert found is not None
+    link = leaving.of_message(app, first, found.recipient_id)
+    assert link is not None
+    leaving.undo(app, link)
+    assert record(app, DEFAULT_ID, [late]).effects == {Effect.STOOD: 1}
+    assert standing(app) == []
+    clock.move(timedelta(hours=1))
+    assert record(app, DEFAULT_ID, [told(app, EventType.UNSUBSCRIBED, second)]).effects == {Effect.UNSUBSCRIBED: 1}
 
 
 def test_what_is_required_cannot_be_left_by_way_of_a_provider_either(app: App) -> None:

@@ -156,6 +156,28 @@ def test_a_forged_token_is_rejected_by_name_and_nothing_follows(signed: App) -> 
     assert (state(app, message), standing(app), events(app)) == (MessageState.SENT, [], [])
 
 
+@pytest.mark.parametrize("form", [answers.dsn, answers.complaint])
+def test_where_return_paths_are_signed_an_address_alone_suppresses_nobody(
+    signed: App, form: Callable[..., bytes]
+) -> None:
+    app = signed
+    message = sent(app)
+    assert arrives(app, form("ada@example.org"), to="notify@example.org").states == {IncomingState.UNMATCHED: 1}
+    assert (kept(app).reason, kept(app).message_id) == ("unproven", None)
+    assert (state(app, message), standing(app), events(app)) == (MessageState.SENT, [], [])
+    unmatched.attach(app, kept(app).id, actor="operator", recipient="ada")
+    assert len(standing(app)) == 1, "an operator may know better"
+
+
+def test_where_return_paths_are_signed_what_moves_a_message_is_proven_too(signed: App) -> None:
+    app = signed
+    message = sent(app)
+    arrives(app, answers.dsn("ada@example.org", said=answers.SOFT, action="delayed"))
+    assert (kept(app).state, events(app)) == (IncomingState.IGNORED, [])
+    arrives(app, answers.dsn("ada@example.org", header_id=ours(message)))
+    assert state(app, message) is MessageState.BOUNCED
+
+
 def test_a_token_of_an_old_secret_names_its_message_still(signed: App) -> None:
     app = signed
     message = sent(app)

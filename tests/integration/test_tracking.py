@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
@@ -24,9 +24,10 @@ from notify.delivery import Worker, deliver
 from notify.dev.mailbox import Mailbox
 from notify.errors import Unreachable
 from notify.feedback import tracking
+from notify.feedback.record import Recorded
 from notify.feedback.targets import Targets
 from notify.feedback.tracking import STREAM, Sighting
-from notify.model import EventType, MessageState
+from notify.model import Event, EventType, MessageState
 from notify.store import batches, messages, tracked_events, tracked_links
 from notify.store.tables import attempts, conversions, events
 from notify.store.tables import messages as messages_table
@@ -244,6 +245,32 @@ def test_what_cannot_be_recorded_stays_in_the_stream(tracked: App, monkeypatch: 
     assert tracked.redis.xlen(STREAM) == 1
     assert tracking.drain(tracked, 1) == 1
     assert recorded(tracked) == [("opened", False)]
+
+
+def test_one_that_cannot_be_recorded_keeps_no_other_waiting_and_is_given_up_after_a_day(
+    tracked: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, broken = sent(tracked), sent(tracked)
+    tracking.write(tracked, [seen(tracked, one) for one in (whole, broken, whole)])
+    record = tracking.record
+
+    def fails(app: App, tenant_id: UUID, told: Sequence[Event]) -> Recorded:
+        if any(one.message_id == broken for one in told):
+            raise RuntimeError("a fault of our own")
+        return record(app, tenant_id, told)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking, "record", fails)
+        assert tracking.drain(tracked, 1) == 2
+        assert tracking.drain(tracked, 1) == 0, "it stays"
+    assert len(recorded(tracked)) == 2
+    assert tracking.drain(tracked, 1) == 1, "the fault was mended"
+    assert len(recorded(tracked)) == 3
+    tracking.write(tracked, [seen(tracked, broken, at=tracked.clock.now() - tracking.FAILING)])
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking, "record", fails)
+        assert tracking.drain(tracked, 1) == 1
+    assert tracked.redis.xlen(STREAM) == 0
 
 
 def test_whatever_else_is_in_the_stream_is_passed_over(tracked: App) -> None:

@@ -85,6 +85,10 @@ def test_soft_bounces_weigh_the_same_in_any_order(orders: tuple[list[timedelta],
     assert weight(orders[0]) == pytest.approx(weight(orders[1]))
 
 
+def test_a_soft_bounce_weighs_no_more_before_its_own_time() -> None:
+    assert counted(None, NOW).weighed(NOW - 20 * HALF_LIFE) == 1
+
+
 def test_a_soft_bounce_weighs_half_after_each_half_life() -> None:
     assert counted(None, NOW).weighed(NOW + 2 * HALF_LIFE) == pytest.approx(0.25)
     assert aftermath.SOFT_FOR > HALF_LIFE, "what made an address rest weighs less when it may be used again"

@@ -18,6 +18,11 @@ class ForgedToken(ValueError):
     """The address has the form of a return path of ours, and no secret of ours made it."""
 
 
+def is_signed(settings: Settings) -> bool:
+    """Whether each message has a return path of its own."""
+    return bool(_split(settings.bounce_address)[1])
+
+
 def return_path(settings: Settings, message_id: UUID) -> str:
     """Where bounces of this message go. The same message, the same address, on every try."""
     before, mark, after = _split(settings.bounce_address)
