@@ -163,7 +163,8 @@ def _show(one: Scanned) -> None:
     out = screen.console()
     if one.problem is not None:
         out.print(screen.cell(f"✗ {one.problem}", "red"))
-        return
+        if not one.read:
+            return
     if one.busy:
         out.print(screen.cell(f"{one.mailbox.place}: is being read by another process just now", "yellow"))
         return

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date
 
 from uuid_utils.compat import uuid7
 
@@ -15,12 +16,16 @@ from notify.app import App
 from notify.errors import NotifyError, Unreachable
 from notify.feedback.judging import Mail, Opened, judge
 from notify.feedback.record import announce, record_in
-from notify.feedback.understanding import understand
+from notify.feedback.understanding import Understood, not_given, understand
 from notify.model import Checkpoint, Effect, IncomingKind, IncomingState
+from notify.store import Connection
 from notify.store import incoming as rows
 from notify.store.incoming import Incoming
 from notify.store.tenants import DEFAULT_ID
 from notify.telemetry import emit
+
+REJECTED_OCTETS = 64 * 1024  # of the body of a mail that is rejected
+REJECTED_BODIES = 1000  # of the rejected mails of a day (UTC), in all mailboxes
 
 __all__ = ["Mail", "Taken", "take"]
 
@@ -45,7 +50,7 @@ def take(app: App, mailbox: str, mails: Sequence[Mail], checkpoint: Checkpoint |
     Harmless when called again with the same mails. One that cannot be recorded is rejected by name, and keeps the
     others waiting for nothing. Raises `Unreachable` when the database is away.
     """
-    read = [Opened(mailbox, one, understand(app.settings, one.octets, one.envelope_to), uuid7()) for one in mails]
+    read = [Opened(mailbox, one, _understood(app, one), uuid7()) for one in mails]
     try:
         return _take(app, mailbox, read, checkpoint)
     except Unreachable:
@@ -59,13 +64,19 @@ def take(app: App, mailbox: str, mails: Sequence[Mail], checkpoint: Checkpoint |
     return _sum(parts)
 
 
+def _understood(app: App, mail: Mail) -> Understood:
+    if mail.octets is None:
+        return not_given(mail.place or "")
+    return understand(app.settings, mail.octets, mail.envelope_to)
+
+
 def _take(app: App, mailbox: str, opened: Sequence[Opened], checkpoint: Checkpoint | None) -> Taken:
     now = app.clock.now()
     with app.store.begin() as connection:
         known = rows.known(connection, mailbox, {one.seen.digest for one in opened})
         fresh = list({one.seen.digest: one for one in opened if one.seen.digest not in known}.values())
         judged = {one.row.id: one for one in judge(app, connection, fresh, now)}
-        made = rows.insert(connection, [one.row for one in judged.values()])
+        made = rows.insert(connection, _spared(connection, [one.row for one in judged.values()]))
         told = {(one.event.provider, one.event.provider_event_id): one for row in made for one in judged[row.id].told}
         recorded = record_in(app, connection, DEFAULT_ID, list(told.values()), now)
         rows.advance(connection, mailbox, checkpoint, len(made))
@@ -80,6 +91,22 @@ def _take(app: App, mailbox: str, opened: Sequence[Opened], checkpoint: Checkpoi
         recorded.effects or {},
         frozenset(place for place in ignored if place is not None),
     )
+
+
+def _spared(connection: Connection, found: Sequence[Incoming]) -> list[Incoming]:
+    """The same rows; of what is rejected the beginning of the body is kept, and above so many a day nothing of it."""
+    left: dict[date, int] = {}
+    spared = []
+    for row in found:
+        if row.state is not IncomingState.REJECTED or row.body is None:
+            spared.append(row)
+            continue
+        day = row.received_at.astimezone(UTC).date()
+        if day not in left:
+            left[day] = REJECTED_BODIES - rows.rejected_on(connection, day, REJECTED_BODIES)
+        left[day] -= 1
+        spared.append(replace(row, body=None if left[day] < 0 else row.body[:REJECTED_OCTETS]))
+    return spared
 
 
 def _spoilt(app: App, mailbox: str, opened: Sequence[Opened], checkpoint: Checkpoint | None, error: Exception) -> Taken:
@@ -109,9 +136,8 @@ def _sum(parts: Sequence[Taken]) -> Taken:
 
 
 def _tell(made: Sequence[Incoming]) -> None:
-    for one in made:
-        facts = {"mail": one.id, "kind": one.kind, "reason": one.reason}
-        if one.state is IncomingState.UNMATCHED:
-            emit("mail.unmatched", **facts)
-        elif one.state is IncomingState.REJECTED:
-            emit("mail.rejected", **facts)
+    """One line for all: a mailbox may hold a hundred thousand of them."""
+    for state, event in ((IncomingState.UNMATCHED, "mail.unmatched"), (IncomingState.REJECTED, "mail.rejected")):
+        reasons = Counter(str(one.reason) for one in made if one.state is state)
+        if reasons:
+            emit(event, mails=reasons.total(), **reasons)

@@ -37,11 +37,12 @@ BY_ADDRESS = (*REPORTS, IncomingKind.DELAY, IncomingKind.DELIVERED)
 class Mail:
     """A mail as a mailbox or a listener gave it.
 
-    `octets` are its first megabyte, `size` the octets of the whole. `received_at` is when it came there;
-    `envelope_to` whom it came to, where the transport knows; `place` says where it lies (`uidvalidity:uid`).
+    `octets` are its first megabyte, None where the mailbox does not give it; `size` are those of the whole.
+    `received_at` is when it came there; `envelope_to` whom it came to, where the transport knows; `place` says where
+    it lies (`uidvalidity:uid`).
     """
 
-    octets: bytes
+    octets: bytes | None
     size: int
     received_at: datetime
     envelope_to: str | None = None
@@ -141,7 +142,7 @@ def _unknown(connection: Connection, one: Opened, now: datetime) -> Incoming:
     """Nobody knows its message: an operator sees reports, and what came to a return path and is not understood."""
     seen = one.seen
     if seen.part is None:
-        return _row(one, IncomingState.REJECTED, "unreadable")
+        return _row(one, IncomingState.REJECTED, "not_given" if one.mail.octets is None else "unreadable")
     if seen.forged and seen.kind is not IncomingKind.OTHER:
         return _row(one, IncomingState.REJECTED, "forged_token")
     if seen.kind in REPORTS and not _events(one):

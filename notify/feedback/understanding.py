@@ -28,7 +28,7 @@ _DISPLAYED = re.compile(r";\s*displayed\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """A mail, read. `digest` is the SHA-256 of its octets.
+    """A mail, read. `digest` is the SHA-256 of its octets, as far as they were read.
 
     `named` is the message that a token of ours names; `forged`: it came to the place of a token, and none of ours is
     there. `header_ids` are the Message-IDs that it may be about, the likeliest first. Without a `part` it could not be
@@ -47,6 +47,11 @@ class Understood:
     def field(self, name: str) -> str | None:
         """A header field of its own, decoded."""
         return (self.part.get(name) or None) if self.part else None
+
+
+def not_given(place: str) -> Understood:
+    """A mail that lies there and cannot be had. Its digest is that of its place: it is told of once."""
+    return Understood(hashlib.sha256(place.encode()).hexdigest(), IncomingKind.REJECTED, Report(Kind.OTHER))
 
 
 def understand(settings: Settings, octets: bytes, envelope_to: str | None = None) -> Understood:

@@ -33,7 +33,11 @@ class IncomingState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far a mailbox was read: every mail up to this UID, under this UIDVALIDITY (RFC 9051 §2.3.1.1)."""
+    """How far a mailbox was read: every mail up to this UID, under this UIDVALIDITY (RFC 9051 §2.3.1.1).
+
+    `settled`: they are also marked or moved, if they are to be.
+    """
 
     uid_validity: int
     last_uid: int
+    settled: bool = True

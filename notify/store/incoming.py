@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -98,13 +98,14 @@ def advance(connection: sa.Connection, mailbox: str, checkpoint: Checkpoint | No
     counted = {"mails": mailboxes.c.mails + insert.excluded.mails}
     facts = {"id": uuid7(), "tenant_id": DEFAULT_ID, "name": mailbox, "mails": mails}
     if checkpoint is not None:
-        facts |= {"uid_validity": checkpoint.uid_validity, "last_uid": checkpoint.last_uid}
-        said = insert.excluded
-        further = sa.and_(
-            mailboxes.c.uid_validity == said.uid_validity, mailboxes.c.last_uid > said.last_uid
-        )  # another scan was quicker
-        counted["last_uid"] = sa.case((further, mailboxes.c.last_uid), else_=said.last_uid)
+        uid, said = checkpoint.last_uid, insert.excluded
+        uids = {"last_uid": uid, "settled_uid": uid if checkpoint.settled else 0}
+        facts |= {"uid_validity": checkpoint.uid_validity, **uids}
         counted["uid_validity"] = said.uid_validity
+        for name in uids:  # another scan may have been quicker
+            before = mailboxes.c[name]
+            further = sa.and_(mailboxes.c.uid_validity == said.uid_validity, before > said[name])
+            counted[name] = sa.case((further, before), else_=said[name])
     connection.execute(insert.values(facts).on_conflict_do_update(index_elements=["name"], set_=counted))
 
 
@@ -123,6 +124,14 @@ def waiting(connection: sa.Connection) -> int:
     """How many reports an operator has to look at."""
     counted = sa.select(sa.func.count()).where(incoming_mails.c.state == IncomingState.UNMATCHED)
     return connection.scalar(counted) or 0
+
+
+def rejected_on(connection: sa.Connection, day: date, most: int) -> int:
+    """How many of the mails that came on this day (UTC) were rejected; nobody counts beyond `most`."""
+    begin, of = datetime.combine(day, time.min, UTC), incoming_mails.c
+    within = (of.state == IncomingState.REJECTED, of.received_at >= begin, of.received_at < begin + timedelta(days=1))
+    some = sa.select(of.id).where(*within).limit(most).subquery()
+    return connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0
 
 
 def get(connection: sa.Connection, id_: UUID, *, lock: bool = False) -> Incoming | None:

@@ -13,17 +13,22 @@ from notify.store.tables import mailboxes
 from notify.store.tenants import DEFAULT_ID
 
 _FIELDS = tuple(
-    mailboxes.c[name] for name in ("name", "uid_validity", "last_uid", "scanned_at", "tried_at", "problem", "mails")
+    mailboxes.c[name]
+    for name in ("name", "uid_validity", "last_uid", "settled_uid", "scanned_at", "tried_at", "problem", "mails")
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A mailbox as it stands: `scanned_at` is its last success, `problem` that of the last try, in words."""
+    """A mailbox as it stands: its mails are stored up to `last_uid`, and marked or moved up to `settled_uid`.
+
+    `scanned_at` is its last success, `problem` that of the last try, in words.
+    """
 
     name: str
     uid_validity: int | None
     last_uid: int
+    settled_uid: int
     scanned_at: datetime | None
     tried_at: datetime | None
     problem: str | None

@@ -20,6 +20,7 @@ from notify.app import App
 from notify.audience import suppressing
 from notify.channels.email import verp
 from notify.errors import NotFound
+from notify.feedback import incoming as taking
 from notify.feedback import unmatched
 from notify.feedback.incoming import Mail, Taken, take
 from notify.feedback.judging import Judged, Opened, judge
@@ -176,6 +177,43 @@ def test_where_return_paths_are_signed_what_moves_a_message_is_proven_too(signed
     assert (kept(app).state, events(app)) == (IncomingState.IGNORED, [])
     arrives(app, answers.dsn("ada@example.org", header_id=ours(message)))
     assert state(app, message) is MessageState.BOUNCED
+
+
+def test_of_junk_little_is_kept_and_less_when_there_is_much(
+    app: App, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "REJECTED_BODIES", 3)
+    junk = [b"\r\nno header %d" % number + b"x" * 100_000 for number in range(7)]
+    arrives(app, *junk[:2])
+    arrives(app, *junk[2:5])
+    assert lengths(app) == [None, None, *[taking.REJECTED_OCTETS] * 3]
+    clock.move(timedelta(days=1))
+    arrives(app, *junk[5:], answers.dsn("nobody@example.org"))
+    assert lengths(app)[:5] == [None, None, *[taking.REJECTED_OCTETS] * 3]
+    assert lengths(app)[5:7] == [taking.REJECTED_OCTETS] * 2
+    assert lengths(app)[7] == len(answers.dsn("nobody@example.org"))
+
+
+def lengths(app: App) -> list[int | None]:
+    """How much is kept of each body, by day; on each the shortest first."""
+    of = tables.incoming_mails.c
+    with app.store.read() as connection:
+        found = connection.execute(sa.select(of.received_at, of.state, of.body)).all()
+    known = [(at, state == IncomingState.UNMATCHED, body and len(body)) for at, state, body in found]
+    return [length for *_, length in sorted(known, key=lambda one: (one[0], one[1], one[2] or 0))]
+
+
+def test_reports_of_nobodys_messages_are_one_line_of_the_log(app: App) -> None:
+    told: list[tuple[str, dict[str, object]]] = []
+    with subscribed(lambda event, facts: told.append((event, dict(facts)))):
+        named = answers.dsn("ada@example.org", header_id=ours(uuid4()))
+        arrives(app, *(answers.dsn(f"nobody-{number}@example.org") for number in range(3)), named, b"\r\nno header")
+    lines = {event: {name: facts[name] for name in facts if name != "level"} for event, facts in told}
+    assert lines == {
+        "mail.unmatched": {"mails": 4, "unknown_recipient": 3, "no_message": 1},
+        "mail.rejected": {"mails": 1, "unreadable": 1},
+    }
+    assert len(told) == len(lines)
 
 
 def test_a_token_of_an_old_secret_names_its_message_still(signed: App) -> None:

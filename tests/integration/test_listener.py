@@ -15,7 +15,9 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from notify.app import App
-from notify.feedback.mailboxes import listeners, serve
+from notify.feedback.incoming import Mail
+from notify.feedback.mailboxes import listener, listeners, serve
+from notify.feedback.mailboxes.imap import FIRST_MEGABYTE
 from notify.store import mailboxes
 from notify.store.tables import incoming_mails
 from tests.processes import environment, notify_process, until
@@ -137,6 +139,51 @@ def test_who_comes_when_all_lines_are_taken_is_told_to_come_again(
             return True
 
         until(free, 10, "there is room again")
+
+
+def test_one_host_cannot_take_all_lines(app: App, speak: Callable[[str, int], Client]) -> None:
+    with listening(app, "smtpd", "connections=5&per_host=2") as port:
+        held = [speak("smtpd", port), speak("smtpd", port)]
+        for client in held:
+            client.noop()
+        with pytest.raises(smtplib.SMTPConnectError) as refused:
+            speak("smtpd", port)
+        assert refused.value.smtp_code == 421
+        with smtplib.SMTP("127.0.0.1", port, timeout=30, source_address=("127.0.0.2", 0)) as other:
+            other.sendmail("", [OURS], bounce("ada@example.net"))
+    assert len(rows(app)) == 1
+
+
+def test_who_names_no_recipient_is_hung_up_on_early_and_who_does_has_time(
+    app: App, speak: Callable[[str, int], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "FIRST_WORDS_SECONDS", 0.5)
+    with listening(app, "smtpd") as port:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as silent:
+            assert silent.recv(1000).startswith(b"220")
+            assert silent.recv(1000) == b""
+        client = speak("smtpd", port)
+        client.ehlo()
+        client.mail("ada@example.net")
+        client.rcpt(OURS)
+        client.docmd("DATA")
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as silent:
+            while silent.recv(1000):  # as long as the others may be silent
+                pass
+        client.send(bounce("ada@example.net") + b".\r\n")
+        assert client.getreply()[0] == 250
+
+
+def test_of_a_huge_mail_only_what_is_kept_is_held_and_its_dots_are_its_own(
+    app: App, speak: Callable[[str, int], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brought: list[Mail] = []
+    monkeypatch.setattr(listener, "take", lambda _app, _name, mails: brought.extend(mails))
+    mail = b"From: a@example.net\r\n\r\n.\r\n..two\r\n" + b"x" * 200_000 + b"\r\n" + b".y\r\n" * 1_000_000
+    with listening(app, "smtpd") as port:
+        speak("smtpd", port).sendmail("", [OURS], mail)
+    (one,) = brought
+    assert (one.octets, one.size) == (mail[:FIRST_MEGABYTE], len(mail))
 
 
 def test_while_the_database_is_away_mail_is_to_come_again(

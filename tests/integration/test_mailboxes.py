@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from imapclient import IMAPClient
+from imapclient.exceptions import IMAPClientError
 from pydantic import SecretStr
 
 from notify import alerts
@@ -150,6 +151,37 @@ def test_who_dies_between_storing_and_moving_stores_nothing_twice_and_leaves_not
     found = read(app, box_of(app, url))
     assert (found.read, found.new) == (2, 0)
     assert (len(stored(app)), imap_server.count(folder), imap_server.count(target)) == (2, 0, 2)
+
+
+def test_where_mails_cannot_be_moved_the_reading_goes_on_and_they_are_moved_later(
+    app: App, imap_server: Server, monkeypatch: pytest.MonkeyPatch, taken: list[Sequence[Mail]]
+) -> None:
+    monkeypatch.setattr(scanning, "SLICE", 2)
+    folder, target = imap_server.make_folder(), f"Done {imap_server.make_folder()}"
+    box = box_of(app, imap_server.url(folder, done=f"move:{target}"))
+    imap_server.put(folder, ORDINARY, *(bounce(f"user-{number}@example.net") for number in range(5)))
+    with monkeypatch.context() as full:
+        full.setattr(IMAPClient, "move", _over_quota)
+        full.setattr(IMAPClient, "copy", _over_quota)
+        found = read(app, box)
+        assert (found.read, found.new, found.complete) == (6, 6, True)
+        assert found.problem is not None
+        assert "over quota" in found.problem.problem
+        imap_server.put(folder, bounce("late@example.net"))
+        again = read(app, box)
+        assert (again.read, again.new, len(taken)) == (2 + 1, 1, 3 + 2)  # a slice to try, and what is new
+        assert (imap_server.count(folder), imap_server.count(target)) == (7, 0)
+        with app.store.read() as connection:
+            standing = mailboxes.listing(connection)[box.name]
+        assert (standing.problem, standing.scanned_at is not None) == (again.problem and again.problem.problem, True)
+    last = read(app, box)
+    assert (last.read, last.new, last.problem) == (7, 0, None)
+    assert (imap_server.count(folder), imap_server.count(target)) == (1, 6)
+    assert read(app, box).read == 0
+
+
+def _over_quota(*_: object) -> None:
+    raise IMAPClientError("move failed: [OVERQUOTA] the target is over quota")
 
 
 def test_a_folder_whose_numbers_begin_anew_is_read_from_its_beginning(app: App, imap_server: Server) -> None:

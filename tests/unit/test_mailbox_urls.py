@@ -101,6 +101,11 @@ def test_mailboxes_and_listeners_are_told_apart() -> None:
     assert listeners(both)[1].name == "lmtp://[::1]:24"
 
 
+def test_a_mail_server_beside_a_listener_may_take_all_its_connections() -> None:
+    places = listeners(settings("smtpd://0.0.0.0:25", "lmtp://[::1]:24?connections=30", "lmtp://[::1]:25?per_host=3"))
+    assert [one.of_one_host for one in places] == [10, 30, 3]
+
+
 def test_one_is_chosen_by_its_name_or_its_place() -> None:
     boxes = imap_mailboxes(settings(f"imaps://u:{SECRET}@h", f"imaps://v:{SECRET}@h/Other"))
     assert chosen(boxes, None) == boxes

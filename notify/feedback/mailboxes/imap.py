@@ -26,6 +26,13 @@ FIRST_MEGABYTE = 2**20  # octets
 LOOK_SECONDS = 1.0  # how long a wait goes on after `stop`
 LONGEST_PROBLEM = 300  # characters
 _PART = f"BODY.PEEK[]<0.{FIRST_MEGABYTE}>"
+_LOGIN_CODE = re.compile(
+    r"\[(?:AUTHENTICATIONFAILED|AUTHORIZATIONFAILED|EXPIRED|PRIVACYREQUIRED|CONTACTADMIN|UNAVAILABLE|INUSE|LIMIT|ALERT"
+    r"|SERVERBUG|CLIENTBUG)\]",
+    re.IGNORECASE,
+)
+"""The response codes of RFC 9051 §7.1 that tell why a login is refused."""
+_NOT_NOW = re.compile(r"\[(?:UNAVAILABLE|SERVERBUG|INUSE)\]", re.IGNORECASE)
 _LOST = (IMAPClientAbortError, OSError, EOFError)
 
 
@@ -73,35 +80,42 @@ class Session:
         return sorted(one for one in found if one >= first)  # `*` is the last mail, even before `first`
 
     def sizes(self, uids: Sequence[int]) -> dict[int, Size]:
-        """The sizes of those of these mails that are still there."""
+        """The sizes of these mails; without octets where the server does not say, and of those that are gone."""
         with self._words("the sizes of its mails cannot be read"):
             found = self._client.fetch(uids, ["RFC822.SIZE", "INTERNALDATE"])
-        return {uid: Size(int(one.get(b"RFC822.SIZE", 0)), _moment(one)) for uid, one in found.items()}
+        known = {uid: found.get(uid, {}) for uid in uids}  # it may tell of others, too: RFC 9051 §7.5.2
+        return {uid: Size(int(one.get(b"RFC822.SIZE", 0)), _moment(one)) for uid, one in known.items()}
 
     def bodies(self, uids: Sequence[int]) -> tuple[dict[int, bytes], list[int]]:
-        """The first megabyte of those of these that are still there, and the UIDs of those that it does not give."""
-        try:
-            with self._words("its mails cannot be read"), _refusable():
-                return self._bodies(uids), []
-        except Refused:
-            return self._one_by_one(uids)
+        """The first megabyte of those of these that are still there, and the UIDs of those that it does not give.
 
-    def _one_by_one(self, uids: Sequence[int]) -> tuple[dict[int, bytes], list[int]]:
-        """One mail that the server cannot give must not keep back the others."""
-        read: dict[int, bytes] = {}
-        refused: list[int] = []
-        for uid in uids:
-            try:
-                with self._words("its mails cannot be read"), _refusable():
-                    read |= self._bodies([uid])
-            except Refused:
-                refused.append(uid)
+        Raises `UnreachableMailbox` when it gives none of them, or says that it cannot just now (RFC 9051 §7.1).
+        """
+        read = self._given(uids)
+        for uid in [uid for uid in uids if uid not in read]:  # one that it cannot give must not keep back the others
+            read |= self._given([uid])
+        refused = self._still_there([uid for uid in uids if uid not in read])
+        if refused and not read:
+            what = f"it gives none of the mails that it lists, UID {refused[0]} to {refused[-1]}"
+            raise failed(self._box, what, "look at the server's log; should they be damaged, move them elsewhere")
         return read, refused
 
-    def _bodies(self, uids: Sequence[int]) -> dict[int, bytes]:
-        found = self._client.fetch(uids, [_PART])
-        bodies = {uid: one.get(b"BODY[]<0>", one.get(b"BODY[]")) for uid, one in found.items()}
-        return {uid: bytes(body) for uid, body in bodies.items() if body is not None}
+    def _given(self, uids: Sequence[int]) -> dict[int, bytes]:
+        """The bodies that the server gives when it is asked for these at once."""
+        try:
+            with self._words("its mails cannot be read"), _refusable():
+                found = self._client.fetch(uids, [_PART])
+        except Refused:
+            return {}
+        bodies = {uid: found.get(uid, {}) for uid in uids}
+        parts = {uid: one.get(b"BODY[]<0>", one.get(b"BODY[]")) for uid, one in bodies.items()}
+        return {uid: bytes(part) for uid, part in parts.items() if part is not None}
+
+    def _still_there(self, uids: Sequence[int]) -> list[int]:
+        if not uids:
+            return []
+        with self._words("its mails cannot be listed"):
+            return sorted(set(uids) & set(self._client.search(["UID", ",".join(map(str, uids))])))
 
     def settle(self, uids: Sequence[int]) -> None:
         """Mark or move mails that are stored, as the mailbox is set up. Harmless for those that are gone."""
@@ -192,16 +206,27 @@ def _connected(box: ImapMailbox) -> IMAPClient:
 
 def _log_in(box: ImapMailbox, client: IMAPClient) -> None:
     step = "correct user and password in its URL"
+    with _named(box, "login failed", step), _discreet(box, step):
+        if client.has_capability("LOGINDISABLED"):
+            raise failed(box, "the server takes no password without TLS", "write imaps://, or ?tls=starttls")
+        if client.has_capability("AUTH=PLAIN"):
+            client.plain_login(box.user, box.password)
+        else:
+            client.login(box.user, box.password)
+
+
+@contextmanager
+def _discreet(box: ImapMailbox, step: str) -> Iterator[None]:
+    """Of a refused login only the code is repeated: the words of a server may hold what it was given, in any form."""
     try:
-        with _named(box, "login failed", step):
-            if client.has_capability("LOGINDISABLED"):
-                raise failed(box, "the server takes no password without TLS", "write imaps://, or ?tls=starttls")
-            if client.has_capability("AUTH=PLAIN"):
-                client.plain_login(box.user, box.password)
-            else:
-                client.login(box.user, box.password)
+        yield
     except UnicodeError:
         raise failed(box, "login failed: the server takes no password beyond ASCII", step) from None
+    except (IMAPClientError, ValueError, LookupError, TypeError, AttributeError) as error:
+        if isinstance(error.__context__, IMAPClientAbortError) or not isinstance(error, LoginError):
+            raise failed(box, "login failed: the line was lost, or held nonsense", step) from None
+        code = _LOGIN_CODE.search(str(error))
+        raise failed(box, f"it refuses user and password{f': {code[0]}' if code else ''}", step) from None
 
 
 @contextmanager
@@ -209,8 +234,6 @@ def _named(box: ImapMailbox, what: str, step: str) -> Iterator[None]:
     """Whatever goes wrong inside, as one error in words."""
     try:
         yield
-    except LoginError as error:
-        raise failed(box, f"it refuses user and password: {_said(box, error)}", step) from None
     except ssl.SSLError as error:
         why = getattr(error, "verify_message", "") or error.reason or "TLS failed"
         raise failed(box, f"{what}: TLS: {why}", "look at its certificate; ?ca=FILE names an authority") from None
@@ -232,6 +255,8 @@ def _refusable() -> Iterator[None]:
     except IMAPClientAbortError:
         raise
     except IMAPClientError as error:
+        if _NOT_NOW.search(str(error)):
+            raise
         raise Refused from error
 
 

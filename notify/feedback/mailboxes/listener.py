@@ -6,6 +6,7 @@ A mail has one recipient here, for each tells of one of our messages; further on
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import re
 import socket
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from contextlib import suppress
 from email.utils import parseaddr
 
 from aiosmtpd.lmtp import LMTP
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, Envelope, Session, syntax
 
 from notify.app import App
 from notify.errors import NotifyError, Unreachable
@@ -28,8 +29,10 @@ from notify.telemetry import emit
 
 SIGN_OF_LIFE_SECONDS = 60.0
 LEAVING_SECONDS = 10.0
-LONGEST_LINE = 2**20
-"""Octets. RFC 5321 §4.5.3.1.6 says 1,000; what comes back holds anything, and a bounce that is refused is lost."""
+FIRST_WORDS_SECONDS = 30.0
+"""How long who has not named a recipient yet may be silent; RFC 5321 §4.5.3.2.7 speaks of those who do their work."""
+READ_AT_ONCE = 2**16
+"""Octets. A line may be longer, for what comes back holds anything, and a bounce that is refused is lost."""
 BUSY = b"421 4.3.2 Too many connections, come again later\r\n"
 
 
@@ -76,7 +79,7 @@ class Door:
         self._app = app
         self._place = place
         self._ours = recipients(app.settings)
-        self._present: set[SMTP] = set()
+        self._present: dict[SMTP, str] = {}  # with whose each is
         self._storing: set[asyncio.Future[str]] = set()
         self._server: asyncio.Server | None = None
 
@@ -85,7 +88,7 @@ class Door:
         await asyncio.to_thread(_note, self._app, [self._place])
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self._protocol, self._place.host, self._place.port)
+            self._server = await loop.create_server(lambda: _Gate(self), self._place.host, self._place.port)
         except OSError as error:
             raise Unreachable(
                 f"cannot listen on {self._place.name}: {error.strerror or error}\n"
@@ -106,11 +109,13 @@ class Door:
                 one.transport.close()
         emit("listener.stopped", listener=self._place.name)
 
-    def _protocol(self) -> asyncio.Protocol:
-        """Whoever comes: served, or told to come again."""
-        if len(self._present) >= self._place.connections:
-            emit("listener.refused", listener=self._place.name, error="too many connections")
-            return _Busy()
+    def admit(self, host: str) -> SMTP | None:
+        """What serves a connection from there; None when there are too many."""
+        everywhere = len(self._present) >= self._place.connections
+        if everywhere or list(self._present.values()).count(host) >= self._place.of_one_host:
+            error = "too many connections" if everywhere else "too many connections of one host"
+            emit("listener.refused", listener=self._place.name, error=error)
+            return None
         kind = _Lmtp if self._place.scheme == "lmtp" else _Smtp
         made = kind(
             self,
@@ -121,12 +126,12 @@ class Door:
             timeout=self._place.timeout,
             loop=asyncio.get_running_loop(),
         )
-        self._present.add(made)
+        self._present[made] = host
         return made
 
     def left(self, one: SMTP) -> None:
         """A connection has ended."""
-        self._present.discard(one)
+        self._present.pop(one, None)
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -139,16 +144,11 @@ class Door:
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 Ok"
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - as above
-        """Called for each mail."""
-        content = envelope.content
-        assert isinstance(content, bytes)
-        mail = Mail(
-            octets=content[:FIRST_MEGABYTE],
-            size=len(content),
-            received_at=self._app.clock.now(),
-            envelope_to=envelope.rcpt_tos[0],
-        )
+    async def bring(self, recipient: str, octets: bytes, size: int) -> str:
+        """Called for each mail, with its first megabyte and the octets of the whole; returns the answer."""
+        if size > self._place.size:
+            return f"552 5.3.4 More than {self._place.size} octets"
+        mail = Mail(octets, size, self._app.clock.now(), envelope_to=recipient)
         storing = asyncio.ensure_future(asyncio.to_thread(self._store, mail))
         self._storing.add(storing)
         storing.add_done_callback(self._storing.discard)
@@ -183,26 +183,75 @@ def _form(address: str) -> str:
     return f"{name}@{re.escape(domain)}"
 
 
-class _Busy(asyncio.Protocol):
-    """Says that nobody has time, and hangs up."""
+class _Gate(asyncio.Protocol):
+    """Looks at who comes: served, or told to come again."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        transport.write(BUSY)
-        transport.close()
+        assert isinstance(transport, asyncio.Transport)
+        served = self._door.admit(_host(transport.get_extra_info("peername")))
+        if served is None:
+            transport.write(BUSY)
+            transport.close()
+            return
+        transport.set_protocol(served)
+        served.connection_made(transport)
+
+
+def _host(peer: tuple[str, int] | None) -> str:
+    """Whose a connection is: its address, of IPv6 the network that one host has to itself (RFC 4291 §2.5.1)."""
+    if peer is None:  # gone already
+        return ""
+    address = ipaddress.ip_address(peer[0].partition("%")[0])
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    return str(ipaddress.ip_network((int(address), 64), strict=False))
 
 
 class _Smtp(SMTP):
-    line_length_limit = LONGEST_LINE
+    line_length_limit = READ_AT_ONCE
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
         self.event_handler.left(self)
 
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        named = self.envelope is not None and self.envelope.rcpt_tos
+        super()._reset_timeout(duration or (None if named else min(FIRST_WORDS_SECONDS, self._timeout_duration)))
 
-class _Lmtp(LMTP):
-    line_length_limit = LONGEST_LINE
+    @syntax("DATA")
+    async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
+        """Take a mail as aiosmtpd does, but no more of it into memory than is kept."""
+        if await self.check_helo_needed():
+            return
+        assert self.envelope is not None
+        if arg or not self.envelope.rcpt_tos:
+            await self.push("501 Syntax: DATA" if arg else "503 Error: need RCPT command")
+            return
+        await self.push("354 End data with <CR><LF>.<CR><LF>")
+        octets, size = await self._content()
+        answer = await self.event_handler.bring(self.envelope.rcpt_tos[0], octets, size)
+        self._set_post_data_state()
+        await self.push(answer)
 
-    def connection_lost(self, error: Exception | None) -> None:
-        super().connection_lost(error)
-        self.event_handler.left(self)
+    async def _content(self) -> tuple[bytes, int]:
+        """The first megabyte of a mail, without the dots that its way asked for (RFC 5321 §4.5.2), and its size."""
+        kept, size, begins = bytearray(), 0, True
+        while True:
+            try:
+                line = await self._reader.readuntil(b"\r\n")
+            except asyncio.LimitOverrunError as error:
+                line = await self._reader.readexactly(error.consumed)
+            if begins and line.startswith(b"."):
+                if line == b".\r\n":
+                    return bytes(kept), size
+                line = line[1:]
+            begins = line.endswith(b"\r\n")
+            size += len(line)
+            kept += line[: FIRST_MEGABYTE - len(kept)]
+
+
+class _Lmtp(_Smtp, LMTP):
+    """The same with LHLO."""

@@ -1,7 +1,8 @@
 """Mailboxes are read by UID checkpoint, each on its own; a mail is marked or moved after it is stored, never before.
 
-Slice by slice, so that memory stays bounded and a scan that ends anywhere goes on there. Where mails are marked or
-moved, the checkpoint follows that: who dies in between reads the slice again, and its mails are known by their digest.
+Slice by slice, so that memory stays bounded and a scan that ends anywhere goes on there. What is stored and not yet
+marked or moved is read again by the next scan, for that alone: its mails are known by their digest. Where marking or
+moving fails, the reading goes on.
 """
 
 from __future__ import annotations
@@ -41,9 +42,10 @@ LOCK_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """What a scan of one mailbox brought: so many mails `read`, what became of them, and why it ended early.
+    """What a scan of one mailbox brought: so many mails `read`, what became of them, and what went wrong.
 
-    `busy`: somebody else reads it just now. `complete`: it was read to its end.
+    `busy`: somebody else reads it just now. `complete`: it was read to its end; with a `problem`, its mails are stored
+    and could not be marked or moved.
     """
 
     mailbox: ImapMailbox
@@ -124,20 +126,59 @@ class Reading:
 
     def _read(self, box: ImapMailbox, session: Session, standing: Standing, prolong: Callable[[], None]) -> Scanned:
         folder = session.select(read_only=not box.touches)
-        scanned = Scanned(box)
-        for uids in _slices(session, folder, _after(box, standing, folder)):
-            scanned = scanned.plus(*_slice(self.app, box, session, folder, uids))
+        stored, settled = _after(box, standing, folder)
+        scanned = Scanned(box, complete=True)
+        if box.touches and settled < stored:
+            scanned = self._go_through(scanned, session, folder, (settled, stored), prolong)
+        if scanned.complete:
+            scanned = self._go_through(scanned, session, folder, (stored, None), prolong)
+        with self.app.store.begin() as connection:
+            mailboxes.succeed(connection, box.name, self.app.clock.now())
+        if scanned.problem is not None:
+            note_failure(self.app, box, scanned.problem)
+        if scanned.read:
+            emit("mailbox.read", mailbox=box.place, mails=scanned.read, new=scanned.new, **scanned.states)
+        return scanned
+
+    def _go_through(
+        self,
+        scanned: Scanned,
+        session: Session,
+        folder: Folder,
+        between: tuple[int, int | None],
+        prolong: Callable[[], None],
+    ) -> Scanned:
+        """Read above the first of these UIDs up to the other; where it is known, only while they can be settled."""
+        for sizes in _slices(session, folder, *between):
+            mails, checkpoint = _mails(self.app, session, folder, sizes)
+            scanned = self._slice(scanned, session, mails, checkpoint)
             if self.progress is not None:
                 self.progress(scanned)
             if self._is_over():
+                return replace(scanned, complete=False)
+            if between[1] is not None and scanned.problem is not None:
                 break
             prolong()
-        else:
-            scanned = replace(scanned, complete=True)
-        with self.app.store.begin() as connection:
-            mailboxes.succeed(connection, box.name, self.app.clock.now())
-        if scanned.read:
-            emit("mailbox.read", mailbox=box.place, mails=scanned.read, new=scanned.new, **scanned.states)
+        return scanned
+
+    def _slice(self, scanned: Scanned, session: Session, mails: Mapping[int, Mail], checkpoint: Checkpoint) -> Scanned:
+        """Store, and note how far; then mark or move, and note that."""
+        app, box = self.app, scanned.mailbox
+        taken = take(app, box.name, list(mails.values()), replace(checkpoint, settled=not box.touches))
+        given = {uid: one for uid, one in mails.items() if one.octets is not None}
+        for one in mails.values():
+            if one.octets is None:
+                emit("mailbox.mail_unread", mailbox=box.place, place=one.place)
+        scanned = scanned.plus(len(given), taken)
+        if not box.touches or scanned.problem is not None:
+            return scanned
+        failpoints.reach("mailbox.taken")
+        try:
+            session.settle([uid for uid, one in given.items() if one.place not in taken.ignored])
+        except UnreachableMailbox as error:
+            return replace(scanned, problem=error)
+        with app.store.begin() as connection:
+            incoming.advance(connection, box.name, checkpoint, 0)
         return scanned
 
     def _is_over(self) -> bool:
@@ -158,24 +199,24 @@ def note_failure(app: App, box: ImapMailbox, error: UnreachableMailbox) -> None:
         mailboxes.fail(connection, box.name, error.problem)
 
 
-def _after(box: ImapMailbox, standing: Standing, folder: Folder) -> int:
-    """The UID up to which it was read; 0 where its numbers began anew: RFC 9051 §2.3.1.1."""
+def _after(box: ImapMailbox, standing: Standing, folder: Folder) -> tuple[int, int]:
+    """The UIDs up to which it was read, and settled; 0 where its numbers began anew: RFC 9051 §2.3.1.1."""
     if standing.uid_validity == folder.uid_validity:
-        return standing.last_uid
+        return standing.last_uid, standing.settled_uid
     if standing.uid_validity is not None:
         emit("mailbox.begun_anew", mailbox=box.place)
-    return 0
+    return 0, 0
 
 
-def _slices(session: Session, folder: Folder, after: int) -> Iterator[dict[int, Size]]:
-    """What is to be read together: some mails, with their sizes, none of them long gone."""
-    for listed in _listed(session, folder, after):
+def _slices(session: Session, folder: Folder, after: int, last: int | None) -> Iterator[dict[int, Size]]:
+    """What is to be read together: some mails, with their sizes."""
+    for listed in _listed(session, folder, after, last):
         rest = iter(listed)
         while some := list(islice(rest, SIZED)):
             slice_: dict[int, Size] = {}
             octets = 0
             for uid, size in sorted(session.sizes(some).items()):
-                read = min(size.octets, FIRST_MEGABYTE)
+                read = min(size.octets or FIRST_MEGABYTE, FIRST_MEGABYTE)
                 if slice_ and (len(slice_) >= SLICE or octets + read > SLICE_OCTETS):
                     yield slice_
                     slice_, octets = {}, 0
@@ -185,42 +226,32 @@ def _slices(session: Session, folder: Folder, after: int) -> Iterator[dict[int, 
                 yield slice_
 
 
-def _listed(session: Session, folder: Folder, after: int) -> Iterator[list[int]]:
-    """The UIDs above `after`, so many at once."""
+def _listed(session: Session, folder: Folder, after: int, last: int | None) -> Iterator[list[int]]:
+    """The UIDs above `after` up to `last`, so many at once."""
     if not folder.mails:
         return
     if folder.mails <= LISTED or folder.uid_next is None:
-        yield session.uids(after + 1, None)
+        yield session.uids(after + 1, last)
         return
-    for first in range(after + 1, folder.uid_next, LISTED):
-        yield session.uids(first, min(first + LISTED, folder.uid_next) - 1)
+    end = folder.uid_next if last is None else last + 1
+    for first in range(after + 1, end, LISTED):
+        yield session.uids(first, min(first + LISTED, end) - 1)
 
 
-def _slice(
-    app: App, box: ImapMailbox, session: Session, folder: Folder, sizes: Mapping[int, Size]
-) -> tuple[int, Taken]:
-    """Read, store, then mark or move, then note how far it was read; returns how many were read."""
+def _mails(app: App, session: Session, folder: Folder, sizes: Mapping[int, Size]) -> tuple[dict[int, Mail], Checkpoint]:
+    """Read these; those that are gone are left out."""
     bodies, refused = session.bodies(list(sizes))
-    for uid in refused:
-        emit("mailbox.mail_unread", mailbox=box.place, place=f"{folder.uid_validity}:{uid}")
     now = app.clock.now()
     mails = {
         uid: Mail(
-            octets=body,
-            size=max(sizes[uid].octets, len(body)),
+            octets=bodies.get(uid),
+            size=max(sizes[uid].octets, len(bodies.get(uid, b""))),
             received_at=min(sizes[uid].received_at or now, now),
             place=f"{folder.uid_validity}:{uid}",
         )
-        for uid, body in sorted(bodies.items())
+        for uid in sorted([*bodies, *refused])
     }
-    checkpoint = Checkpoint(folder.uid_validity, max(sizes))
-    taken = take(app, box.name, list(mails.values()), None if box.touches else checkpoint)
-    if box.touches:
-        failpoints.reach("mailbox.taken")
-        session.settle([uid for uid, mail in mails.items() if mail.place not in taken.ignored])
-        with app.store.begin() as connection:
-            incoming.advance(connection, box.name, checkpoint, 0)
-    return len(mails), taken
+    return mails, Checkpoint(folder.uid_validity, max(sizes))
 
 
 @contextmanager

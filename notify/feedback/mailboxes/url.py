@@ -24,6 +24,7 @@ MAILBOX = "imaps://user:password@imap.example.org/INBOX"
 EXAMPLES = f"{MAILBOX}, smtpd://0.0.0.0:2525 or lmtp://127.0.0.1:2424"
 LISTENED = "what comes to smtpd:// and lmtp:// is taken by notify bounces listen"
 MOVE = "move:"
+PER_HOST = 10  # connections
 
 Security = Literal["implicit", "starttls", "none"]
 
@@ -79,7 +80,8 @@ class ImapMailbox:
 class Listening:
     """An address on which mail is taken, at most `connections` at a time and no mail above `size` octets.
 
-    After `timeout` seconds of silence a connection is closed.
+    One host has `of_one_host` of them at most. After `timeout` seconds of silence a connection is closed, and earlier
+    before it has named a recipient.
     """
 
     scheme: Literal["smtpd", "lmtp"]
@@ -87,6 +89,7 @@ class Listening:
     port: int
     size: int = 20 * 2**20
     connections: int = 20
+    per_host: int | None = None
     timeout: float = 300.0  # RFC 5321 §4.5.3.2.7
 
     @property
@@ -94,6 +97,11 @@ class Listening:
         """What it is known by."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
+
+    @property
+    def of_one_host(self) -> int:
+        """How many connections one host may have; by LMTP all of them: its client is the mail server beside it."""
+        return self.per_host or (self.connections if self.scheme == "lmtp" else PER_HOST)
 
     place = name
 
@@ -190,7 +198,7 @@ def _listening(url: ProviderUrl) -> Listening:
         raise url.wrong("port", "is missing, such as :2525")
     if url.user is not None or url.path.strip("/"):
         raise url.wrong("user or path", "is not expected: whoever delivers here does not log in")
-    known = {"size": at_least_one, "connections": at_least_one, "timeout": seconds}
+    known = {"size": at_least_one, "connections": at_least_one, "per_host": at_least_one, "timeout": seconds}
     scheme: Literal["smtpd", "lmtp"] = "lmtp" if url.scheme == "lmtp" else "smtpd"
     return Listening(scheme, url.host, url.port, **url.options(known, common=False))
 

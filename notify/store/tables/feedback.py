@@ -37,6 +37,7 @@ mailboxes = sa.Table(
     text("name"),  # scheme://user@host:port/folder
     sa.Column("uid_validity", sa.BigInteger, nullable=True),
     sa.Column("last_uid", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("settled_uid", sa.BigInteger, nullable=False, server_default="0"),  # marked or moved up to here
     time("scanned_at", nullable=True),  # the last success
     time("tried_at", nullable=True),
     text("problem", nullable=True),  # of the last try, in words

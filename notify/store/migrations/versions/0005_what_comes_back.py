@@ -156,6 +156,7 @@ def _mailboxes() -> None:
         *_texts("name"),
         sa.Column("uid_validity", sa.BigInteger(), nullable=True),
         sa.Column("last_uid", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("settled_uid", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("scanned_at", TIME, nullable=True),
         sa.Column("tried_at", TIME, nullable=True),
         *_texts("problem", nullable=True),
