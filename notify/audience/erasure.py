@@ -77,6 +77,7 @@ def _forget(app: App, connection: Connection, person: Person, *, cancelled: int,
     emails = [folded for channel, folded in person.addresses if channel is Channel.EMAIL]
     forgetting.forget_words(connection, person, [leaving.event_of(app, folded) for folded in emails])
     forgetting.forget_what_was_sent(connection, person)
+    forgetting.forget_mentions(connection, person)
     forgetting.forget_person(connection, person, now, actor=actor, reason=why)
     with audit.door(connection, person.tenant_id, now):
         anonymous = forgetting.anonymise_audit(connection, person)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from notify.app import App
 from notify.audience import erasure
 from notify.store import ageing
+from notify.store.ageing import Slice
 from notify.telemetry import emit
 
 SLICE = {"postgresql": 5_000, "sqlite": 500}  # rows; SQLite has one writer at a time, and others wait for it
@@ -16,29 +17,31 @@ LONGEST = 600.0  # seconds: what is left then is the next tick's
 
 
 def run(app: App) -> int:
-    """Delete what is older than the settings keep it; returns how many rows.
+    """Delete what is older than the settings keep it, and what weighs nothing any more; returns how many rows.
 
     Also takes out what was written of people in the moment in which they were erased.
     """
     erasure.mop_up(app)
     until = time.monotonic() + LONGEST
-    deleted = 0
+    deleted = _slices(app, ageing.weightless, app.clock.now(), until)
     for name in ageing.POLICIES:
         days: int | None = getattr(app.settings, f"retention_{name}_days")
-        if days is not None and (count := _policy(app, name, days, until)):
+        if days is None:
+            continue
+        before = app.clock.now() - timedelta(days=days)
+        if count := _slices(app, ageing.POLICIES[name], before, until):
             emit("retention.deleted", what=name, rows=count)
             deleted += count
     return deleted
 
 
-def _policy(app: App, name: str, days: int, until: float) -> int:
+def _slices(app: App, delete: Slice, before: datetime, until: float) -> int:
     limit = SLICE[app.store.engine.dialect.name]
-    before = app.clock.now() - timedelta(days=days)
     deleted = 0
     while time.monotonic() < until:
         began = time.monotonic()
         with app.store.begin() as connection:
-            count = ageing.POLICIES[name](connection, before, limit)
+            count = delete(connection, before, limit)
         deleted += count
         if count < limit:
             break

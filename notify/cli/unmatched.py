@@ -15,6 +15,7 @@ from notify.cli.options import as_json, tenant, text
 from notify.cli.wiring import opened_app
 from notify.errors import NotFound
 from notify.feedback import unmatched as reports
+from notify.feedback.incoming import take_again
 from notify.feedback.unmatched import Resolved
 from notify.model import IncomingState
 from notify.store import incoming as store
@@ -98,6 +99,27 @@ def resolve(
         screen.print_json(_json(id, done))
     else:
         click.echo(_words(done))
+
+
+@unmatched.command(
+    epilog=example(f"notify bounces unmatched retry {ID}", "notify bounces unmatched retry --reason failed --json")
+)
+@click.argument("ids", type=click.UUID, nargs=-1)
+@click.option("--reason", type=text, help="All with this reason.")
+@as_json
+def retry(*, ids: tuple[UUID, ...], reason: str | None, as_json: bool) -> None:
+    """Read mails again, these or all with one reason: after a fault was mended, or their messages came."""
+    if bool(ids) is (reason is not None):
+        raise click.UsageError("give either ids or --reason")
+    with opened_app() as app:
+        states = take_again(app, ids, reason, actor=actor())
+    if not states:
+        raise NotFound("no mail whose octets are kept matches\nNext: notify bounces unmatched list --rejected")
+    if as_json:
+        screen.print_json({"read": sum(states.values()), "states": states})
+    else:
+        told = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
+        click.echo(f"{sum(states.values()):,} read again: {told}.")
 
 
 def _facts(one: Incoming) -> list[tuple[str, Any]]:

@@ -106,6 +106,22 @@ def status(app: App) -> Status:
     return Status(now, dict(states), reasons, *told, *back)
 
 
+def beat_problems(app: App) -> list[str]:
+    """What is wrong with beat, each with the next step. Raises `Unreachable` or `MigrationNeeded`."""
+    schema.require_head(app.store)
+    with app.store.read() as connection:
+        ticks = presence.ticks(connection)
+    return _beat(ticks.get("relay"), app.clock.now(), timedelta(seconds=app.settings.stale_seconds))
+
+
+def worker_problems(app: App) -> list[str]:
+    """What is wrong with workers, each with the next step. Raises `Unreachable` or `MigrationNeeded`."""
+    schema.require_head(app.store)
+    with app.store.read() as connection:
+        workers = tuple(presence.alive(connection))
+    return _workers(workers, app.clock.now(), timedelta(seconds=app.settings.stale_seconds))
+
+
 def _beat(relayed: datetime | None, now: datetime, stale: timedelta) -> list[str]:
     if relayed is None:
         return ["beat has never run. Next: notify beat, and a worker for the lane system"]

@@ -60,12 +60,12 @@ def record(
     named, known_by = _text("the name", name), _text("the key", key if key is not None else str(uuid7()))
     with app.store.begin() as connection:
         tenant_id = tenants.tenant_id(connection, tenant)
-        found = recipients.ids_by_key(connection, tenant_id, [recipient_key])
-        if recipient_key not in found:
+        recipient_id = recipients.hold(connection, tenant_id, recipient_key)
+        if recipient_id is None:
             raise NotFound(f"no recipient {recipient_key!r:.80}; `notify recipients list` shows them")
         since = at - timedelta(days=app.settings.conversion_days)
         amount = None if value is None else round(float(value), 4)
-        wanted = Conversion(uuid7(), found[recipient_key], named, known_by, amount, at, since)
+        wanted = Conversion(uuid7(), recipient_id, named, known_by, amount, at, since)
         kept = conversions.add(connection, tenant_id, wanted, now)
     if (kept.recipient_id, kept.name, kept.value) != (wanted.recipient_id, wanted.name, wanted.value):
         worth = "no value" if kept.value is None else f"value {kept.value:g}"

@@ -1,14 +1,15 @@
 """We stop ourselves before a provider does: what bounces or is complained of too much pauses, and operators are told.
 
-Rates are taken of what each mailout, tenant, provider and receiving domain was sent within a day and a week, by a tick
-that looks at bad events first. Above the bound a mailout pauses; where a tenant, provider or domain is above it, so do
-those of its mailouts that are above it themselves, however small. Critical lanes go on.
+Rates are taken of what each mailout, tenant, provider and receiving domain was sent within a day, and of all but
+domains within a week, by a tick that looks at bad events first. Above the bound a mailout pauses; where a tenant,
+provider or domain is above it, so do those of its mailouts that are above it themselves, however small. Critical lanes
+go on.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -98,11 +99,11 @@ class _Look:
 
     def hold(self, bad: Sequence[Bad]) -> list[Hold]:
         """Hold what is above its bound, and was not before."""
-        return [one for window in WINDOWS for one in self._within(bad, self._now - window)]
+        return [one for window, scopes in WINDOWS.items() for one in self._within(bad, self._now - window, scopes)]
 
-    def _within(self, bad: Sequence[Bad], since: datetime) -> list[Hold]:
+    def _within(self, bad: Sequence[Bad], since: datetime, scopes: Collection[HoldScope]) -> list[Hold]:
         made: list[Hold] = []
-        for scope, name in SUBJECTS.items():
+        for scope, name in ((scope, name) for scope, name in SUBJECTS.items() if scope in scopes):
             groups: dict[tuple[str, Measure], dict[UUID, Bad]] = defaultdict(dict)
             for one in bad:
                 subject, of = name(one), measure(one.type, one.bounce)
@@ -127,12 +128,12 @@ class _Look:
             return None
         if least is None and not may_be_too_many(counts, len(rows), self._bounds):
             return None
-        if scope is HoldScope.MAILOUT and not guarding.waits(self._connection, rows[0].notification_id):
-            return None  # nothing of it is left to pause
         most = enough(counts, len(rows), self._bounds)
         sent = guarding.sent(self._connection, scope, name, since, most) + sum(one.refused for one in rows)
         if not too_many(counts, len(rows), sent, self._bounds, least=least):
             return None
+        if scope is HoldScope.MAILOUT and not guarding.waits(self._connection, rows[0].notification_id):
+            return None  # nothing of it is left to pause
         by = Counter(one.provider for one in rows if one.provider).most_common(1)
         provider = by[0][0] if by else None
         owner = guarding.owner_of(rows[0], scope)

@@ -1,6 +1,7 @@
 """Webhooks: what was verified is stored before it is answered for, and read later, as often as it takes.
 
-A delivery that cannot be read is kept and named. None keeps others waiting.
+A delivery that cannot be read is kept and named. None keeps others waiting. Of one that told nothing new, only that it
+came is kept: nothing would lead from a person to it.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from notify.channels.hook import Carrier, Confirming, Payload, Reporter
 from notify.channels.reporters import openers, readers
 from notify.errors import NotifyError, Unreachable, Unreadable
 from notify.feedback.incoming import Mail, take
-from notify.feedback.record import record
+from notify.feedback.record import distinct, record
 from notify.model import Event
-from notify.store import hooks
+from notify.store import Connection, events, hooks
 from notify.store.hooks import Posted, Read, Waiting
 from notify.store.tenants import DEFAULT_ID
 from notify.telemetry import emit
@@ -88,10 +89,10 @@ def _slice(app: App, known: _Known, found: Sequence[Waiting]) -> int:
         except Exception as error:  # whatever it is, it must not keep the others waiting
             troubles[one.id] = error
     troubles |= _give(told, partial(record, app, DEFAULT_ID))
-    strange = set[UUID]()
+    spent = set[UUID]()
     for name in known.carriers:
         theirs = {one.id: mails[one.id] for one in found if one.id in mails and one.posted.provider == name}
-        troubles |= _give(theirs, partial(_take, app, name, strange))
+        troubles |= _give(theirs, partial(_take, app, name, spent))
     done += [Read(id_, len(each)) for id_, each in (told | mails).items() if id_ not in troubles]
     now = app.clock.now()
     put_off: list[tuple[Waiting, int, datetime]] = []
@@ -104,7 +105,8 @@ def _slice(app: App, known: _Known, found: Sequence[Waiting]) -> int:
                 put_off.append((one, tries, until))
     with app.store.begin() as connection:
         hooks.settle(connection, done, now)
-        hooks.empty(connection, strange)
+        read = {id_: each for id_, each in told.items() if id_ not in troubles}
+        hooks.empty(connection, spent | _silent(connection, read))
         for one, tries, until in put_off:
             hooks.put_off(connection, one.id, tries, _words(troubles[one.id]), until)
     _announce(found, done, troubles)
@@ -146,10 +148,16 @@ def _payload(one: Waiting) -> Payload:
     return Payload(posted.payload_id, posted.body, headers.get("content-type", ""), posted.received_at, left_out)
 
 
-def _take(app: App, carrier: str, strange: set[UUID], mails: Sequence[Mail]) -> None:
-    """Take these mails, and add to `strange` those that are no business of ours: of these nothing is kept."""
+def _silent(connection: Connection, told: Mapping[UUID, Sequence[Event]]) -> set[UUID]:
+    """Those of these deliveries that no event came from: they told nothing, or only what another had told."""
+    heard = events.payloads(connection, distinct(one for each in told.values() for one in each))
+    return {id_ for id_ in told if str(id_) not in heard}
+
+
+def _take(app: App, carrier: str, spent: set[UUID], mails: Sequence[Mail]) -> None:
+    """Take these mails, and add to `spent` those that are no business of ours or came before: of these none is kept."""
     taken = take(app, f"hooks/{carrier}", mails)
-    strange.update(map(UUID, taken.ignored))
+    spent.update(map(UUID, taken.ignored | taken.repeated))
 
 
 T = TypeVar("T")

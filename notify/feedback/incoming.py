@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date
+from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
@@ -18,23 +19,25 @@ from notify.feedback.judging import Mail, Opened, judge
 from notify.feedback.record import announce, record_in
 from notify.feedback.understanding import Understood, not_given, understand
 from notify.model import Checkpoint, Effect, IncomingKind, IncomingState
-from notify.store import Connection
+from notify.store import Connection, audit
 from notify.store import incoming as rows
 from notify.store.incoming import Incoming
 from notify.store.tenants import DEFAULT_ID
+from notify.store.text import storable
 from notify.telemetry import emit
 
 REJECTED_OCTETS = 64 * 1024  # of the body of a mail that is rejected
 REJECTED_BODIES = 1000  # of the rejected mails of a day (UTC), in all mailboxes
 
-__all__ = ["Mail", "Taken", "take"]
+__all__ = ["Mail", "Taken", "take", "take_again"]
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What became of mails: `new` of them were not known; these by kind and by state, and what followed.
 
-    `ignored` are the places of those that are no business of ours, known before or not: not ours to mark or move.
+    `ignored` are the places of those that are no business of ours, known before or not: not ours to mark or move;
+    `repeated` those of mails that are known from another place.
     """
 
     new: int = 0
@@ -42,6 +45,7 @@ class Taken:
     states: Mapping[IncomingState, int] = field(default_factory=dict)
     effects: Mapping[Effect, int] = field(default_factory=dict)
     ignored: frozenset[str] = frozenset()
+    repeated: frozenset[str] = frozenset()
 
 
 def take(app: App, mailbox: str, mails: Sequence[Mail], checkpoint: Checkpoint | None = None) -> Taken:
@@ -64,6 +68,48 @@ def take(app: App, mailbox: str, mails: Sequence[Mail], checkpoint: Checkpoint |
     return _sum(parts)
 
 
+def take_again(app: App, chosen: Sequence[UUID], reason: str | None, *, actor: str) -> Mapping[IncomingState, int]:
+    """Read these mails again, or all with that reason, as far as nothing followed from them; returns where they stand.
+
+    Each by itself: one that fails again stays as it was. Raises `Unreachable` when the database is away.
+    """
+    now = app.clock.now()
+    with app.store.begin() as connection:
+        ids = rows.to_read_again(connection, chosen, reason)
+        subject, detail = reason or ",".join(map(str, chosen)), {"mails": len(ids)}
+        audit.write(connection, DEFAULT_ID, actor=actor, action="bounces.retry", subject=subject, detail=detail, at=now)
+    states = Counter[IncomingState]()
+    for id_ in ids:
+        try:
+            states.update(_again(app, id_))
+        except Unreachable:
+            raise
+        except Exception as error:
+            _failed(error)
+            states[IncomingState.REJECTED] += 1
+    return states
+
+
+def _again(app: App, mail_id: UUID) -> list[IncomingState]:
+    """Where it stands; nothing when somebody has decided meanwhile."""
+    now = app.clock.now()
+    with app.store.begin() as connection:
+        was = rows.get(connection, mail_id)
+        if was is None or was.body is None:
+            return []
+        mail = Mail(was.body, was.size, was.received_at, was.envelope_to, was.place)
+        read = Opened(was.mailbox, mail, understand(app.settings, was.body, was.envelope_to), was.id)
+        [judged] = judge(app, connection, [read], now)  # holds the recipient before the mail, as an erasure does
+        still = rows.get(connection, mail_id, lock=True)
+        if still is None or still.body is None or still.state is not was.state:
+            return []
+        rows.rewrite(connection, judged.row)
+        recorded = record_in(app, connection, DEFAULT_ID, judged.told, now)
+    announce(recorded, known=len(judged.told) - recorded.new)
+    _tell([judged.row])
+    return [judged.row.state]
+
+
 def _understood(app: App, mail: Mail) -> Understood:
     if mail.octets is None:
         return not_given(mail.place or "")
@@ -73,7 +119,7 @@ def _understood(app: App, mail: Mail) -> Understood:
 def _take(app: App, mailbox: str, opened: Sequence[Opened], checkpoint: Checkpoint | None) -> Taken:
     now = app.clock.now()
     with app.store.begin() as connection:
-        known = rows.known(connection, mailbox, {one.seen.digest for one in opened})
+        known, places = rows.known(connection, mailbox, {one.seen.digest for one in opened})
         fresh = list({one.seen.digest: one for one in opened if one.seen.digest not in known}.values())
         judged = {one.row.id: one for one in judge(app, connection, fresh, now)}
         made = rows.insert(connection, _spared(connection, [one.row for one in judged.values()]))
@@ -81,7 +127,9 @@ def _take(app: App, mailbox: str, opened: Sequence[Opened], checkpoint: Checkpoi
         recorded = record_in(app, connection, DEFAULT_ID, list(told.values()), now)
         rows.advance(connection, mailbox, checkpoint, len(made))
     states = known | {one.row.digest: one.row.state for one in judged.values()}
+    places |= {one.row.digest: one.row.place for one in judged.values()}
     ignored = {one.mail.place for one in opened if states[one.seen.digest] is IncomingState.IGNORED}
+    repeated = {one.mail.place for one in opened if places[one.seen.digest] != one.mail.place}
     announce(recorded, known=len(told) - recorded.new)
     _tell(made)
     return Taken(
@@ -90,6 +138,7 @@ def _take(app: App, mailbox: str, opened: Sequence[Opened], checkpoint: Checkpoi
         Counter(one.state for one in made),
         recorded.effects or {},
         frozenset(place for place in ignored if place is not None),
+        frozenset(place for place in repeated if place is not None),
     )
 
 
@@ -114,14 +163,19 @@ def _spoilt(app: App, mailbox: str, opened: Sequence[Opened], checkpoint: Checkp
     with app.store.begin() as connection:
         made = rows.insert(connection, [_rejected(mailbox, one) for one in opened])
         rows.advance(connection, mailbox, checkpoint, len(made))
-    emit("mail.failed", error=str(error) if isinstance(error, NotifyError) else type(error).__name__)
+    _failed(error)
     _tell(made)
     return Taken(len(made), Counter(one.kind for one in made), Counter(one.state for one in made))
 
 
+def _failed(error: Exception) -> None:
+    emit("mail.failed", error=str(error) if isinstance(error, NotifyError) else type(error).__name__)
+
+
 def _rejected(mailbox: str, one: Opened) -> Incoming:
     mail, kind, state = one.mail, IncomingKind.REJECTED, IncomingState.REJECTED
-    facts = {"place": mail.place, "reason": "failed", "body": mail.octets}
+    came_to = None if mail.envelope_to is None else storable(mail.envelope_to)
+    facts = {"place": mail.place, "reason": "failed", "body": mail.octets, "envelope_to": came_to}
     return Incoming(mailbox, one.seen.digest, kind, state, mail.size, mail.received_at, **facts)  # type: ignore[arg-type]
 
 
@@ -131,8 +185,10 @@ def _sum(parts: Sequence[Taken]) -> Taken:
         kinds.update(one.kinds)
         states.update(one.states)
         effects.update(one.effects)
-    ignored = frozenset(place for one in parts for place in one.ignored)
-    return Taken(sum(one.new for one in parts), kinds, states, effects, ignored)
+    ignored, repeated = (
+        frozenset[str]().union(*sets) for sets in ([one.ignored for one in parts], [one.repeated for one in parts])
+    )
+    return Taken(sum(one.new for one in parts), kinds, states, effects, ignored, repeated)
 
 
 def _tell(made: Sequence[Incoming]) -> None:

@@ -77,7 +77,9 @@ def judge(app: App, connection: Connection, opened: Sequence[Opened], now: datet
     named = _owned(connection, [(one, _named(one)) for one in genuine], now)
     left = [one for one in genuine if one.id not in named and one.seen.kind in BY_ADDRESS]
     guessed = _owned(connection, [(one, _events(one)) for one in left], now)
-    sure, likely = _held(connection, {id_: found[:1] for id_, found in named.items()}, guessed)
+    left = [one for one in opened if one.id not in named and one.id not in guessed]
+    doubted = _owned(connection, [(one, _mentioned(one)) for one in left], now)
+    sure, likely, unsure = _held(connection, _firsts(named), guessed, _firsts(doubted))
     judged = []
     for one in opened:
         if one.id in sure:
@@ -88,7 +90,9 @@ def judge(app: App, connection: Connection, opened: Sequence[Opened], now: datet
             told = [Told(replace(event, message_id=owner.id), owner, now) for event, owner in likely[one.id]]
             judged.append(Judged(_of(_row(one, IncomingState.MATCHED), likely[one.id][0][1]), told))
         else:
-            judged.append(Judged(_unknown(connection, one, now)))
+            row = _unknown(connection, one, now)
+            theirs = one.id in unsure and row.state is not IncomingState.IGNORED
+            judged.append(Judged(_of(row, unsure[one.id][0][1]) if theirs else row))
     return judged
 
 
@@ -110,10 +114,20 @@ def _held(connection: Connection, *found: Owned) -> list[Owned]:
     return [{id_: [(event, held[owner.id]) for event, owner in pairs] for id_, pairs in each.items()} for each in found]
 
 
+def _firsts(found: Owned) -> Owned:
+    return {id_: pairs[:1] for id_, pairs in found.items()}
+
+
 def _named(one: Opened) -> list[Event]:
     """A question for each message that it may name, the surest first. A person's mail is known by what it answers."""
+    mentioned = _mentioned(one)
+    return [ask for ask in mentioned if ask.message_id is None or one.seen.kind is not IncomingKind.OTHER]
+
+
+def _mentioned(one: Opened) -> list[Event]:
+    """A question for each message that stands in it, whether anybody is to believe it or not."""
     seen, ask = one.seen, partial(Event, EventType.ACCEPTED, one.mail.received_at, MAIL, "")
-    by_token = [ask(message_id=seen.named)] if seen.named and seen.kind is not IncomingKind.OTHER else []
+    by_token = [ask(message_id=seen.named)] if seen.named else []
     return by_token + [ask(header_id=header_id) for header_id in seen.header_ids]
 
 
@@ -180,6 +194,7 @@ def _row(one: Opened, state: IncomingState, reason: str | None = None) -> Incomi
         header_id=_line(seen.field("message-id")),
         report=plain(telling.as_json(seen.report)),
         body=None if state is IncomingState.MATCHED else mail.octets,
+        envelope_to=None if state is IncomingState.MATCHED else _line(mail.envelope_to),
     )
 
 
@@ -188,7 +203,7 @@ def _of(row: Incoming, owner: Owner) -> Incoming:
     row = replace(row, tenant_id=owner.tenant_id, message_id=owner.id, recipient_id=owner.recipient_id)
     if owner.address is not None:
         return row
-    return replace(row, sender=None, subject=None, header_id=None, report=None, text=None)
+    return replace(row, sender=None, subject=None, header_id=None, envelope_to=None, report=None, body=None, text=None)
 
 
 def _keeps_replies(app: App, connection: Connection, owner: Owner) -> bool:

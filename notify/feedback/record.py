@@ -29,6 +29,8 @@ LOOK_FIRST = timedelta(seconds=5)
 """A provider may be quicker than the worker that settles its batch."""
 LOOK_LATEST = timedelta(hours=1)
 PARKED_FOR = timedelta(days=7)
+FEWEST_LOOKS = 24
+"""Before that nothing is given up, however late it seems: a clock that was ahead for a while ends nothing."""
 PARKED_AT_ONCE = 500
 _OVER = frozenset({MessageState.SKIPPED, MessageState.CANCELLED, MessageState.DEAD})
 
@@ -90,10 +92,13 @@ def distinct(told: Iterable[Event]) -> list[Event]:
 def look_again(app: App) -> int:
     """Look for the messages of what is parked; returns how many events came to rest.
 
-    One is looked at again after as long as it has waited, and at last after a week: then it stays as it is. One that
-    fails, by a fault of our own, keeps no other waiting, and is tried as long as it is kept.
+    One is looked at again after as long as it has waited, for a week and some looks at least: then it is nobody's, and
+    keeps no address and no words, for no erasure could find it any more. One that fails, by a fault of our own, keeps
+    no other waiting, and is tried as long as it is kept.
     """
-    rested = 0
+    rested, began = 0, app.clock.now()
+    with app.store.begin() as connection:
+        events.bring_forward(connection, began + LOOK_LATEST, began)  # put off by a clock that was ahead
     while True:
         now = app.clock.now()
         try:
@@ -115,9 +120,11 @@ def _look(app: App, now: datetime, only: UUID | None = None) -> tuple[int, int]:
         events.adopt(connection, [one for one in found if not one.known])
         _, early = _forward(connection, found, now)
         again = [one for one in found if one.owner is None or one in early]
-        until = {one.id: next_look(one.received_at, now) for one in again}
+        until = {one.id: next_look(one, now) for one in again}
         settled = {one.id: None for one in found if one.id not in until}
         events.park(connection, {**until, **settled})
+        nobodys = [one.id for one in again if not (one.owner or one.known) and until[one.id] is None]
+        events.forget(connection, nobodys)
         done = consequences.follow(app, connection, [one for one in found if not one.known], now)
     consequences.announce(done)
     return len(waiting), len(settled)
@@ -142,10 +149,10 @@ def _one_by_one(app: App, now: datetime) -> tuple[int, int]:
     return len(due), rested
 
 
-def next_look(received_at: datetime, now: datetime) -> datetime | None:
+def next_look(one: Told, now: datetime) -> datetime | None:
     """When to look again for the message of an event; None: it will not come any more."""
-    waited = now - received_at
-    if waited >= PARKED_FOR:
+    waited = now - one.received_at
+    if waited >= PARKED_FOR and one.looks >= FEWEST_LOOKS:
         return None
     return _after_as_long(waited, now)
 

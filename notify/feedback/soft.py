@@ -34,7 +34,8 @@ def _add(connection: Connection, owner: Owner, at: datetime, now: datetime) -> S
     if consequences.first_score(connection, owner, first.value, first.at):
         return first
     known = consequences.score(connection, owner)
-    if known is None:  # erased in this very moment
+    if known is None:  # it weighed nothing any more, and was deleted in this very moment
+        consequences.first_score(connection, owner, first.value, first.at)
         return first
     value, known_at = known
     score = counted(Score(value, min(known_at, now)), at)  # a clock that was ahead is right again

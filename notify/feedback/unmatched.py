@@ -12,14 +12,14 @@ from notify.app import App
 from notify.errors import NotFound
 from notify.feedback import telling
 from notify.feedback.record import Recorded, announce, distinct, record_in
+from notify.feedback.understanding import understand
 from notify.model import MAIL, Event, EventType, IncomingState, fold
 from notify.store import Connection, audit, incoming, owners, tenants
 from notify.store.events import Told
-from notify.store.incoming import Incoming
+from notify.store.incoming import OPEN, Incoming
 from notify.store.owners import Owner
 from notify.telemetry import emit
 
-OPEN = (IncomingState.UNMATCHED, IncomingState.REJECTED)
 ATTACHED, DISMISSED = "attached", "dismissed"
 
 
@@ -69,7 +69,7 @@ def attach(
         mail = _open(connection, mail_id, lock=True)
         if mail.state is IncomingState.RESOLVED:
             return _before(mail)
-        told = [Told(event, held, now) for event in _events(mail, held)]
+        told = [Told(event, held, now) for event in _events(app, mail, held)]
         recorded = record_in(app, connection, owner.tenant_id, told, now)
         incoming.resolve(
             connection,
@@ -79,6 +79,7 @@ def attach(
             reason=ATTACHED,
             message_id=owner.id,
             recipient_id=owner.recipient_id,
+            erased=held.address is None,
         )
         _audit(connection, owner.tenant_id, mail, actor, now, message=str(owner.id), recipient=str(owner.recipient_id))
     announce(recorded, known=len(told) - recorded.new)
@@ -113,7 +114,8 @@ def _instead(mail: Incoming, address: str | None) -> tuple[str, ...]:
 
 
 def _recipients(mail: Incoming) -> Sequence[Mapping[str, Any]]:
-    return (mail.report or {}).get("recipients", ())
+    named: Sequence[Mapping[str, Any]] = (mail.report or {}).get("recipients", ())
+    return named
 
 
 def _before(mail: Incoming) -> Resolved:
@@ -140,13 +142,17 @@ def _of_recipient(connection: Connection, mail: Incoming, key: str, tenant: str 
     return owner
 
 
-def _events(mail: Incoming, owner: Owner) -> list[Event]:
-    """What it tells; nothing where it was not understood."""
-    if mail.report is None:
+def _events(app: App, mail: Incoming, owner: Owner) -> list[Event]:
+    """What it tells; nothing where it is not understood. One that failed is read now."""
+    if mail.report is not None:
+        kind, whole = mail.kind, telling.from_json(mail.report)
+    elif mail.body is not None:
+        seen = understand(app.settings, mail.body, mail.envelope_to)
+        kind, whole = seen.kind, seen.report
+    else:
         return []
-    report = telling.of_message(telling.from_json(mail.report), owner.address)
-    at = mail.received_at
-    return distinct(telling.events(mail.kind, report, digest=mail.digest, at=at, mail=mail.id, message=owner.id))
+    report, at = telling.of_message(whole, owner.address), mail.received_at
+    return distinct(telling.events(kind, report, digest=mail.digest, at=at, mail=mail.id, message=owner.id))
 
 
 def _audit(connection: Connection, tenant_id: UUID, mail: Incoming, actor: str, now: datetime, **whose: str) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 
-from notify.model import BounceClass, EventType, Measure
+from notify.model import BounceClass, EventType, HoldScope, Measure
 
-WINDOWS = (timedelta(days=1), timedelta(days=7))
+WINDOWS: Mapping[timedelta, frozenset[HoldScope]] = MappingProxyType(
+    {
+        timedelta(days=1): frozenset(HoldScope),
+        timedelta(days=7): frozenset(HoldScope) - {HoldScope.DOMAIN},  # no index tells what went to a domain
+    }
+)
 """Of what was sent in each, a rate is taken: of a day what is sudden, of a week what comes late, as complaints do."""
 
 FEWEST = 3

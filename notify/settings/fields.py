@@ -210,7 +210,10 @@ class Settings(BaseSettings):
         None, ge=1, description="Messages that are done go after so many days, with their attempts; unset: never."
     )
     retention_events_days: int | None = Field(
-        None, ge=1, description="What providers reported goes after so many days; unset: never."
+        None,
+        ge=1,
+        description="What providers reported goes after so many days, with what followed: consequences, conversions, "
+        "and what the guard held; unset: never.",
     )
     retention_dead_days: int | None = Field(
         None, ge=1, description="Dead letters go after so many days, with their mails; unset: never."
@@ -219,7 +222,7 @@ class Settings(BaseSettings):
         None, ge=1, description="The history of recipients goes after so many days; unset: never."
     )
     retention_hooks_days: int | None = Field(
-        30, ge=1, description="What webhooks posted goes after so many days, once it is processed; unset: never."
+        30, ge=1, description="What webhooks posted goes after so many days, once it is read or rejected; unset: never."
     )
     retention_mails_days: int | None = Field(
         90, ge=1, description="What is kept of mails that came back goes after so many days; unset: never."

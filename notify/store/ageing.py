@@ -13,6 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from notify.model import BatchState, FanOutState, HookState, MessageState
+from notify.policy.aftermath import HALF_LIFE
 from notify.store import audit as trail
 from notify.store.engine import any_of
 from notify.store.forgetting import ERASED
@@ -21,19 +22,26 @@ from notify.store.tables import (
     attempts,
     audit,
     batches,
+    consequences,
+    conversions,
     dead_letters,
     events,
     fan_outs,
+    guard_holds,
     hook_payloads,
     incoming_mails,
     kept_mails,
     messages,
     notifications,
     recipient_changes,
+    soft_bounces,
     tracked_links,
 )
 from notify.store.tenants import DEFAULT_ID
 
+LEAST_SCORE = 0.01
+"""What weighs less decides nothing."""
+LONGEST_HALVING = 20  # half-lives: by then ten thousand soft bounces weigh as little
 WAITING = (MessageState.QUEUED, MessageState.SENDING, MessageState.IN_DOUBT)
 
 
@@ -92,8 +100,24 @@ def _close(connection: sa.Connection, ids: Sequence[UUID]) -> None:
 
 
 def reported(connection: sa.Connection, before: datetime, limit: int) -> int:
-    """Events; returns how many."""
-    return _oldest(connection, events, before, limit, events.c.received_at < before)
+    """Events, what followed from them, conversions, and what the guard held; returns how many rows."""
+    told = (events.c.received_at, consequences.c.at, conversions.c.recorded_at, guard_holds.c.ended_at)
+    return sum(_oldest(connection, column.table, before, limit, column < before) for column in told)
+
+
+def weightless(connection: sa.Connection, now: datetime, limit: int) -> int:
+    """Scores of soft bounces that weigh next to nothing by now, whatever the settings keep; returns how many."""
+    spent = sa.or_(
+        *(
+            sa.and_(soft_bounces.c.at < now - times * HALF_LIFE, soft_bounces.c.score < LEAST_SCORE * 2**times)
+            for times in range(LONGEST_HALVING)
+        )
+    )
+    ids = connection.scalars(sa.select(soft_bounces.c.id).where(spent).limit(limit)).all()
+    if ids:
+        # one may have been counted anew meanwhile
+        connection.execute(sa.delete(soft_bounces).where(any_of(connection, soft_bounces.c.id, list(ids)), spent))
+    return len(ids)
 
 
 def dead(connection: sa.Connection, before: datetime, limit: int) -> int:
@@ -120,8 +144,8 @@ def changes(connection: sa.Connection, before: datetime, limit: int) -> int:
 
 
 def posted(connection: sa.Connection, before: datetime, limit: int) -> int:
-    """What webhooks posted and was processed; returns how many. What was rejected stays until somebody looks at it."""
-    done = hook_payloads.c.state == HookState.PROCESSED
+    """What webhooks posted, unless it waits to be read; returns how many."""
+    done = hook_payloads.c.state != HookState.RECEIVED
     return _oldest(connection, hook_payloads, before, limit, hook_payloads.c.received_at < before, done)
 
 

@@ -19,7 +19,7 @@ from notify.model import BounceClass, Event, EventType, MessageState
 from notify.store import bulk
 from notify.store.engine import any_of
 from notify.store.owners import Owner
-from notify.store.tables import events, messages
+from notify.store.tables import events, messages, tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class Told:
     id: UUID = field(default_factory=uuid7)
     known: bool = False
     """Whether its message was known before: what follows from it was done then."""
+    looks: int = 0
+    """How often its message was looked for."""
 
 
 def of_message(connection: sa.Connection, message_id: UUID) -> list[Happened]:
@@ -76,6 +78,18 @@ def insert(connection: sa.Connection, tenant_id: UUID, told: Sequence[Told], loo
     mine = any_of(connection, events.c.id, [one.id for one in fresh])  # another caller was quicker with some
     made = set(connection.scalars(sa.select(events.c.id).where(mine)))
     return [one for one in fresh if one.id in made]
+
+
+def payloads(connection: sa.Connection, told: Sequence[Event]) -> set[str]:
+    """The deliveries that first told these events, as `detail` names them."""
+    if not told:
+        return set()
+    chosen = sa.select(events.c.detail["payload"].as_string()).where(
+        events.c.tenant_id.in_(sa.select(tenants.c.id)),  # whoever's: their index begins with it
+        any_of(connection, events.c.provider, list({one.provider for one in told})),
+        any_of(connection, events.c.provider_event_id, list({one.provider_event_id for one in told})),
+    )
+    return {one for one in connection.scalars(chosen) if one is not None}
 
 
 def _already(connection: sa.Connection, tenant_id: UUID, told: Sequence[Told]) -> set[tuple[str, str]]:
@@ -113,19 +127,29 @@ def parked(
     wanted = [events.c.look_at <= now, *([] if only is None else [events.c.id == only])]
     chosen = sa.select(events).where(*wanted).order_by(events.c.look_at).limit(limit)
     rows = connection.execute(chosen.with_for_update(skip_locked=True))
-    return [
-        (row.tenant_id, row.message_id, Told(_event(row), None, row.received_at, row.id, row.message_id is not None))
-        for row in rows
-    ]
+    return [(row.tenant_id, row.message_id, _told(row)) for row in rows]
+
+
+def bring_forward(connection: sa.Connection, after: datetime, now: datetime) -> None:
+    """What was to be looked at after that moment is to be looked at now."""
+    connection.execute(sa.update(events).where(events.c.look_at > after).values(look_at=now))
 
 
 def park(connection: sa.Connection, until: Mapping[UUID, datetime | None]) -> None:
-    """When these are looked at again; None: never."""
+    """These were looked at, and when they are looked at again; None: never."""
     alike: dict[datetime | None, list[UUID]] = defaultdict(list)
     for id_, moment in until.items():
         alike[moment].append(id_)
     for moment, ids in alike.items():
-        connection.execute(sa.update(events).where(any_of(connection, events.c.id, ids)).values(look_at=moment))
+        said = {"look_at": moment, "looks": events.c.looks + 1}
+        connection.execute(sa.update(events).where(any_of(connection, events.c.id, ids)).values(said))
+
+
+def forget(connection: sa.Connection, ids: Collection[UUID]) -> None:
+    """Of these, that they happened is kept, and not to whom."""
+    if ids:
+        nobody: dict[str, Any] = {"address": None, "diagnostic": None, "detail": {}}
+        connection.execute(sa.update(events).where(any_of(connection, events.c.id, list(ids))).values(nobody))
 
 
 def adopt(connection: sa.Connection, told: Sequence[Told]) -> None:
@@ -177,6 +201,10 @@ def _row(one: Told, tenant_id: UUID, look_at: datetime) -> dict[str, Any]:
         "provider_message_id": event.provider_message_id,
         "look_at": None if owner else look_at,
     }
+
+
+def _told(row: Any) -> Told:
+    return Told(_event(row), None, row.received_at, row.id, row.message_id is not None, row.looks)
 
 
 def _event(row: Any) -> Event:

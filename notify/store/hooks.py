@@ -123,8 +123,8 @@ def settle(connection: sa.Connection, done: Sequence[Read], now: datetime) -> No
             alike[one.reason, one.problem, one.events].append(one.id)
     for (reason, problem, count), ids in alike.items():
         state = HookState.PROCESSED if reason is None else HookState.REJECTED
-        values = {"state": state, "reason": reason, "problem": problem, "events": count}
-        values |= {"look_at": None, "processed_at": now}
+        became = {"state": state, "reason": reason, "problem": problem, "events": count}
+        values = {**became, "look_at": None, "processed_at": now}
         connection.execute(sa.update(hook_payloads).where(any_of(connection, of.id, ids)).values(values))
 
 

@@ -23,9 +23,31 @@ _FACTS = tuple(
     incoming_mails.c[name]
     for name in (
         *("id", "tenant_id", "mailbox", "digest", "place", "kind", "state", "reason", "message_id", "recipient_id"),
-        *("sender", "subject", "header_id", "size", "report", "text", "received_at", "resolved_at", "resolved_by"),
+        *(
+            "sender",
+            "subject",
+            "header_id",
+            "envelope_to",
+            "size",
+            "report",
+            "text",
+            "received_at",
+            "resolved_at",
+            "resolved_by",
+        ),
     )
 )
+
+
+OPEN = (IncomingState.UNMATCHED, IncomingState.REJECTED)
+"""Nothing followed from these: an operator may decide, or have them read again."""
+NO_OCTETS: dict[str, Any] = {"body": None, "envelope_to": None}
+NO_WORDS: dict[str, Any] = {
+    **NO_OCTETS,
+    **dict.fromkeys(("sender", "subject", "header_id", "text")),
+    "report": sa.null(),
+}
+"""What is left of a mail of somebody who is erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +67,7 @@ class Incoming:
     sender: str | None = None
     subject: str | None = None
     header_id: str | None = None
+    envelope_to: str | None = None
     report: Mapping[str, Any] | None = None
     body: bytes | None = field(default=None, repr=False)
     text: str | None = field(default=None, repr=False)
@@ -75,11 +98,14 @@ class Incoming:
         }
 
 
-def known(connection: sa.Connection, mailbox: str, digests: Collection[str]) -> dict[str, IncomingState]:
-    """Which of these mails were taken from this mailbox before, and where they stand."""
-    of_these = (incoming_mails.c.mailbox == mailbox, any_of(connection, incoming_mails.c.digest, list(digests)))
-    rows = connection.execute(sa.select(incoming_mails.c.digest, incoming_mails.c.state).where(*of_these))
-    return {digest: IncomingState(state) for digest, state in rows}
+def known(
+    connection: sa.Connection, mailbox: str, digests: Collection[str]
+) -> tuple[dict[str, IncomingState], dict[str, str | None]]:
+    """Which of these mails were taken from this mailbox before: where they stand, and the place that they lay at."""
+    of = incoming_mails.c
+    of_these = (of.mailbox == mailbox, any_of(connection, of.digest, list(digests)))
+    rows = connection.execute(sa.select(of.digest, of.state, of.place).where(*of_these)).all()
+    return {row.digest: IncomingState(row.state) for row in rows}, {row.digest: row.place for row in rows}
 
 
 def insert(connection: sa.Connection, rows: Sequence[Incoming]) -> list[Incoming]:
@@ -141,9 +167,23 @@ def get(connection: sa.Connection, id_: UUID, *, lock: bool = False) -> Incoming
     return None if row is None else replace(_incoming(row), body=row.body)
 
 
+def to_read_again(connection: sa.Connection, chosen: Sequence[UUID], reason: str | None) -> list[UUID]:
+    """Of these, or of all with that reason, those of which nothing followed and whose octets are kept; oldest first."""
+    which = any_of(connection, incoming_mails.c.id, list(chosen)) if chosen else incoming_mails.c.reason == reason
+    open_ = (incoming_mails.c.state.in_(OPEN), incoming_mails.c.body.is_not(None))
+    ordered = sa.select(incoming_mails.c.id).where(which, *open_).order_by(incoming_mails.c.received_at)
+    return list(connection.scalars(ordered))
+
+
+def rewrite(connection: sa.Connection, row: Incoming) -> None:
+    """It was read again: this is what it says by now."""
+    connection.execute(sa.update(incoming_mails).where(incoming_mails.c.id == row.id).values(_row(row)))
+
+
 def of_message(connection: sa.Connection, message_id: UUID) -> list[Incoming]:
-    """The mails that came back of this message, the first first."""
-    chosen = sa.select(*_FACTS).where(incoming_mails.c.message_id == message_id)
+    """The mails that came back of this message, the first first; none that only may be of it."""
+    sure = incoming_mails.c.state.in_([IncomingState.MATCHED, IncomingState.RESOLVED])
+    chosen = sa.select(*_FACTS).where(incoming_mails.c.message_id == message_id, sure)
     return [_incoming(row) for row in connection.execute(chosen.order_by(incoming_mails.c.received_at))]
 
 
@@ -156,11 +196,14 @@ def resolve(
     reason: str,
     message_id: UUID | None = None,
     recipient_id: UUID | None = None,
+    erased: bool = False,
 ) -> None:
-    """An operator has decided; its octets are needed no longer."""
-    values = {"state": IncomingState.RESOLVED, "reason": reason, "resolved_at": at, "resolved_by": by, "body": None}
-    whose = {"message_id": message_id, "recipient_id": recipient_id}
-    connection.execute(sa.update(incoming_mails).where(incoming_mails.c.id == id_).values(**values, **whose))
+    """An operator has decided; its octets are needed no longer, and none of its words if the recipient is erased."""
+    values = {"state": IncomingState.RESOLVED, "reason": reason, "resolved_at": at, "resolved_by": by, **NO_OCTETS}
+    whose: dict[str, Any] = {"message_id": message_id, "recipient_id": recipient_id}
+    if erased:
+        whose |= NO_WORDS
+    connection.execute(sa.update(incoming_mails).where(incoming_mails.c.id == id_).values(values | whose))
 
 
 def _row(one: Incoming) -> dict[str, Any]:

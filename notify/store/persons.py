@@ -14,7 +14,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from notify.model import ERASED_KEY, Address, Channel
+from notify.model import ERASED_KEY, Address, Channel, IncomingState
 from notify.store import tables, tombstones
 from notify.store.tables import (
     addresses,
@@ -141,14 +141,17 @@ def _consequences(person: Person, _: Sequence[str]) -> sa.ColumnElement[bool]:
 
 
 def _incoming_mails(person: Person, _: Sequence[str]) -> sa.ColumnElement[bool]:
-    """What came back of their messages, and reports of nobody's message that name an address of theirs."""
+    """What came back of their messages; and what is nobody's, or not believed, from or about their address."""
     named = [incoming_mails.c.recipient_id == person.id, incoming_mails.c.message_id.in_(messages_of(person))]
+    doubtful = sa.or_(incoming_mails.c.message_id.is_(None), incoming_mails.c.state != IncomingState.MATCHED)
     report = sa.func.lower(sa.cast(incoming_mails.c.report, sa.Text))
+    sender = sa.func.lower(incoming_mails.c.sender)
     for _channel, folded in sorted(person.addresses):
-        told = {json.dumps(folded, ensure_ascii=plain).strip('"') for plain in (True, False)}
+        # with its quotation marks it is a whole value of the report: not the end of another, nor a word of a server
+        told = {json.dumps(folded, ensure_ascii=plain) for plain in (True, False)}
         loose = [report.contains(one, autoescape=True) for one in sorted(told)]
-        loose.append(sa.func.lower(incoming_mails.c.sender).contains(folded, autoescape=True))
-        named.append(sa.and_(incoming_mails.c.message_id.is_(None), sa.or_(*loose)))
+        loose += [sender == folded, sender.contains(f"<{folded}>", autoescape=True)]
+        named.append(sa.and_(doubtful, sa.or_(*loose)))
     return sa.or_(*named)
 
 

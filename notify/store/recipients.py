@@ -292,6 +292,12 @@ def _row(tenant_id: UUID, row: Recipient, now: datetime) -> dict[str, Any]:
     }
 
 
+def hold(connection: sa.Connection, tenant_id: UUID, key: str) -> UUID | None:
+    """The id of the recipient with this key, who is not erased until the transaction ends; None without one."""
+    wanted = (recipients.c.tenant_id == tenant_id, recipients.c.key == key, recipients.c.erased_at.is_(None))
+    return connection.scalar(sa.select(recipients.c.id).where(*wanted).with_for_update(read=True, key_share=True))
+
+
 def ids_by_key(connection: sa.Connection, tenant_id: UUID, keys: Sequence[str]) -> dict[str, UUID]:
     """The ids of the recipients with these keys."""
     found = connection.execute(_naming(connection.dialect.name), {"tenant": tenant_id, "keys": list(keys)})

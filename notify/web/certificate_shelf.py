@@ -29,6 +29,6 @@ class RedisShelf:
     def keep(self, url: str, pem: bytes) -> None:
         """See `Shelf`."""
         try:
-            self._redis.hset(KEY, url, pem)  # type: ignore[arg-type]  # octets are values, too
+            self._redis.hset(KEY, url, pem)
         except RedisError:
             return  # whoever begins next fetches it again

@@ -90,6 +90,15 @@ def test_a_report_is_dismissed(app: App) -> None:
     assert notify_cli("suppressions", "list", "--json").json == []
 
 
+def test_reports_are_read_again_when_their_messages_are_here(app: App) -> None:
+    arrives(app, answers.dsn("lovelace@elsewhere.example"))
+    assert notify_cli(*UNMATCHED, "retry", waits()).out == "1 read again: 1 unmatched.\n"
+    found = notify_cli(*UNMATCHED, "retry", "--reason", "unknown_recipient", "--json").json
+    assert found == {"read": 1, "states": {"unmatched": 1}}
+    assert notify_cli(*UNMATCHED, "retry", "--reason", "failed").code == 1
+    assert notify_cli(*UNMATCHED, "retry").code == 3
+
+
 @pytest.mark.parametrize("given", [(), ("--dismiss", "--recipient", "ada")])
 def test_it_must_be_said_whose_a_report_is(app: App, given: tuple[str, ...]) -> None:
     ran = notify_cli(*UNMATCHED, "resolve", str(UUID(int=1)), *given)

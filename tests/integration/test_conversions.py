@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner
 
 import notify
@@ -17,7 +21,8 @@ from notify.errors import IdempotencyConflict, InvalidData, NotFound
 from notify.feedback.record import record
 from notify.model import Event, EventType
 from notify.store import conversions, messages
-from notify.store.conversions import Attributed
+from notify.store.conversions import Attributed, Conversion
+from notify.store.tables import recipients
 from notify.store.tenants import DEFAULT_ID
 from tests.drain import drain
 from tests.kinds import make_kind
@@ -93,6 +98,43 @@ def test_what_cannot_be_kept_is_refused(app: App) -> None:
     with pytest.raises(NotFound):
         notify.converted("nobody", "order")
     assert listed(app) == []
+
+
+def test_nothing_is_recorded_of_who_is_erased_meanwhile(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent(app)
+    add, erasing = conversions.add, []
+
+    def late(*given: Any) -> Conversion:
+        thread = threading.Thread(target=notify.privacy.erase, args=("ada", "asked"))
+        erasing.append(thread)
+        thread.start()
+        if app.store.engine.dialect.name == "postgresql":
+            _until_somebody_waits(app)
+        return add(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(conversions, "add", late)
+        notify.converted("ada", "order", key="ada@example.org 1")
+    erasing[0].join(30)
+    assert not erasing[0].is_alive()
+    assert listed(app) == []
+    with app.store.read() as connection:
+        key = connection.scalar(sa.select(recipients.c.key))
+    for name in ("ada", str(key)):
+        with pytest.raises(NotFound):
+            notify.converted(name, "order")
+
+
+def _until_somebody_waits(app: App) -> None:
+    waiting = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    for _ in range(1000):
+        with app.store.read() as connection:
+            if connection.scalar(waiting):
+                return
+        time.sleep(0.02)
+    raise AssertionError("the erasure does not wait for the conversion")
 
 
 def test_the_command_records_and_lists(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ import notify
 from notify.app import App
 from notify.audience import consent, leaving, suppressing
 from notify.feedback import consequences
-from notify.feedback.record import PARKED_FOR, look_again, record
+from notify.feedback.record import FEWEST_LOOKS, PARKED_FOR, look_again, record
 from notify.model import (
     Author,
     BounceClass,
@@ -252,13 +252,35 @@ def test_an_event_of_an_unknown_message_is_applied_when_the_message_appears(app:
     assert look_again(app) == 0
 
 
-def test_after_a_week_nobody_looks_any_more(app: App, clock: MovableClock) -> None:
+def test_after_a_week_and_many_looks_nobody_looks_any_more(app: App, clock: MovableClock) -> None:
     record(app, DEFAULT_ID, [told(app, EventType.DELIVERED, uuid4())])
-    clock.move(PARKED_FOR + timedelta(hours=1))
+    clock.move(PARKED_FOR)
+    for _ in range(FEWEST_LOOKS):
+        clock.move(timedelta(hours=1))
+        assert look_again(app) == 0
+        assert parked_until(app) is not None
+    clock.move(timedelta(hours=1))
     look_again(app)
-    with app.store.read() as connection:
-        assert connection.scalar(sa.select(tables.events.c.look_at)) is None
+    assert parked_until(app) is None
     assert count(app, tables.events) == 1
+
+
+def test_a_clock_that_was_ahead_for_a_moment_ends_no_parking(app: App, clock: MovableClock) -> None:
+    message = sent(app)
+    record(app, DEFAULT_ID, [bounced(app, None, BounceClass.HARD, provider_message_id=SES_ID)])
+    object.__setattr__(app, "clock", MovableClock(clock.now() + 2 * PARKED_FOR))
+    assert look_again(app) == 0
+    object.__setattr__(app, "clock", clock)
+    with app.store.begin() as connection:
+        connection.execute(sa.update(tables.attempts).values(provider_id=SES_ID))
+    clock.move(timedelta(hours=1))
+    assert look_again(app) == 1
+    assert (state(app, message), standing(app)) == (MessageState.BOUNCED, [("all", "bounced")])
+
+
+def parked_until(app: App) -> datetime | None:
+    with app.store.read() as connection:
+        return connection.scalar(sa.select(tables.events.c.look_at))
 
 
 def test_a_parked_event_that_fails_keeps_no_other_waiting_and_is_tried_again(
@@ -285,6 +307,31 @@ def test_a_parked_event_that_fails_keeps_no_other_waiting_and_is_tried_again(
     clock.move(timedelta(hours=2))
     assert look_again(app) == 1
     assert count(app, tables.soft_bounces) == 1
+
+
+def test_what_nobodys_message_was_found_for_tells_of_nobody_after_a_week(app: App, clock: MovableClock) -> None:
+    known = {"address": "ada@example.org", "diagnostic": "550 ada@example.org unknown", "detail": {"ip": "192.0.2.1"}}
+    late = Event(EventType.DELIVERED, app.clock.now(), "ses", "late", provider_message_id=SES_ID, **known)  # type: ignore[arg-type]
+    record(app, DEFAULT_ID, [late])
+    of = tables.events.c
+    chosen = sa.select(of.address, of.diagnostic, of.detail)
+    clock.move(PARKED_FOR - timedelta(hours=1))
+    look_again(app)
+    with app.store.read() as connection:
+        assert connection.execute(chosen).one().address == "ada@example.org", "its message may still come"
+    clock.move(timedelta(hours=2))
+    look_again(app)
+    with app.store.read() as connection:
+        assert tuple(connection.execute(chosen).one()) == (None, None, {})
+
+
+def test_what_came_before_its_message_was_sent_keeps_its_words(app: App, clock: MovableClock) -> None:
+    [message] = planned(app)
+    record(app, DEFAULT_ID, [replace(bounced(app, message, BounceClass.HARD), diagnostic="550 unknown")])
+    clock.move(PARKED_FOR + timedelta(hours=1))
+    look_again(app)
+    with app.store.read() as connection:
+        assert connection.scalar(sa.select(tables.events.c.diagnostic)) == "550 unknown"
 
 
 # doubt

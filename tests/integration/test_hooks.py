@@ -17,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+import notify
 from notify import web
 from notify.app import App
 from notify.channels.email.ses_events import SesEvents
@@ -31,6 +32,7 @@ from notify.store.hooks import Posted
 from notify.store.tables import events, hook_payloads
 from notify.testing import MovableClock
 from tests.conformance.signers import MAILGUN, NOW, RESEND, SENDGRID, SIGNERS, TOPIC, Amazon, sendgrid_event
+from tests.kinds import make_kind
 from tests.unit.channels.test_sns import SUBSCRIBE, asking
 from tests.unit.cli.running import install, notify_cli
 
@@ -288,14 +290,66 @@ def with_fetch(topics: frozenset[str], fetch: Callable[[str], bytes]) -> object:
     return SesEvents.from_secrets((), topics, fetch)
 
 
-def test_what_is_processed_goes_after_its_time_and_what_was_rejected_stays(app: App) -> None:
+def test_what_was_read_or_rejected_goes_after_its_time_and_what_waits_stays(app: App) -> None:
     good = RESEND.post(RESEND.secrets[0], RESEND.bounce())
     hooks.receive(app, [posted("resend", good, 0), posted("resend", replace(good, body=b"{"), 1)])
     hooks.run(app, 5)
+    hooks.receive(app, [posted("resend", good, 2)])
     with app.store.begin() as connection:
         later = app.clock.now() + timedelta(days=1)
-        assert ageing.POLICIES["hooks"](connection, later, 10) == 1
-    assert [kept.reason for kept in listed(app)] == ["not_json"]
+        assert ageing.POLICIES["hooks"](connection, later, 10) == 2
+    assert [kept.payload_id for kept in listed(app)] == ["delivery-2"]
+
+
+def bodies(app: App) -> dict[str, bytes]:
+    of = hook_payloads.c
+    with app.store.read() as connection:
+        return {row.payload_id: bytes(row.body) for row in connection.execute(sa.select(of.payload_id, of.body))}
+
+
+def test_of_a_delivery_that_told_nothing_new_only_that_it_came_is_kept(app: App) -> None:
+    said = [sendgrid_event("delivered", sg_event_id=name) for name in ("a", "b")]
+    good = RESEND.post(RESEND.secrets[0], RESEND.bounce())
+    strange = json.dumps({"type": "email.scheduled", "created_at": "2026-11-05T16:33:54Z", "data": {}}).encode()
+    signed = SENDGRID.secrets[0]
+    told = [posted("sendgrid", SENDGRID.post(signed, each), n) for n, each in enumerate([said[:1], said, said[1:]])]
+    hooks.receive(app, [*told, posted("resend", replace(good, body=strange), 3)])
+    assert hooks.run(app, 5) == 4
+    assert [name for name, body in sorted(bodies(app).items()) if body] == ["delivery-1", "delivery-2"]
+    assert all(kept.reason is None for kept in listed(app))
+
+
+def test_a_delivery_that_is_read_again_after_a_crash_keeps_its_body(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    hooks.receive(app, [posted("resend", RESEND.post(RESEND.secrets[0], RESEND.bounce()))])
+
+    def away(*_: object) -> None:
+        raise Unreachable("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "settle", away)
+        with pytest.raises(Unreachable):
+            hooks.run(app, 5)
+    assert hooks.run(app, 5) == 1
+    assert (len(told(app)), bool(bodies(app)["delivery-0"])) == (1, True)
+
+
+def test_an_erasure_empties_deliveries_that_name_the_person_and_were_rejected_or_told_of_others(
+    app: App, templates: Path
+) -> None:
+    make_kind(templates)
+    notify.send("hello", {"key": "ada", "email": "ada@example.org"})
+    good = RESEND.post(RESEND.secrets[0], RESEND.bounce())
+    theirs = b'{"type": "email.opened", "created_at": null, "data": {"to": ["Ada@Example.org"]}}'
+    said = [sendgrid_event("processed", email="ada@example.org"), sendgrid_event("delivered", email="eve@example.org")]
+    several = SENDGRID.post(SENDGRID.secrets[0], said)
+    others = theirs.replace(b"Ada", b"Joada")
+    rejected = [posted("resend", replace(good, body=body), number) for number, body in enumerate((theirs, others))]
+    hooks.receive(app, [*rejected, posted("sendgrid", several, 2)])
+    hooks.run(app, 5)
+    hooks.receive(app, [posted("resend", replace(good, body=theirs), 3)])
+    notify.privacy.erase("ada", "asked")
+    left = [name for name, body in sorted(bodies(app).items()) if body]
+    assert left == ["delivery-1", "delivery-3"], "what nobody has read yet may tell of others"
 
 
 def test_an_operator_lists_shows_and_retries_deliveries(

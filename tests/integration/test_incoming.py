@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import permutations
@@ -22,7 +23,7 @@ from notify.channels.email import verp
 from notify.errors import NotFound
 from notify.feedback import incoming as taking
 from notify.feedback import unmatched
-from notify.feedback.incoming import Mail, Taken, take
+from notify.feedback.incoming import Mail, Taken, take, take_again
 from notify.feedback.judging import Judged, Opened, judge
 from notify.intake import explain
 from notify.model import Checkpoint, Effect, EventType, IncomingKind, IncomingState, MessageState
@@ -445,6 +446,44 @@ def test_a_mail_that_cannot_be_recorded_keeps_no_other_waiting(app: App, monkeyp
     assert state(app, message) is MessageState.BOUNCED
 
 
+@pytest.fixture
+def failed(signed: App, monkeypatch: pytest.MonkeyPatch) -> UUID:
+    """The message of a report that a fault of our own kept from being recorded: only its envelope names it."""
+    message = sent(signed)
+
+    def chokes(*_: object) -> list[Judged]:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("notify.feedback.incoming.judge", chokes)
+        arrives(signed, answers.dsn("x@elsewhere.example"), to=verp.return_path(signed.settings, message))
+        assert take_again(signed, [], "failed", actor="eve") == {IncomingState.REJECTED: 1}
+    assert (kept(signed).reason, state(signed, message)) == ("failed", MessageState.SENT)
+    return message
+
+
+def test_a_mail_that_failed_is_read_again_and_counts(signed: App, failed: UUID) -> None:
+    assert take_again(signed, [kept(signed).id], None, actor="eve") == {IncomingState.MATCHED: 1}
+    mail = kept(signed)
+    assert (mail.message_id, mail.reason, mail.body, mail.envelope_to) == (failed, None, None, None)
+    assert (state(signed, failed), standing(signed)) == (MessageState.BOUNCED, [("all", "bounced")])
+    assert take_again(signed, [mail.id], None, actor="eve") == {}
+
+
+def test_a_mail_that_failed_is_understood_when_it_is_attached(signed: App, failed: UUID) -> None:
+    done = unmatched.attach(signed, kept(signed).id, actor="eve", recipient="ada")
+    assert done.recorded.effects == {Effect.SUPPRESSED: 1}
+    assert state(signed, failed) is MessageState.BOUNCED
+
+
+def test_of_a_report_that_is_attached_to_who_was_erased_no_words_are_left(app: App) -> None:
+    message = sent(app)
+    notify.privacy.erase("ada", reason="asked", actor="eve")
+    arrives(app, answers.dsn("ada@example.org"))
+    unmatched.attach(app, kept(app).id, actor="eve", message=message)
+    assert words_kept(app) == [None] * 4
+
+
 def test_who_left_stays_so_whatever_bounces(app: App) -> None:
     message = sent(app)
     notify.suppressions.add("ada@example.org", reason="unsubscribed")
@@ -472,6 +511,63 @@ def test_an_erasure_empties_the_mails_of_a_person_and_reports_that_name_them(app
     with app.store.read() as connection:
         rows = connection.execute(sa.select(of.sender, of.subject, of.report, of.body, of.text)).all()
     assert [tuple(row) for row in rows] == [(None,) * 5] * 2
+
+
+def test_a_report_about_another_address_is_not_hers_because_it_ends_in_hers(app: App) -> None:
+    ann = {"key": "ann", "email": "ann@example.org"}
+    sent(app, to=ann)
+    octets = answers.dsn("joann@example.org")
+    arrives(app, octets)
+    assert "incoming_mails" not in notify.privacy.export_person("ann")["tables"]
+    notify.privacy.erase("ann", reason="asked", actor="eve")
+    mail = kept(app)
+    assert (mail.report or {})["recipients"][0]["address"] == "joann@example.org"
+    assert mail.body == octets
+
+
+def words_kept(app: App) -> list[object]:
+    mail = kept(app)
+    return [mail.sender, mail.subject, mail.report, mail.body]
+
+
+def test_a_mail_that_nobody_understands_is_of_the_message_whose_return_path_it_came_to(signed: App) -> None:
+    app = signed
+    message = sent(app)
+    path = verp.return_path(app.settings, message)
+    arrives(app, answers.reply(), to=path)
+    assert kept(app).message_id == message
+    notify.privacy.erase("ada", reason="asked", actor="eve")
+    assert words_kept(app) == [None] * 4
+    arrives(app, answers.reply(words="I moved."), to=path)
+    of = tables.incoming_mails.c
+    with app.store.read() as connection:
+        assert connection.scalars(sa.select(of.body).where(of.state == IncomingState.UNMATCHED)).all() == [None] * 2
+
+
+def test_a_report_to_a_forged_token_is_forgotten_with_whom_it_names(signed: App) -> None:
+    app = signed
+    path = verp.return_path(app.settings, sent(app))
+    forged = path.replace(path[9:20], path[9:20][::-1])
+    arrives(app, answers.dsn("x@elsewhere.example", to=forged, header_id=ours(sent(app))))
+    assert kept(app).reason == "forged_token"
+    notify.privacy.erase("ada", reason="asked", actor="eve")
+    assert words_kept(app) == [None] * 4
+
+
+UNREADABLE = {
+    "plain": b"\r\nAda@Example.org moved away\r\n",
+    "quoted-printable": b"\r\nwrite to ada@exam=\r\nple.org\r\n",
+    "Base64": b"\r\n" + b64encode(b"Please write to <ada@example.org> from now on"),
+}
+
+
+@pytest.mark.parametrize("octets", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_a_mail_that_could_not_be_read_is_forgotten_with_whom_it_names(app: App, octets: bytes) -> None:
+    sent(app)
+    arrives(app, octets)
+    assert kept(app).reason == "unreadable"
+    notify.privacy.erase("ada", reason="asked", actor="eve")
+    assert kept(app).body is None
 
 
 @limits(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

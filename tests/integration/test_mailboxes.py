@@ -27,7 +27,7 @@ from notify.feedback.mailboxes import ImapMailbox, Scanned, imap_mailboxes, scan
 from notify.feedback.mailboxes.imap import FIRST_MEGABYTE
 from notify.model import Checkpoint
 from notify.store import alerts as stored_alerts
-from notify.store import mailboxes
+from notify.store import mailboxes, presence
 from notify.store.tables import incoming_mails
 from notify.tasks.ticks import bounces_tick
 from notify.testing import MovableClock
@@ -338,9 +338,13 @@ def test_keep_unseen_of_the_command_marks_nothing(app: App, imap_server: Server,
 def test_the_doctor_logs_in_and_reads_nothing(app: App, imap_server: Server, command: Callable[..., Ran]) -> None:
     folder = imap_server.make_folder()
     imap_server.put(folder, bounce("ada@example.net"))
+    with app.store.begin() as connection:
+        presence.claim_slot(connection, "relay", 1, app.clock.now())
+        presence.heartbeat(connection, "host:1", "email.normal,system", app.clock.now())
     well = command(imap_server.url(folder), "doctor", "--json")
     assert well.code == 0, well.out
-    assert [one["service"].split()[0] for one in well.json] == ["database", "Redis", "provider", "mailbox"]
+    asked = [one["service"].split()[0] for one in well.json]
+    assert asked == ["database", "Redis", "provider", "mailbox", "beat", "workers"]
     ill = command(imap_server.url(folder, password="wrong-secret"), "doctor")
     assert ill.code == 2
     assert "it refuses user and password" in ill.out
@@ -356,7 +360,26 @@ def test_the_doctor_names_each_service_that_is_away(
     monkeypatch.setenv("NOTIFY_REDIS_URL", f"redis://127.0.0.1:{free_port()}")
     monkeypatch.setenv("NOTIFY_EMAIL_PROVIDERS", f"smtp://127.0.0.1:{free_port()}?name=main")
     ran = command("", "doctor", "--json", keep=True)
-    assert (ran.code, [one["ok"] for one in ran.json]) == (2, [True, False, False])
+    assert ran.code == 2
+    well = {one["service"]: one["ok"] for one in ran.json}
+    assert well == {"database": True, "Redis": False, "provider main": False, "beat": False, "workers": False}
+
+
+def test_the_doctor_asks_the_others_where_a_setting_is_wrong(
+    app: App, command: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_HOOK_SECRETS", "resent=whsec_hidden")
+    ran = command("imapss://u:hidden@h", "doctor", "--json", keep=True)
+    assert ran.code == 2
+    told = {one["service"]: one for one in ran.json}
+    assert told["database"]["ok"]
+    assert not told["mailboxes"]["ok"]
+    assert "unknown scheme 'imapss'" in told["mailboxes"]["said"]
+    assert "imaps://user:password@imap.example.org" in told["mailboxes"]["said"]
+    assert "did you mean 'resend'" in told["webhooks"]["said"]
+    assert "beat has never run.\n  Next: notify beat" in told["beat"]["said"]
+    assert "no worker is alive" in told["workers"]["said"]
+    assert "hidden" not in ran.out + ran.err
 
 
 def test_the_tick_reads_the_mailboxes_once_in_its_slot(

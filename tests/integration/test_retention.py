@@ -114,6 +114,36 @@ def test_the_audit_goes_by_its_own_door_and_consents_never_go(app: App, later: A
     assert (rows(app, tables.consents), rows(app, tables.suppressions)) == (1, 5)
 
 
+def test_what_followed_from_events_goes_with_them_and_an_open_hold_stays(app: App, later: App) -> None:
+    now = app.clock.now()
+    common = {"tenant_id": DEFAULT_ID}
+    hold = {"scope": "provider", "measure": "bounced", "bad": 5, "sent": 9, "began_at": now}
+    happened = {"event_id": uuid7(), "channel": "email", "address": "ada@example.org", "effect": "stood", "at": now}
+    bought = {"recipient_id": uuid7(), "name": "order", "at": now, "clicked_since": now, "recorded_at": now}
+    with app.store.begin() as connection:
+        for table, row in (
+            *((tables.consequences, happened) for _ in range(3)),
+            *((tables.conversions, {**bought, "key": str(number)}) for number in range(3)),
+            (tables.guard_holds, {**hold, "subject": "ses", "ended_at": now}),
+            (tables.guard_holds, {**hold, "subject": "resend"}),
+        ):
+            connection.execute(sa.insert(table), {"id": uuid7(), **common, **row})
+    assert retention.run(later) == 7
+    assert [rows(app, table) for table in (tables.consequences, tables.conversions, tables.guard_holds)] == [0, 0, 1]
+
+
+def test_a_soft_bounce_goes_once_it_weighs_next_to_nothing(app: App) -> None:
+    now = app.clock.now()
+    told = {"one": (1.0, 99), "three": (3.0, 99), "old": (3.0, 130), "new": (1.0, 80)}
+    with app.store.begin() as connection:
+        for name, (score, days) in told.items():
+            row = {"channel": "email", "address": name, "score": score, "at": now - timedelta(days=days)}
+            connection.execute(sa.insert(tables.soft_bounces), {"id": uuid7(), "tenant_id": DEFAULT_ID, **row})
+    assert retention.run(app) == 2
+    with app.store.read() as connection:
+        assert set(connection.scalars(sa.select(tables.soft_bounces.c.address))) == {"three", "new"}
+
+
 def test_nothing_goes_before_its_time_or_where_nothing_is_set(app: App, make_app: Callable[..., App]) -> None:
     notify.suppressions.add("ada@example.org")
     assert retention.run(make_app(app.settings, retention_audit_days=30)) == 0

@@ -24,7 +24,7 @@ from notify.delivery import Worker, deliver
 from notify.dev.mailbox import Mailbox
 from notify.errors import Unreachable
 from notify.feedback import tracking
-from notify.feedback.record import Recorded
+from notify.feedback.record import Recorded, record
 from notify.feedback.targets import Targets
 from notify.feedback.tracking import STREAM, Sighting
 from notify.model import Event, EventType, MessageState
@@ -252,7 +252,6 @@ def test_one_that_cannot_be_recorded_keeps_no_other_waiting_and_is_given_up_afte
 ) -> None:
     whole, broken = sent(tracked), sent(tracked)
     tracking.write(tracked, [seen(tracked, one) for one in (whole, broken, whole)])
-    record = tracking.record
 
     def fails(app: App, tenant_id: UUID, told: Sequence[Event]) -> Recorded:
         if any(one.message_id == broken for one in told):

@@ -233,7 +233,7 @@ class _Smtp(SMTP):
         await self.push("354 End data with <CR><LF>.<CR><LF>")
         octets, size = await self._content()
         answer = await self.event_handler.bring(self.envelope.rcpt_tos[0], octets, size)
-        self._set_post_data_state()
+        self.envelope = self._create_envelope()
         await self.push(answer)
 
     async def _content(self) -> tuple[bytes, int]:

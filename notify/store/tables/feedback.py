@@ -61,6 +61,7 @@ incoming_mails = sa.Table(
     text("sender", nullable=True),
     text("subject", nullable=True),
     text("header_id", nullable=True),
+    text("envelope_to", nullable=True),  # whom it came to; kept with the body, to read that again
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("report", Json, nullable=True),  # each recipient with verdict, status and diagnostic
     sa.Column("body", sa.LargeBinary, nullable=True),  # the first megabyte of what an operator is to look at

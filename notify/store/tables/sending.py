@@ -208,6 +208,7 @@ events = sa.Table(
     text("header_id", nullable=True),
     text("provider_message_id", nullable=True),
     time("look_at", nullable=True),  # parked: when its message is looked for again
+    sa.Column("looks", sa.Integer, nullable=False, server_default="0"),  # and how often it was
     one_of("type", EventType),
     sa.CheckConstraint(f"bounce IS NULL OR {one_of('bounce', BounceClass).sqltext}", name="bounce"),
     sa.UniqueConstraint("tenant_id", "provider", "provider_event_id"),

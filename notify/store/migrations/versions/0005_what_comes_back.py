@@ -44,6 +44,7 @@ def upgrade() -> None:
     op.add_column("notifications", sa.Column("paused", sa.Text(), nullable=True))
     for name, kind in PARKED:
         op.add_column("events", sa.Column(name, kind, nullable=True))
+    op.add_column("events", sa.Column("looks", sa.Integer(), server_default="0", nullable=False))
     for name, table, column, where in INDICES:
         op.create_index(name, table, [column], sqlite_where=sa.text(where), postgresql_where=sa.text(where))
     op.create_table(
@@ -173,7 +174,7 @@ def _mailboxes() -> None:
         *_texts("reason", nullable=True),
         sa.Column("message_id", sa.Uuid(), nullable=True),
         sa.Column("recipient_id", sa.Uuid(), nullable=True),
-        *_texts("sender", "subject", "header_id", nullable=True),
+        *_texts("sender", "subject", "header_id", "envelope_to", nullable=True),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("report", JSON, nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=True),
@@ -197,7 +198,7 @@ def downgrade() -> None:
         op.drop_table(table)
     for name, table, *_ in INDICES:
         op.drop_index(name, table)
-    for name, _ in PARKED:
+    for name in ("looks", *(name for name, _ in PARKED)):
         op.drop_column("events", name)
     op.drop_column("notifications", "paused")
 
