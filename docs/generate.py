@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -122,7 +123,9 @@ def _section(context: click.Context) -> str:
     parts = [f"## {context.command_path}\n", f"```text\n{usage}\n```\n", *_prose(command.help or "")]
     records = [record for param in command.params if (record := param.get_help_record(context)) and record[1]]
     if records:
-        parts.append("".join(f"- `{name}`: {meaning.replace('  [', ' [')}\n" for name, meaning in records))
+        parts.append(
+            "".join(_wrapped(f"- `{name}`: {meaning.replace('  [', ' [')}", "  ") for name, meaning in records)
+        )
     return "\n".join([*parts, *_prose(command.epilog or "")])
 
 
@@ -130,12 +133,18 @@ def _prose(text: str) -> Iterator[str]:
     """Click's help as Markdown; a preformatted paragraph is a heading and a block of code."""
     for paragraph in inspect.cleandoc(text).split("\n\n"):
         if not paragraph.startswith(PREFORMATTED):
-            yield " ".join(paragraph.split()) + "\n"
+            yield _wrapped(" ".join(paragraph.split()))
             continue
         title, _, body = paragraph.removeprefix(PREFORMATTED).strip("\n").partition("\n")
         language, prompt = ("console", "$ ") if title.startswith("Example") else ("text", "")
         lines = "".join(f"{prompt}{line}\n" for line in inspect.cleandoc(body).splitlines())
         yield f"{title.strip()}\n\n```{language}\n{lines}```\n"
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    """The text in lines of 120 characters at most; a longer word has a line of its own."""
+    lines = textwrap.wrap(text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines) + "\n"
 
 
 PAGES = {"settings.md": settings, "commands.md": commands, "segments.md": segments}

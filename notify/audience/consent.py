@@ -20,9 +20,10 @@ from notify.audience.person import Who, person
 from notify.errors import InvalidChoice, did_you_mean
 from notify.model import Author, Consent, ConsentAction, Sealed, Source
 from notify.model.consent import GENESIS
+from notify.model.text import storable
 from notify.store import Connection, audit, consents, preferences, recipient_history, suppressions, tenants
 from notify.store.preferences import Holder
-from notify.store.text import line, storable
+from notify.store.text import line
 from notify.telemetry import emit
 
 LONGEST_WORDING = 10_000  # characters

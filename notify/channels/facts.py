@@ -13,6 +13,7 @@ from uuid import UUID
 from notify.channels.hook import Payload
 from notify.errors import Unreadable
 from notify.model import Event
+from notify.model.text import storable
 
 LONGEST_TEXT = 4000  # characters of a value that are kept
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
@@ -45,7 +46,7 @@ class Facts:
             return None
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise self._wrong(name, "text")
-        return storable(str(value))
+        return storable(str(value), LONGEST_TEXT)
 
     def required(self, name: str) -> str:
         """A text that must be there."""
@@ -111,11 +112,6 @@ def require_named(event: Event) -> Event:
     return event
 
 
-def storable(text: str) -> str:
-    """The text, bounded, without what PostgreSQL does not take: NUL and halves of surrogate pairs."""
-    return text[:LONGEST_TEXT].replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
-
-
 def message_id(text: str | None) -> UUID | None:
     """The id of a message of ours that a tag holds; None for anything else."""
     try:
@@ -132,4 +128,4 @@ def status_in(text: str | None) -> str | None:
 
 def address_in(mailbox: str | None) -> str | None:
     """The bare address of `Name <address>` or `address`."""
-    return storable(parseaddr(mailbox)[1]) or None if mailbox else None
+    return storable(parseaddr(mailbox)[1], LONGEST_TEXT) or None if mailbox else None

@@ -19,11 +19,11 @@ from notify.feedback.judging import Mail, Opened, judge
 from notify.feedback.record import announce, record_in
 from notify.feedback.understanding import Understood, not_given, understand
 from notify.model import Checkpoint, Effect, IncomingKind, IncomingState
+from notify.model.text import storable
 from notify.store import Connection, audit
 from notify.store import incoming as rows
 from notify.store.incoming import Incoming
 from notify.store.tenants import DEFAULT_ID
-from notify.store.text import storable
 from notify.telemetry import emit
 
 REJECTED_OCTETS = 64 * 1024  # of the body of a mail that is rejected

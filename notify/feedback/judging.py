@@ -20,11 +20,11 @@ from notify.feedback import replies, telling
 from notify.feedback.record import distinct, plain
 from notify.feedback.understanding import Understood
 from notify.model import MAIL, Event, EventType, IncomingKind, IncomingState
+from notify.model.text import storable
 from notify.store import Connection, notifications, owners
 from notify.store.events import Told
 from notify.store.incoming import Incoming
 from notify.store.owners import Owner
-from notify.store.text import storable
 
 LONGEST_FIELD = 500  # characters
 REPORTS = (IncomingKind.BOUNCE, IncomingKind.COMPLAINT)
@@ -217,4 +217,4 @@ def _keeps_replies(app: App, connection: Connection, owner: Owner) -> bool:
 
 
 def _line(text: str | None) -> str | None:
-    return None if text is None else storable(text)[:LONGEST_FIELD]
+    return None if text is None else storable(text, LONGEST_FIELD)

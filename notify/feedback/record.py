@@ -17,10 +17,10 @@ from notify.app import App
 from notify.errors import NotifyError, Unreachable
 from notify.feedback import consequences
 from notify.model import Effect, Event, MessageState
+from notify.model.text import storable
 from notify.policy import outcome
 from notify.store import Connection, events, kept_mails, messages, owners
 from notify.store.events import Told
-from notify.store.text import storable
 from notify.telemetry import emit
 
 LONGEST_NAME = 200  # characters of what is in a unique index
@@ -231,7 +231,7 @@ def _storable(event: Event) -> Event:
 
 
 def _short(text: str | None) -> str | None:
-    return None if text is None else storable(text)[:LONGEST_TEXT]
+    return None if text is None else storable(text, LONGEST_TEXT)
 
 
 def plain(value: Any) -> Any:

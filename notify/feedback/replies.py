@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from notify.feedback.bounces.mime import Part
-from notify.store.text import storable
+from notify.model.text import storable
 
 LONGEST = 32 * 1024  # characters
 _WROTE = "wrote|schrieb|écrit|escribió|scritto|schreef|escreveu|skrev|napisał"

@@ -5,10 +5,11 @@ by the name of its variable; production refuses the defaults that are only safe 
 """
 
 from notify.settings.durations import duration, written
-from notify.settings.fields import DEVELOPMENT_SECRET, PREFIX, Environment, LogFormat, Settings
+from notify.settings.fields import DEVELOPMENT_SECRET, PREFIX, Environment, LogFormat
 from notify.settings.reading import OTHER_NAMES, load, sources
 from notify.settings.redaction import redact
 from notify.settings.rules import time_zones
+from notify.settings.settings import Settings
 
 __all__ = [
     "DEVELOPMENT_SECRET",

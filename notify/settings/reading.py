@@ -10,7 +10,8 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from notify.errors import InvalidSettings, did_you_mean
-from notify.settings.fields import PREFIX, Settings
+from notify.settings.fields import PREFIX
+from notify.settings.settings import Settings
 
 OTHER_NAMES = frozenset({"NOTIFY_TEST_DSN", "NOTIFY_TEST_RABBITMQ", "NOTIFY_BENCH_DSN"})
 """Read by the test suite and the benchmarks."""

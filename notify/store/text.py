@@ -1,4 +1,4 @@
-"""Text that every database stores, and one line of it: what a key, a tag, a name or a tenant may be."""
+"""One line of text: what a key, a tag, a name or a tenant may be."""
 
 from __future__ import annotations
 
@@ -8,11 +8,6 @@ from typing import Any
 
 LONGEST = 255
 _SPOILERS = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")  # control characters, and surrogates, which no encoding takes
-
-
-def storable(text: str) -> str:
-    """The text with a replacement character for what no database stores: NUL and lone surrogates."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def line(what: str, value: Any, error: Callable[[str], Exception]) -> str:

@@ -16,9 +16,9 @@ from kombu.message import Message
 from notify.app import App
 from notify.broker import DELIVER
 from notify.model import Death, ErrorClass
+from notify.model.text import storable
 from notify.store import dead_letters
 from notify.store.tenants import DEFAULT_ID
-from notify.store.text import storable
 from notify.telemetry import emit
 
 LONGEST = 64 * 1024  # characters of a payload; a body beyond that is cut off, and cannot be sent again

@@ -25,8 +25,8 @@ from notify.channels.hook import Carrier, Confirming, HookRequest, Reporter
 from notify.channels.reporters import LISTENED_TO, carriers, reporters
 from notify.errors import OperatorError, Unverified
 from notify.feedback import hooks
+from notify.model.text import storable
 from notify.store.hooks import Posted
-from notify.store.text import storable
 from notify.telemetry import emit
 from notify.web import bodies
 from notify.web.bodies import NoRoom, Room, TooLarge, TooSlow

@@ -219,6 +219,15 @@ def test_the_roster_holds_only_domains_reserved_for_examples() -> None:
     assert outside == set()
 
 
+# how they are written
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_line_of_prose_is_longer_than_120_characters(page: Path) -> None:
+    prose = re.sub(r"^( *)```.*?^\1```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    assert [line for line in prose.splitlines() if len(line) > 120 and not line.lstrip().startswith("|")] == []
+
+
 # what is deployed
 
 

@@ -21,14 +21,15 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 from notify.channels import form_data, signatures
 from notify.channels.email.sendgrid_signature import SIGNATURE, Signed, public_key
-from notify.channels.facts import Facts, storable
+from notify.channels.facts import Facts
 from notify.channels.form_data import Cutting, FormPart
 from notify.channels.hook import CarriedMail, HookRequest, Payload
 from notify.errors import Unreadable, Unverified
+from notify.model.text import storable
 
 LARGEST = 32 * 1024 * 1024  # octets: mails have 30 MB at the most, and a form some more
 LONGEST_TEXT = 256 * 1024  # octets of a text that a mail is put together from
-LONGEST_FIELD = 2000  # characters of a content type that are looked at
+LONGEST_FIELD = 2000  # characters of a content type, or of an address, that are looked at
 _TOKEN = re.compile(r"[\w.+-]{1,80}", re.ASCII)
 _TYPE = re.compile(r"[\w.+-]{1,80}/[\w.+-]{1,80}", re.ASCII)
 _ATTACHMENT = re.compile(r"attachment\d{1,3}")
@@ -98,7 +99,7 @@ def _came_to(fields: Mapping[str, FormPart]) -> str | None:
     addresses = _object(fields, "envelope").items("to")
     if not all(isinstance(one, str) for one in addresses):
         raise Unreadable("wrong_type", "to of envelope is no list of texts")
-    return storable(addresses[0]) if addresses else None
+    return storable(addresses[0], LONGEST_FIELD) if addresses else None
 
 
 def _put_together(parts: Sequence[FormPart], fields: Mapping[str, FormPart]) -> bytes:

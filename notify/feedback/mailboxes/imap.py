@@ -121,7 +121,7 @@ class Session:
         """Mark or move mails that are stored, as the mailbox is set up. Harmless for those that are gone."""
         if not uids:
             return
-        with self._words("its mails cannot be marked as seen" if self._box.done == "seen" else "mails cannot be moved"):
+        with self._words("its mails cannot be marked as seen" if self._box.done == "flag" else "mails cannot be moved"):
             if not self._box.keep_unseen:
                 self._client.add_flags(uids, [SEEN], silent=True)
             if self._box.done == "move":

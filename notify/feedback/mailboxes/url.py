@@ -36,7 +36,7 @@ class ImapMailbox:
     `tls` of imap:// is `starttls` (required) or `none`; certificates are always verified, by the authorities in the
     file `ca` where one is named. `timeout` and `connect_timeout` are seconds per socket operation; `poll` is how many
     seconds a watch waits where the server has no IDLE. `done` is what becomes of mails whose content was stored:
-    `seen` marks them, `move` puts them into `target`, `nothing` leaves them. `keep_unseen`: none is marked as seen.
+    `flag` marks them as seen, `move` puts them into `target`, `nothing` leaves them. `keep_unseen`: none is marked.
     """
 
     host: str
@@ -45,7 +45,7 @@ class ImapMailbox:
     user: str = field(repr=False)
     password: str = field(repr=False)
     folder: str = "INBOX"
-    done: Literal["seen", "move", "nothing"] = "seen"
+    done: Literal["flag", "move", "nothing"] = "flag"
     target: str = ""
     keep_unseen: bool = False
     timeout: float = 30.0
@@ -68,7 +68,7 @@ class ImapMailbox:
     @property
     def touches(self) -> bool:
         """Whether mails are marked or moved once they are stored."""
-        return self.done == "move" or (self.done == "seen" and not self.keep_unseen)
+        return self.done == "move" or (self.done == "flag" and not self.keep_unseen)
 
     @cached_property
     def trust(self) -> ssl.SSLContext:
@@ -174,7 +174,7 @@ def _imap(url: ProviderUrl) -> ImapMailbox:
         known["tls"] = one_of("starttls", "none")
         tls = "starttls"
     options: dict[str, Any] = {"tls": tls, **url.options(known, common=False)}
-    done, target = options.pop("done", ("seen", ""))
+    done, target = options.pop("done", ("flag", ""))
     port = url.port or (IMAPS_PORT if url.scheme == "imaps" else IMAP_PORT)
     folder = url.path.strip("/") or "INBOX"
     if not folder.isprintable():
@@ -207,11 +207,10 @@ def _done(text: str) -> tuple[str, str]:
     """What becomes of mails that are stored, and where they go."""
     if text.startswith(MOVE) and text != MOVE and text.isprintable():
         return "move", text.removeprefix(MOVE)
-    words = {"flag": "seen", "nothing": "nothing"}
-    if text not in words:
-        near = did_you_mean(text.partition(":")[0], ("flag", "move", "nothing"))
-        raise ValueError(f"must be flag, move:FOLDER or nothing{near}")
-    return words[text], ""
+    if text in ("flag", "nothing"):
+        return text, ""
+    near = did_you_mean(text.partition(":")[0], ("flag", "move", "nothing"))
+    raise ValueError(f"must be flag, move:FOLDER or nothing{near}")
 
 
 def _yes_or_no(text: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 from benchmarks import page
 from benchmarks.__main__ import BENCHMARKS, RESULTS
@@ -30,5 +31,5 @@ def test_other_figures_are_shown_in_place_of_the_old() -> None:
 
 
 def test_a_target_that_nothing_was_measured_for_is_not_said_to_be_missed() -> None:
-    other = [{"name": "a mail per fortnight", "asked": "≥ 1", "found": [], "reached": None}]
+    other: list[dict[str, Any]] = [{"name": "a mail per fortnight", "asked": "≥ 1", "found": [], "reached": None}]
     assert "| a mail per fortnight | ≥ 1 |  | not measured |" in page.shown(SHOWN, {"targets": other})
