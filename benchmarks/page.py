@@ -13,6 +13,7 @@ _PART = re.compile(
 )
 NAMES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 Kept = Mapping[str, Any]
+ANSWERED = ("database", "answered", "p50", "p95", "p99", "worst", "CPU each")
 
 
 def write(kept: Kept) -> None:
@@ -193,6 +194,21 @@ def _web(runs: Sequence[Kept]) -> str:
     return _table(("database", "request", "answered", "p50", "p95", "p99", "worst", "CPU each"), rows)
 
 
+def _hooks(runs: Sequence[Kept]) -> str:
+    rows = [(*_answered(run), f"{_whole(run['read'])}/s") for run in runs]
+    return _table((*ANSWERED, "read"), rows)
+
+
+def _tracking(runs: Sequence[Kept]) -> str:
+    rows = [(*_answered(run), f"{_whole(run['drained'])}/s", f"{run['marked_us']:.0f}") for run in runs]
+    return _table((*ANSWERED, "drained", "µs a mail"), rows)
+
+
+def _answered(run: Kept) -> list[str]:
+    times = [f"{run[key]:.1f}" for key in ("p50_ms", "p95_ms", "p99_ms", "worst_ms")]
+    return [NAMES[run["database"]], f"{_whole(run['answered'])}/s", *times, f"{run['web_ms']:.2f}"]
+
+
 def _profile(runs: Sequence[Kept]) -> str:
     by_step = [{step["step"]: step for step in run["steps"]} for run in runs]
     steps = list(dict.fromkeys(step for run in by_step for step in run))
@@ -216,5 +232,7 @@ PARTS: Mapping[str, Callable[[Any], str]] = {
     "compose": _compose,
     "profile": _profile,
     "web": _web,
+    "hooks": _hooks,
+    "tracking": _tracking,
     "bounces": _bounces,
 }

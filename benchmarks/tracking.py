@@ -114,6 +114,8 @@ async def _follow(port: int, paths: Sequence[str], rate: int) -> list[Answer]:
     async def request(number: int, path: str) -> Answer:
         due = begin + number / rate
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        while idle and idle[-1][0].at_eof():  # it rested for so long that the server has closed it
+            idle.pop()[1].close()
         reader, writer = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
         writer.write(f"GET {path}{rest}".encode())
         head = await reader.readuntil(b"\r\n\r\n")

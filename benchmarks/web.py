@@ -95,6 +95,8 @@ async def _follow(port: int, paths: Sequence[str], rate: int, *, post: bool) -> 
     async def request(number: int, path: str) -> Answer:
         due = begin + number / rate
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        while idle and idle[-1][0].at_eof():  # it rested for so long that the server has closed it
+            idle.pop()[1].close()
         reader, writer = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
         writer.write(method + b" " + path.encode() + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n" + rest)
         head = await reader.readuntil(b"\r\n\r\n")

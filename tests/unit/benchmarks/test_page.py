@@ -19,6 +19,7 @@ def test_the_page_shows_what_the_latest_run_found() -> None:
 
 def test_every_benchmark_has_a_place_on_the_page() -> None:
     assert sorted(re.findall(r"<!-- figures: (\w+) -->", SHOWN)) == sorted([*BENCHMARKS, "targets"])
+    assert sorted(page.PARTS) == sorted([*BENCHMARKS, "targets"])
 
 
 def test_a_benchmark_that_was_not_run_keeps_what_the_page_shows() -> None:
