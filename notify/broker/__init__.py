@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+from amqp.exceptions import MessageNacked
 from celery import Celery
 from kombu import Connection, Exchange, Queue
 from kombu.exceptions import KombuError
@@ -76,6 +79,7 @@ QUORUM = {"x-queue-type": "quorum", "x-delivery-limit": 5}
 """A bell that kills its worker time and again is dropped: its batch is in the database, and the relay rings anew."""
 ANSWER_SECONDS = 10  # no single answer to a bell is waited for any longer
 PROBE_SECONDS = 3
+ELECTION_SECONDS, ELECTION_POLL_SECONDS = 2, 0.05  # a queue that was just declared refuses until it has a leader
 ACCESS_REFUSED, PRECONDITION_FAILED, NOT_ALLOWED = 403, 406, 530  # AMQP 0-9-1 §1.1
 
 
@@ -154,7 +158,7 @@ def _bound_every_wait(line: Any) -> None:
 
 
 def _errors(connection: Connection) -> tuple[type[BaseException], ...]:
-    return (*connection.connection_errors, *connection.channel_errors, KombuError, OSError)
+    return (*connection.connection_errors, *connection.channel_errors, KombuError, MessageNacked, OSError)
 
 
 def _code(error: BaseException) -> int | None:
@@ -168,6 +172,12 @@ def _complaint(connection: Connection, error: BaseException) -> str:
             f"The broker {broker} has a queue that is no quorum queue as notify wants it: {error}\n"
             "Next: stop the workers and delete it (rabbitmqctl delete_queue NAME), or give notify a virtual host of "
             "its own. Nothing is lost: the relay rings again."
+        )
+    if isinstance(error, MessageNacked):
+        return (
+            f"The broker {broker} took no bell: its queue refuses what is published.\n"
+            "Next: ask it why (rabbitmqctl list_queues name state policy): a queue without a leader, or a policy that "
+            "limits its length. Nothing is lost: the relay rings again."
         )
     if _code(error) in (ACCESS_REFUSED, NOT_ALLOWED):
         return (
@@ -225,6 +235,19 @@ def send_again(settings: Settings, payload: str) -> bool:
     return True
 
 
+def _until_taken(publish: Callable[[], object]) -> None:
+    """Publish, and again while RabbitMQ refuses. Raises `MessageNacked` when it still does after `ELECTION_SECONDS`."""
+    until = time.monotonic() + ELECTION_SECONDS
+    while True:
+        try:
+            publish()
+            return
+        except MessageNacked:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(ELECTION_POLL_SECONDS)
+
+
 class Bell:
     """Rings for batches on one broker. Threads may share it. `InvalidSettings` when no such broker can be."""
 
@@ -251,6 +274,8 @@ class Bell:
                     self._publish(producer, batch)
                     rung += 1
                 return
+            except MessageNacked:  # an answer, and it was waited for: another line would have the same
+                raise
             except _errors(self._connection):
                 # what this line would still answer must not be taken for the answer to a later bell
                 line: Any = producer.connection
@@ -263,7 +288,8 @@ class Bell:
         """What `celery.send_task(queue=…)` does, for half the work: the same message, no routing, no result."""
         arguments = (str(batch.id),)
         message = celery.amqp.as_task_v2(str(uuid4()), DELIVER, arguments, {}, argsrepr=str(arguments), kwargsrepr="{}")
-        producer.publish(
+        publish = partial(
+            producer.publish,
             message.body,
             exchange="",  # the queue alone: a named exchange vanishes silently after a broker flush
             routing_key=batch.queue,
@@ -272,6 +298,7 @@ class Bell:
             **message.properties,
             **self._wanted(batch),
         )
+        _until_taken(publish)
 
     def _wanted(self, batch: Batch) -> dict[str, Any]:
         """RabbitMQ shall have the queue, and give back what no queue takes: else it would drop it, and confirm."""

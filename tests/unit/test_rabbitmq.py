@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
+from amqp import Message
 from kombu import Connection
 
 from notify import broker
@@ -98,6 +99,35 @@ def test_a_queue_of_another_kind_says_what_to_do(settings: Settings, bell: Bell,
             ask()
         assert QUEUE in str(raised.value)
         assert "guest:guest" not in str(raised.value)
+
+
+def full(channel: Any) -> None:
+    """Make the queue one that refuses every bell until it is purged, as one without a leader does."""
+    channel.queue_delete(QUEUE)
+    limits = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    channel.queue_declare(QUEUE, durable=True, auto_delete=False, arguments=limits)
+    channel.basic_publish(Message("[]"), "", QUEUE)
+
+
+def test_a_queue_that_refuses_a_bell_for_a_moment_has_it_in_the_end(bell: Bell, channel: Any) -> None:
+    bell([batch(1)])
+    full(channel)
+    purge = threading.Timer(0.3, channel.queue_purge, (QUEUE,))
+    purge.start()
+    bell([batch(2)])
+    purge.join()
+    assert rung(channel) == [[str(UUID(int=2))]]
+
+
+def test_a_queue_that_goes_on_refusing_is_named(bell: Bell, channel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "ELECTION_SECONDS", 0.2)
+    bell([batch(1)])
+    full(channel)
+    with pytest.raises(Unreachable, match="refuses what is published"):
+        bell([batch(2)])
+    channel.queue_delete(QUEUE)
+    bell([batch(3)])
+    assert rung(channel) == [[str(UUID(int=3))]]
 
 
 def test_many_threads_share_a_bell_and_every_ring_is_confirmed(bell: Bell, channel: Any) -> None:
