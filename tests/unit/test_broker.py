@@ -14,8 +14,8 @@ from kombu import Connection
 from kombu.message import Message
 from redis import Redis
 
-from notify import broker
-from notify.broker import DELIVER, SYSTEM, Bell, celery, queues
+from notify.broker import DELIVER, SYSTEM, Bell, celery, connect, queues
+from notify.broker.transport import REDIS_TRANSPORT
 from notify.errors import Unreachable
 from notify.model import Batch, Channel, Lane
 from notify.settings import Settings, load
@@ -87,7 +87,7 @@ def pointed() -> Iterator[Callable[[Settings], None]]:
     """Points the Celery instance at a broker, until the test ends."""
     names = ("broker_url", "broker_transport_options", "task_queues", "task_publish_retry", "task_publish_retry_policy")
     before = {name: celery.conf[name] for name in names}
-    yield broker.connect
+    yield connect
     celery.conf.update(before)
 
 
@@ -115,7 +115,7 @@ def test_celery_is_set_up_to_lose_and_to_keep_nothing() -> None:
     assert kept.worker_prefetch_multiplier == 1
     assert kept.result_backend is None
     assert kept.accept_content == ["json"]
-    assert broker.REDIS_TRANSPORT["visibility_timeout"] == 300
+    assert REDIS_TRANSPORT["visibility_timeout"] == 300
 
 
 # ringing
@@ -131,7 +131,10 @@ def test_a_batch_rings_in_its_own_queue_and_only_its_id_travels(bell: Bell, sett
     assert rung(settings, "email.normal") == []
 
 
-def test_a_bell_is_the_message_that_celery_itself_would_send(bell: Bell, settings: Settings) -> None:
+def test_a_bell_is_the_message_that_celery_itself_would_send(
+    bell: Bell, settings: Settings, pointed: Callable[[Settings], None]
+) -> None:
+    pointed(settings)
     bell([batch(7)])
     with Connection(settings.broker, transport_options={"global_keyprefix": "notify:"}) as connection:
         task = celery.send_task(

@@ -16,8 +16,8 @@ import pytest
 from amqp import Message
 from kombu import Connection
 
-from notify import broker
-from notify.broker import Bell, celery, declare, reach
+from notify.broker import Bell, celery, declare, line, reach
+from notify.broker import bell as bells
 from notify.errors import InvalidSettings, OperatorError, Unreachable
 from notify.model import Batch, Channel, Lane
 from notify.settings import Settings, load
@@ -120,7 +120,7 @@ def test_a_queue_that_refuses_a_bell_for_a_moment_has_it_in_the_end(bell: Bell, 
 
 
 def test_a_queue_that_goes_on_refusing_is_named(bell: Bell, channel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker, "ELECTION_SECONDS", 0.2)
+    monkeypatch.setattr(bells, "ELECTION_SECONDS", 0.2)
     bell([batch(1)])
     full(channel)
     with pytest.raises(Unreachable, match="refuses what is published"):
@@ -146,7 +146,7 @@ def test_many_threads_share_a_bell_and_every_ring_is_confirmed(bell: Bell, chann
 def test_a_ring_that_is_not_confirmed_is_no_ring(
     settings: Settings, channel: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(line, "ANSWER_SECONDS", 0.5)
     parts = urlsplit(settings.broker)
     with Proxy((str(parts.hostname), parts.port or 5672)) as between:
         url = f"amqp://{parts.username}:{parts.password}@127.0.0.1:{between.port}{parts.path}"
