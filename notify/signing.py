@@ -12,8 +12,8 @@ from base64 import b32decode, b32encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from functools import lru_cache
 
+SHORT = 12  # octets of a signature where room is scarce: 96 bits
 _SIGNATURE = 32  # octets
-_SEAL = 12  # octets of it where room is scarce: 96 bits
 
 
 def sign(secret: str, purpose: bytes, named: bytes, *, octets: int = _SIGNATURE) -> str:
@@ -21,9 +21,8 @@ def sign(secret: str, purpose: bytes, named: bytes, *, octets: int = _SIGNATURE)
 
     With fewer `octets` the signature is cut to so many (RFC 2104 §5: no fewer than ten), for what guards little.
     """
-    key_id, signer = _signer(secret, purpose)
-    signed = urlsafe_b64encode(named + _signature(signer, named)[:octets]).rstrip(b"=")
-    return f"{key_id}.{signed.decode('ascii')}"
+    signed = urlsafe_b64encode(_signed(secret, purpose, named, octets)).rstrip(b"=")
+    return f"{_signer(secret, purpose)[0]}.{signed.decode('ascii')}"
 
 
 def verify(secrets: Sequence[str], purpose: bytes, given: str, *, octets: int = _SIGNATURE) -> bytes | None:
@@ -39,17 +38,15 @@ def verify(secrets: Sequence[str], purpose: bytes, given: str, *, octets: int = 
         decoded = urlsafe_b64decode(signed + "=" * (-len(signed) % 4))
     except binascii.Error:
         return None
-    named = decoded[:-octets]
-    if not hmac.compare_digest(decoded[-octets:], _signature(_signer(secret, purpose)[1], named)[:octets]):
-        return None
-    spelt = sign(secret, purpose, named, octets=octets)
-    return named if spelt == given else None  # one spelling, though decoders skip what is alien
+    named = _genuine(secret, purpose, decoded, octets)
+    if named is None or sign(secret, purpose, named, octets=octets) != given:
+        return None  # one spelling, though decoders skip what is alien
+    return named
 
 
 def seal(secret: str, purpose: bytes, named: bytes) -> str:
     """A shorter token for where case gets lost: lower-case letters and digits (RFC 4648 §6), 45 for 16 octets."""
-    sealed = b32encode(named + _signature(_signer(secret, purpose)[1], named)[:_SEAL])
-    return sealed.rstrip(b"=").decode("ascii").lower()
+    return b32encode(_signed(secret, purpose, named, SHORT)).rstrip(b"=").decode("ascii").lower()
 
 
 def unseal(secrets: Sequence[str], purpose: bytes, given: str) -> bytes | None:
@@ -60,9 +57,9 @@ def unseal(secrets: Sequence[str], purpose: bytes, given: str) -> bytes | None:
         octets = b32decode(given.upper() + "=" * (-len(given) % 8))
     except binascii.Error:
         return None
-    named, mark = octets[:-_SEAL], octets[-_SEAL:]
     for secret in secrets:
-        if hmac.compare_digest(mark, _signature(_signer(secret, purpose)[1], named)[:_SEAL]):
+        named = _genuine(secret, purpose, octets, SHORT)
+        if named is not None:
             return named if seal(secret, purpose, named) == given.lower() else None  # one spelling
     return None
 
@@ -74,7 +71,14 @@ def _signer(secret: str, purpose: bytes) -> tuple[str, hmac.HMAC]:
     return hmac.digest(key, b"key id", "sha256").hex()[:8], hmac.new(key, digestmod="sha256")
 
 
-def _signature(signer: hmac.HMAC, named: bytes) -> bytes:
-    made = signer.copy()  # a third quicker than a new one
+def _signed(secret: str, purpose: bytes, named: bytes, octets: int) -> bytes:
+    """What is named, and so many octets of its signature."""
+    made = _signer(secret, purpose)[1].copy()  # a third quicker than a new one
     made.update(named)
-    return made.digest()
+    return named + made.digest()[:octets]
+
+
+def _genuine(secret: str, purpose: bytes, signed: bytes, octets: int) -> bytes | None:
+    """What is named in octets that `_signed` made; None for any others."""
+    named = signed[:-octets]
+    return named if hmac.compare_digest(signed, _signed(secret, purpose, named, octets)) else None

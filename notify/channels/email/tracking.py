@@ -1,8 +1,8 @@
 """The addresses by which opens and clicks are known: signed, so that nobody else can make one that leads anywhere.
 
 A pixel's token names its message; a link's names the message and the link. Where a link leads is not in it: that is
-looked up on our side, so that no token can be made to lead somewhere else. Signatures are cut to 12 octets, for they
-only guard a count; the same message always has the same addresses.
+looked up on our side, so that no token can be made to lead somewhere else. Signatures are short, for they only
+guard a count; the same message always has the same addresses.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from notify import signing
 OPEN_PATH, CLICK_PATH, GIF = "o", "c", ".gif"
 LONGEST_TOKEN = 96  # more characters are not even looked at
 _OPEN, _CLICK = b"notify open 1", b"notify click 1"
-_SIGNATURE = 12  # octets
 _ID = 16
 
 
@@ -38,13 +37,13 @@ def link_id(tenant_id: UUID, url: str) -> UUID:
 
 def pixel(root: str, secret: str, message_id: UUID) -> str:
     """The address of a message's pixel, on our pages at `root`."""
-    return f"{root}/{OPEN_PATH}/{signing.sign(secret, _OPEN, message_id.bytes, octets=_SIGNATURE)}{GIF}"
+    return f"{root}/{OPEN_PATH}/{signing.sign(secret, _OPEN, message_id.bytes, octets=signing.SHORT)}{GIF}"
 
 
 def link(root: str, secret: str, message_id: UUID, link_id: UUID) -> str:
     """The address that stands in a message in the place of this link's own."""
     named = message_id.bytes + link_id.bytes
-    return f"{root}/{CLICK_PATH}/{signing.sign(secret, _CLICK, named, octets=_SIGNATURE)}"
+    return f"{root}/{CLICK_PATH}/{signing.sign(secret, _CLICK, named, octets=signing.SHORT)}"
 
 
 def opened(secrets: Sequence[str], given: str) -> UUID | None:
@@ -62,4 +61,4 @@ def clicked(secrets: Sequence[str], given: str) -> Clicked | None:
 
 
 def _named(secrets: Sequence[str], purpose: bytes, given: str) -> bytes | None:
-    return signing.verify(secrets, purpose, given, octets=_SIGNATURE) if len(given) <= LONGEST_TOKEN else None
+    return signing.verify(secrets, purpose, given, octets=signing.SHORT) if len(given) <= LONGEST_TOKEN else None
