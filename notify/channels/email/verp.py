@@ -7,6 +7,7 @@ from functools import lru_cache
 from uuid import UUID
 
 from notify import signing
+from notify.model import fold
 from notify.settings import Settings
 from notify.settings.rules import TOKEN, TOKEN_LENGTH
 
@@ -45,6 +46,20 @@ def message_of(settings: Settings, address: str) -> UUID | None:
     if mark and folded.startswith(before) and folded.endswith(after) and len(folded) >= len(before) + len(after):
         raise ForgedToken(address)
     return None
+
+
+def form(written: str) -> str:
+    """A regular expression of what comes to an address, folded: with whatever in its token's place, or with any tag.
+
+    A token that is all of a tag (RFC 5233) may be missing.
+    """
+    local, _, domain = fold(written).rpartition("@")
+    before, mark, after = _split(local)
+    if mark and not (before.endswith("+") and not after):
+        name = rf"{re.escape(before)}[^@\s]*{re.escape(after)}"
+    else:
+        name = rf"{re.escape(before.partition('+')[0])}(?:\+[^@\s]*)?"
+    return f"{name}@{re.escape(domain)}"
 
 
 @lru_cache(maxsize=16)

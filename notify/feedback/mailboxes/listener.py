@@ -17,13 +17,13 @@ from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session, syntax
 
 from notify.app import App
+from notify.channels.email import verp
 from notify.errors import NotifyError, Unreachable
 from notify.feedback.incoming import Mail, take
 from notify.feedback.mailboxes.imap import FIRST_MEGABYTE
 from notify.feedback.mailboxes.url import Listening
 from notify.model import fold
 from notify.settings import Settings
-from notify.settings.rules import TOKEN
 from notify.store import mailboxes
 from notify.telemetry import emit
 
@@ -170,17 +170,7 @@ class Door:
 def recipients(settings: Settings) -> re.Pattern[str]:
     """Who is written to here, as folded addresses: the return path, also with a tag (RFC 5233), From and Reply-To."""
     written = (settings.bounce_address, settings.email_from, settings.email_reply_to)
-    return re.compile("|".join(sorted({_form(parseaddr(one)[1]) for one in written if one})))
-
-
-def _form(address: str) -> str:
-    local, _, domain = fold(address).rpartition("@")
-    before, token, after = local.partition(TOKEN)
-    if token and not (before.endswith("+") and not after):
-        name = rf"{re.escape(before)}[^@\s]*{re.escape(after)}"
-    else:
-        name = rf"{re.escape(before.partition('+')[0])}(?:\+[^@\s]*)?"
-    return f"{name}@{re.escape(domain)}"
+    return re.compile("|".join(sorted({verp.form(parseaddr(one)[1]) for one in written if one})))
 
 
 class _Gate(asyncio.Protocol):
