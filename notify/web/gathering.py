@@ -5,11 +5,12 @@ Nobody waits longer than for two commits, and each is told only after its own.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from starlette.concurrency import run_in_threadpool
+
+from notify.web.one_writer import OneWriter
 
 MOST = 500  # stored at once
 MOST_WAITING = 5_000
@@ -29,33 +30,17 @@ class Gathering(Generic[T]):
         self._size = size
         self._most_octets = most_octets
         self._octets = 0
-        self._waiting: list[tuple[T, asyncio.Future[None]]] = []
-        self._writer: asyncio.Task[None] | None = None
+        self._writer = OneWriter[T](self._write, MOST)
 
     async def add(self, one: T) -> None:
         """Return when it is stored. Raises `Full`, or what `store` raises."""
-        if len(self._waiting) >= MOST_WAITING or self._octets + self._size(one) > self._most_octets:
+        if self._writer.waiting >= MOST_WAITING or self._octets + self._size(one) > self._most_octets:
             raise Full("too many deliveries wait to be stored")
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((one, future))
         self._octets += self._size(one)
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write())
-        await future
+        await self._writer.add(one)
 
-    async def _write(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-            error: BaseException | None = None
-            try:
-                await run_in_threadpool(self._store, [one for one, _ in batch])
-            except Exception as raised:
-                error = raised
-            self._octets -= sum(self._size(one) for one, _ in batch)
-            for _, future in batch:
-                if future.done():  # whoever waited has gone
-                    continue
-                if error is None:
-                    future.set_result(None)
-                else:
-                    future.set_exception(error)
+    async def _write(self, batch: Sequence[T]) -> None:
+        try:
+            await run_in_threadpool(self._store, batch)
+        finally:
+            self._octets -= sum(self._size(one) for one in batch)
