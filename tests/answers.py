@@ -8,10 +8,34 @@ HARD = ("5.1.1", "550 5.1.1 <{address}>: Recipient address rejected: User unknow
 SOFT = ("4.2.2", "452 4.2.2 The email account that you tried to reach is over quota")
 BLOCK = ("5.7.1", "550 5.7.1 Service unavailable; client host blocked using Spamhaus")
 
+ORDINARY = b"From: Ada <ada@example.net>\r\nTo: news@example.org\r\nSubject: Lunch\r\n\r\nAt noon?\r\n"
+
 
 def ours(message: UUID) -> str:
     """Our Message-ID."""
     return f"<{message}@example.org>"
+
+
+def multipart(*parts: tuple[str, str], kind: str, **fields: str) -> str:
+    """A mail of several parts, each a content type and a text; a field's name has `_` where its mail has `-`."""
+    head = "".join(f"{name.replace('_', '-')}: {value}\n" for name, value in fields.items())
+    body = "".join(f"--=_b\nContent-Type: {name}\n\n{text}\n" for name, text in parts)
+    return f'{head}MIME-Version: 1.0\nContent-Type: multipart/{kind}; boundary="=_b"\n\n{body}--=_b--\n'
+
+
+def report(blocks: str, *more: tuple[str, str], text: str, **fields: str) -> str:
+    """A delivery report (RFC 3464): words, what they say to machines, and parts of the mail that it is about."""
+    status = ("message/delivery-status", f"Reporting-MTA: dns; mx.example.net\n\n{blocks}")
+    return multipart(("text/plain", text), status, *more, kind="report; report-type=delivery-status", **fields)
+
+
+def block(address: str, *, action: str = "failed", status: str = "5.1.1", said: str = "", original: str = "") -> str:
+    """What a delivery report says to machines of one recipient."""
+    lines = [f"Original-Recipient: rfc822;{original}"] if original else []
+    lines += [f"Final-Recipient: rfc822; {address}", f"Action: {action}", f"Status: {status}"]
+    if said:
+        lines.append(f"Diagnostic-Code: smtp; {said}")
+    return "\n".join(lines) + "\n"
 
 
 def dsn(
@@ -22,43 +46,25 @@ def dsn(
     action: str = "failed",
     header_id: str | None = None,
     more: str = "",
+    padding: int = 0,
 ) -> bytes:
-    """A delivery report (RFC 3464); with a `header_id` it returns the header of the mail."""
+    """A delivery report about one recipient; with a `header_id` it returns the header of the mail.
+
+    `more` are the blocks of others, and it is longer by `padding` octets.
+    """
     status, words = said
-    returned = f"""
---=_b
-Content-Type: text/rfc822-headers
-
-Message-ID: {header_id}
-From: Notify <notify@example.org>
-To: {address}
-Subject: Hello
-"""
-    return _mail(f"""From: MAILER-DAEMON@mx.example.net (Mail Delivery System)
-To: {to}
-Subject: Undelivered Mail Returned to Sender
-Message-ID: <report.1@mx.example.net>
-Auto-Submitted: auto-replied
-MIME-Version: 1.0
-Content-Type: multipart/report; report-type=delivery-status; boundary="=_b"
-
---=_b
-Content-Type: text/plain
-
-Your mail could not be delivered.
-
---=_b
-Content-Type: message/delivery-status
-
-Reporting-MTA: dns; mx.example.net
-
-Final-Recipient: rfc822; {address}
-Action: {action}
-Status: {status}
-Diagnostic-Code: smtp; {words.format(address=address)}
-{more}{returned if header_id else ""}
---=_b--
-""")
+    header = f"Message-ID: {header_id}\nFrom: Notify <notify@example.org>\nTo: {address}\nSubject: Hello\n"
+    told = report(
+        block(address, action=action, status=status, said=words.format(address=address)) + more,
+        *([("text/rfc822-headers", header)] if header_id else []),
+        text="Your mail could not be delivered.\n",
+        From="MAILER-DAEMON@mx.example.net (Mail Delivery System)",
+        To=to,
+        Subject="Undelivered Mail Returned to Sender",
+        Message_ID="<report.1@mx.example.net>",
+        Auto_Submitted="auto-replied",
+    )
+    return _mail(told + ("x" * 76 + "\n") * (padding // 78))
 
 
 def prose(address: str, *, to: str = "bounces@example.org", header_id: str) -> bytes:
@@ -92,36 +98,23 @@ Good morning.
 def complaint(address: str, *, header_id: str | None = None, kind: str = "abuse") -> bytes:
     """A report in the Abuse Reporting Format (RFC 5965)."""
     named = f"Message-ID: {header_id}\n" if header_id else ""
-    return _mail(f"""From: <feedback@fbl.example.net>
-To: <abuse@example.org>
-Subject: FW: Hello
-Message-ID: <complaint.1@fbl.example.net>
-MIME-Version: 1.0
-Content-Type: multipart/report; report-type=feedback-report; boundary="=_c"
-
---=_c
-Content-Type: text/plain
-
-This is an email abuse report for an email message.
-
---=_c
-Content-Type: message/feedback-report
-
-Feedback-Type: {kind}
-User-Agent: SomeGenerator/1.0
-Version: 1
-Original-Rcpt-To: <{address}>
-
---=_c
-Content-Type: message/rfc822
-
-{named}From: Notify <notify@example.org>
-To: {address}
-Subject: Hello
-
-Good morning.
---=_c--
-""")
+    told = multipart(
+        ("text/plain", "This is an email abuse report for an email message.\n"),
+        (
+            "message/feedback-report",
+            f"Feedback-Type: {kind}\nUser-Agent: SomeGenerator/1.0\nVersion: 1\nOriginal-Rcpt-To: <{address}>\n",
+        ),
+        (
+            "message/rfc822",
+            f"{named}From: Notify <notify@example.org>\nTo: {address}\nSubject: Hello\n\nGood morning.",
+        ),
+        kind="report; report-type=feedback-report",
+        From="<feedback@fbl.example.net>",
+        To="<abuse@example.org>",
+        Subject="FW: Hello",
+        Message_ID="<complaint.1@fbl.example.net>",
+    )
+    return _mail(told)
 
 
 def away(header_id: str | None = None) -> bytes:
@@ -139,28 +132,20 @@ I am away until Monday. My mailbox may be full, and this user does not exist any
 
 def receipt(header_id: str, *, disposition: str = "displayed") -> bytes:
     """A disposition notification (RFC 8098)."""
-    return _mail(f"""From: Ada <ada@example.org>
-To: bounces@example.org
-Subject: Read: Hello
-Message-ID: <receipt.1@example.org>
-MIME-Version: 1.0
-Content-Type: multipart/report; report-type=disposition-notification; boundary="=_r"
-
---=_r
-Content-Type: text/plain
-
-Your mail was displayed.
-
---=_r
-Content-Type: message/disposition-notification
-
-Reporting-UA: mua.example.org; Reader 1.0
-Final-Recipient: rfc822;ada@example.org
-Original-Message-ID: {header_id}
-Disposition: manual-action/MDN-sent-manually; {disposition}
-
---=_r--
-""")
+    told = multipart(
+        ("text/plain", "Your mail was displayed.\n"),
+        (
+            "message/disposition-notification",
+            "Reporting-UA: mua.example.org; Reader 1.0\nFinal-Recipient: rfc822;ada@example.org\n"
+            f"Original-Message-ID: {header_id}\nDisposition: manual-action/MDN-sent-manually; {disposition}\n",
+        ),
+        kind="report; report-type=disposition-notification",
+        From="Ada <ada@example.org>",
+        To="bounces@example.org",
+        Subject="Read: Hello",
+        Message_ID="<receipt.1@example.org>",
+    )
+    return _mail(told)
 
 
 def reply(*threading: str, words: str = "Yes, at noon.\n\nOn Monday, Notify wrote:\n> Good morning.\n") -> bytes:

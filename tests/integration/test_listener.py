@@ -20,10 +20,10 @@ from notify.feedback.mailboxes import listener, listeners, serve
 from notify.feedback.mailboxes.imap import FIRST_MEGABYTE
 from notify.store import mailboxes
 from notify.store.tables import incoming_mails
+from tests.answers import dsn as bounce
 from tests.processes import environment, notify_process, until
 from tests.providers import free_port
 from tests.proxy import Proxy
-from tests.returned import bounce
 
 OURS = "notify@example.org"  # the default From
 

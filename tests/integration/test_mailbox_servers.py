@@ -18,7 +18,7 @@ from notify.model import IncomingState
 from notify.store import incoming, mailboxes
 from notify.store.tables import incoming_mails
 from notify.telemetry import subscribed
-from tests.returned import bounce
+from tests.answers import dsn as bounce
 
 SECRET = "hunter2"
 GREETING = "* OK [CAPABILITY IMAP4rev1 IDLE] ready"

@@ -18,10 +18,10 @@ from notify.cli import mailboxes as commands
 from notify.feedback.mailboxes import ImapMailbox, Progress, Scanned, imap_mailboxes, watch
 from notify.feedback.mailboxes.imap import Session
 from notify.store.tables import incoming_mails
+from tests.answers import dsn as bounce
 from tests.imap import Server
 from tests.processes import environment, notify_process, until
 from tests.proxy import Proxy
-from tests.returned import bounce
 
 
 def stored(app: App) -> int:

@@ -31,11 +31,12 @@ from notify.store import mailboxes, presence
 from notify.store.tables import incoming_mails
 from notify.tasks.ticks import bounces_tick
 from notify.testing import MovableClock
+from tests.answers import ORDINARY
+from tests.answers import dsn as bounce
 from tests.imap import PASSWORD, Server
 from tests.processes import environment
 from tests.providers import free_port
 from tests.proxy import Proxy
-from tests.returned import ORDINARY, bounce
 from tests.unit.cli.running import Ran, notify_cli
 
 SEEN = {rb"\Seen"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests import answers
+
 US = "news@sender.example"
 THEM = "ada@receiver.example"
 RETURNED = f"""Received: from app.sender.example by mx.sender.example; Mon, 2 Mar 2026 09:00:00 +0000
@@ -31,35 +33,23 @@ def multipart(
     kind: str = "mixed",
     sender: str = "MAILER-DAEMON@mx.receiver.example",
     subject: str = "Delivery failure",
-    more: str = "",
+    **more: str,
 ) -> bytes:
     """A mail of several parts, each a content type and a text."""
-    body = "".join(f"--=_b\nContent-Type: {name}\n\n{text}\n" for name, text in parts)
-    return (
-        f"From: {sender}\nTo: {US}\nSubject: {subject}\nMIME-Version: 1.0\n{more}"
-        f'Content-Type: multipart/{kind}; boundary="=_b"\n\n{body}--=_b--\n'
-    ).encode()
+    return answers.multipart(*parts, kind=kind, From=sender, To=US, Subject=subject, **more).encode()
 
 
 def report(
     status: str, *, text: str = "It could not be delivered.", subject: str = "Delivery Status Notification"
 ) -> bytes:
     """A delivery report (RFC 3464) with these blocks."""
-    return multipart(
-        ("text/plain", text),
-        ("message/delivery-status", f"Reporting-MTA: dns; mx.receiver.example\n\n{status}"),
-        ("message/rfc822", RETURNED),
-        kind="report; report-type=delivery-status",
-        subject=subject,
-    )
+    returned = ("message/rfc822", RETURNED)
+    sender = "MAILER-DAEMON@mx.receiver.example"
+    return answers.report(status, returned, text=text, From=sender, To=US, Subject=subject).encode()
 
 
 def block(
     address: str = THEM, *, action: str = "failed", status: str = "5.1.1", said: str = "", original: str = ""
 ) -> str:
     """The block of one recipient."""
-    lines = [f"Original-Recipient: rfc822;{original}"] if original else []
-    lines += [f"Final-Recipient: rfc822; {address}", f"Action: {action}", f"Status: {status}"]
-    if said:
-        lines.append(f"Diagnostic-Code: smtp; {said}")
-    return "\n".join(lines) + "\n"
+    return answers.block(address, action=action, status=status, said=said, original=original)

@@ -176,7 +176,7 @@ def test_a_receipt_by_which_a_filter_refuses_a_mail_is_a_bounce() -> None:
         ("message/disposition-notification", receipt("automatic-action/MDN-sent-automatically; deleted")),
         kind="report; report-type=disposition-notification",
         subject="Automatically rejected mail",
-        more="Auto-Submitted: auto-replied (rejected)\n",
+        Auto_Submitted="auto-replied (rejected)",
     )  # fmt: skip
 
     found = read(raw)
