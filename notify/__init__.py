@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from notify import errors, testing
-    from notify.audience import privacy, suppressions
-    from notify.audience.faces import preferences, recipients, segments
+    from notify.audience import privacy
+    from notify.audience.faces import preferences, recipients, segments, suppressions
     from notify.audience.selection import everyone, segment
     from notify.feedback.conversions import converted
     from notify.intake.explanation import Explanation
@@ -77,7 +77,7 @@ _ROOMS = {
     "privacy": "notify.audience.privacy",
     "recipients": "notify.audience.faces.recipients",
     "segments": "notify.audience.faces.segments",
-    "suppressions": "notify.audience.suppressions",
+    "suppressions": "notify.audience.faces.suppressions",
     "testing": "notify.testing",
     "verification": "notify.intake.faces.verification",
 }

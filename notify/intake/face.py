@@ -11,6 +11,7 @@ from notify import app as apps
 from notify.app import App
 from notify.audience import Everyone, Segment
 from notify.audience.description import To
+from notify.audience.faces.author import APPLICATION
 from notify.errors import NotFound
 from notify.intake import cancelling, explanation, forecasting, planning, previews
 from notify.intake.explanation import Explanation
@@ -175,22 +176,26 @@ def explain(
 
 
 def cancel(
-    id_or_key: UUID | str | None = None, *, cancellation_key: str | None = None, tenant: str | None = None
+    id_or_key: UUID | str | None = None,
+    *,
+    cancellation_key: str | None = None,
+    actor: str = APPLICATION,
+    tenant: str | None = None,
 ) -> int:
     """Cancel what no worker has taken yet of a notification, named by id or key; returns how many messages.
 
     `cancellation_key="order-17"` instead names all notifications that were sent with it: any number, none too. A
     message that a worker is just taking either goes out or is cancelled. Raises `NotFound` for an id or key that nobody
-    has.
+    has. The audit says that `actor` did it.
     """
     app = apps.current()
     if (id_or_key is None) == (cancellation_key is None):
         raise TypeError("cancel() takes an id or a key, or cancellation_key=…")
     if cancellation_key is not None:
         shared = line("cancellation_key", cancellation_key, NotFound)
-        return cancelling.cancel_all(app, shared, actor="application", tenant=tenant)
+        return cancelling.cancel_all(app, shared, actor=actor, tenant=tenant)
     named = id_or_key if isinstance(id_or_key, UUID) else line("a notification's id or key", id_or_key, NotFound)
-    return cancelling.cancel(app, named, actor="application", tenant=tenant)
+    return cancelling.cancel(app, named, actor=actor, tenant=tenant)
 
 
 def configure(settings: Settings | None = None, **overrides: Any) -> App:

@@ -204,6 +204,16 @@ def test_every_change_leaves_a_row_of_history_and_one_of_audit(ada: str, app: Ap
     ]
 
 
+def test_the_application_says_on_whose_behalf_it_chooses(ada: str, app: App) -> None:
+    notify.preferences.set("ada", "test", "email", False, actor="support:eve", reason="asked by phone")
+    notify.preferences.pause("ada")
+    with app.store.read() as connection:
+        recipient_id = connection.scalars(sa.select(tables.recipients.c.id)).one()
+        paused, chosen = recipient_history.read(connection, recipient_id, limit=2)
+    assert (chosen.actor, chosen.reason) == ("support:eve", "asked by phone")
+    assert paused.actor == "application"
+
+
 def test_nothing_is_written_down_where_nothing_changed(ada: str, app: App) -> None:
     assert not preferences.resume(app, ada, by=BY)
     assert not preferences.choose(app, ada, {("test", "email"): None}, by=BY)

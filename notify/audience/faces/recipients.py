@@ -11,12 +11,10 @@ from typing import Any
 from notify import app as apps
 from notify.audience import recipients as people
 from notify.audience.correction import Edit
+from notify.audience.faces.author import APPLICATION, author
 from notify.errors import InvalidRecipient, did_you_mean
-from notify.model import Author, Changed, Channel, Profile, Source, Status
+from notify.model import Changed, Channel, Profile, Status
 from notify.store.profiles import Wanted
-
-APPLICATION = "application"
-"""Who changes something, where the application does not say who."""
 
 
 def get(key: str, *, tenant: str | None = None) -> Profile:
@@ -57,7 +55,7 @@ def add(
     `email` and `phone` may be lists, of which the first is written to. Raises `InvalidRecipient` for a key that is
     there already, `InvalidAddress`, and `AddressTaken` for an address that another recipient has.
     """
-    return people.add(apps.current(), to, by=_author(actor, reason), tenant=tenant)
+    return people.add(apps.current(), to, by=author(actor, reason), tenant=tenant)
 
 
 def set(
@@ -86,17 +84,17 @@ def set(
         unset=_several("unset", unset),
         follow=_several("follow_imports", follow_imports),
     )
-    return people.edit(apps.current(), key, wanted, by=_author(actor, reason), tenant=tenant)
+    return people.edit(apps.current(), key, wanted, by=author(actor, reason), tenant=tenant)
 
 
 def deactivate(key: str, *, reason: str, actor: str = APPLICATION, tenant: str | None = None) -> Profile:
     """Write to them no more, but what is required. No import brings them back."""
-    return people.edit(apps.current(), key, Edit(active=False), by=_author(actor, reason), tenant=tenant)
+    return people.edit(apps.current(), key, Edit(active=False), by=author(actor, reason), tenant=tenant)
 
 
 def activate(key: str, *, reason: str, actor: str = APPLICATION, tenant: str | None = None) -> Profile:
     """Write to them again. What they left, and addresses that bounced, stay left."""
-    return people.edit(apps.current(), key, Edit(active=True), by=_author(actor, reason), tenant=tenant)
+    return people.edit(apps.current(), key, Edit(active=True), by=author(actor, reason), tenant=tenant)
 
 
 def add_address(
@@ -112,7 +110,7 @@ def add_address(
     """Give them one more address; the first of a channel is the primary one, which is written to."""
     reached = ((_one_of("channel", Channel, channel), address),)
     wanted = Edit(added=reached, primary=reached if primary else ())
-    return people.edit(apps.current(), key, wanted, by=_author(actor, reason), tenant=tenant)
+    return people.edit(apps.current(), key, wanted, by=author(actor, reason), tenant=tenant)
 
 
 def remove_address(
@@ -126,7 +124,7 @@ def remove_address(
 ) -> Profile:
     """Take an address from them. The primary one goes last: `InvalidRecipient` while there are others."""
     wanted = Edit(removed=((_one_of("channel", Channel, channel), address),))
-    return people.edit(apps.current(), key, wanted, by=_author(actor, reason), tenant=tenant)
+    return people.edit(apps.current(), key, wanted, by=author(actor, reason), tenant=tenant)
 
 
 def make_primary(
@@ -140,7 +138,7 @@ def make_primary(
 ) -> Profile:
     """Write to this address of theirs from now on; it stays verified if it was."""
     wanted = Edit(primary=((_one_of("channel", Channel, channel), address),))
-    return people.edit(apps.current(), key, wanted, by=_author(actor, reason), tenant=tenant)
+    return people.edit(apps.current(), key, wanted, by=author(actor, reason), tenant=tenant)
 
 
 def history(key: str, *, limit: int = 100, tenant: str | None = None) -> tuple[Changed, ...]:
@@ -149,10 +147,6 @@ def history(key: str, *, limit: int = 100, tenant: str | None = None) -> tuple[C
     Raises `NotFound`.
     """
     return tuple(people.history(apps.current(), key, limit=limit, tenant=tenant))
-
-
-def _author(actor: str, reason: str | None) -> Author:
-    return Author(actor, Source.PYTHON, reason)
 
 
 def _several(what: str, given: Iterable[str]) -> tuple[str, ...]:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import builtins
 
 from notify import app as apps
+from notify.audience.faces.author import APPLICATION
 from notify.audience.segments import saved
 from notify.audience.segments.saved import SHOWN, Answer, Preview
 from notify.store.segments import Saved
 
 __all__ = ["Answer", "Preview", "Saved", "add", "count", "explain", "get", "list", "preview", "remove"]
 
-ACTOR = "application"
 
-
-def add(name: str, expression: str, *, replace: bool = False, actor: str = ACTOR, tenant: str | None = None) -> Saved:
+def add(
+    name: str, expression: str, *, replace: bool = False, actor: str = APPLICATION, tenant: str | None = None
+) -> Saved:
     """Save a segment under a name; with `replace`, in place of another. Raises `InvalidSegment`."""
     return saved.add(apps.current(), name, expression, actor=actor, replace=replace, tenant=tenant)
 
 
-def remove(name: str, *, actor: str = ACTOR, tenant: str | None = None) -> None:
+def remove(name: str, *, actor: str = APPLICATION, tenant: str | None = None) -> None:
     """Forget a segment; what is being sent to it goes on. Raises `NotFound`."""
     saved.remove(apps.current(), name, actor=actor, tenant=tenant)
 

@@ -14,10 +14,9 @@ from collections.abc import Mapping
 from notify import app as apps
 from notify.audience import consent
 from notify.audience.consent import Chain
+from notify.audience.faces.author import APPLICATION, author
 from notify.intake import confirmations
-from notify.model import Author, Consent, Sealed, Source
-
-APPLICATION = "application"
+from notify.model import Consent, Sealed
 
 
 def ask(
@@ -27,6 +26,7 @@ def ask(
     wording: str,
     source: str = APPLICATION,
     reason: str | None = None,
+    actor: str = APPLICATION,
     tenant: str | None = None,
 ) -> Consent:
     """Double opt-in: send a mail whose link says yes. Who agreed already is not asked again.
@@ -34,7 +34,7 @@ def ask(
     `wording` is what the recipient agrees to, word for word, in the recipient's language. Raises `InvalidRecipient`
     without an e-mail address, `InvalidSettings` without NOTIFY_PUBLIC_URL.
     """
-    app, by = apps.current(), _by(reason)
+    app, by = apps.current(), author(actor, reason)
     return confirmations.ask_consent(app, key, category, wording=wording, source=source, by=by, tenant=tenant)
 
 
@@ -46,11 +46,19 @@ def grant(
     source: str = APPLICATION,
     proof: Mapping[str, str] | None = None,
     reason: str | None = None,
+    actor: str = APPLICATION,
     tenant: str | None = None,
 ) -> Consent:
     """Note that a recipient agreed, in these words; `proof` holds what shows it, such as `{"ip": "192.0.2.7"}`."""
     return consent.grant(
-        apps.current(), key, category, wording=wording, source=source, proof=proof, by=_by(reason), tenant=tenant
+        apps.current(),
+        key,
+        category,
+        wording=wording,
+        source=source,
+        proof=proof,
+        by=author(actor, reason),
+        tenant=tenant,
     )
 
 
@@ -61,10 +69,13 @@ def withdraw(
     source: str = APPLICATION,
     proof: Mapping[str, str] | None = None,
     reason: str | None = None,
+    actor: str = APPLICATION,
     tenant: str | None = None,
 ) -> Consent | None:
     """Note that a recipient agrees no more; None when there was nothing to withdraw."""
-    return consent.withdraw(apps.current(), key, category, source=source, proof=proof, by=_by(reason), tenant=tenant)
+    return consent.withdraw(
+        apps.current(), key, category, source=source, proof=proof, by=author(actor, reason), tenant=tenant
+    )
 
 
 def state(key: str, *, tenant: str | None = None) -> dict[str, Consent]:
@@ -80,7 +91,3 @@ def log(key: str | None = None, *, after: int = 0, limit: int = 100, tenant: str
 def verify_chain(*, tenant: str | None = None) -> Chain:
     """Whether any entry of the tenant's log was changed or taken out since it was written."""
     return consent.verify_chain(apps.current(), tenant=tenant)
-
-
-def _by(reason: str | None) -> Author:
-    return Author("application", Source.PYTHON, reason)
