@@ -1,6 +1,6 @@
 """What recipients agreed to, when, and what shows it: every entry seals the one before it, and none is ever changed.
 
-A confirmation by link (double opt-in) makes an entry that was `asked` one that is `granted`; its wording is the same.
+A confirmation by link makes an entry that was `asked` one that is `granted`: see `confirming`.
 """
 
 from __future__ import annotations
@@ -8,40 +8,24 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from notify.app import App
-from notify.audience import preferences as choices
-from notify.audience import verification
 from notify.audience.person import Who, person
 from notify.errors import InvalidChoice, did_you_mean
-from notify.model import Author, Consent, ConsentAction, Sealed, Source
+from notify.model import Author, Consent, ConsentAction, Sealed
 from notify.model.consent import GENESIS
 from notify.model.text import storable
-from notify.store import Connection, audit, consents, preferences, recipient_history, suppressions, tenants
+from notify.store import Connection, audit, consents, recipient_history, tenants
 from notify.store.preferences import Holder
 from notify.store.text import line
 from notify.telemetry import emit
 
 LONGEST_WORDING = 10_000  # characters
 LONGEST_PROOF = 1_000  # characters of each of its values
-CONFIRMATION = "confirmation link"
-"""The source of what was granted by a link."""
-
 Proof = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """What the page of a confirmation shows. `granted` says that it was confirmed already."""
-
-    category: str
-    wording: str
-    locale: str | None
-    granted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +38,6 @@ class Chain:
     entries: int
     head: str
     faults: tuple[tuple[int, str], ...]
-
-
-def asked(
-    app: App,
-    connection: Connection,
-    holder: Holder,
-    category: str,
-    *,
-    wording: str,
-    source: str,
-    by: Author,
-    address: UUID,
-) -> Consent:
-    """Note that a confirmation was asked for, at the address of this row. In the caller's transaction."""
-    proof = {"address": str(address)}
-    _known(app, category)
-    return _append(
-        app, connection, holder, category, ConsentAction.ASKED, wording=wording, source=source, by=by, proof=proof
-    )
 
 
 def grant(
@@ -90,10 +55,10 @@ def grant(
 
     Raises `InvalidChoice`, `NotFound`.
     """
-    _known(app, category)
+    require_category(app, category)
     with app.store.begin() as connection:
         holder = person(connection, who, tenant, lock=True)
-        made = _append(
+        made = append(
             app, connection, holder, category, ConsentAction.GRANTED, wording=wording, source=source, by=by, proof=proof
         )
     tell(made)
@@ -111,7 +76,7 @@ def withdraw(
     tenant: str | None = None,
 ) -> Consent | None:
     """Note that a recipient agrees no more; None, and no entry, when there was nothing to withdraw."""
-    _known(app, category)
+    require_category(app, category)
     with app.store.begin() as connection:
         holder = person(connection, who, tenant, lock=True)
         made = withdrawn(app, connection, holder, category, source=source, by=by, proof=proof)
@@ -135,7 +100,7 @@ def withdrawn(
     What was only asked for is withdrawn, too: its link confirms nothing any more.
     """
     return [
-        _append(app, connection, holder, name, ConsentAction.WITHDRAWN, wording="", source=source, by=by, proof=proof)
+        append(app, connection, holder, name, ConsentAction.WITHDRAWN, wording="", source=source, by=by, proof=proof)
         for name, entry in consents.standing(connection, holder.id).items()
         if category in (None, name) and entry.action is not ConsentAction.WITHDRAWN
     ]
@@ -146,7 +111,7 @@ def regranted(app: App, connection: Connection, holder: Holder, former: UUID, *,
     found = consents.find(connection, former)
     if found is None:
         return
-    _append(
+    append(
         app,
         connection,
         holder,
@@ -189,72 +154,7 @@ def verify_chain(app: App, *, tenant: str | None = None) -> Chain:
     return Chain(number, previous, tuple(faults))
 
 
-def pending(app: App, asked_id: UUID) -> Pending | None:
-    """What a link asks to confirm; None when it can confirm nothing any more."""
-    with app.store.read() as connection:
-        found = consents.find(connection, asked_id)
-        if found is None or found.entry.action is not ConsentAction.ASKED:
-            return None
-        holder = preferences.by_id(connection, found.entry.recipient_id)
-        last = consents.standing(connection, found.entry.recipient_id)[found.entry.category]
-    if holder is None or holder.erased or last.action is ConsentAction.WITHDRAWN:
-        return None
-    granted = last.action is ConsentAction.GRANTED
-    return Pending(found.entry.category, found.entry.wording, holder.locale, granted)
-
-
-def confirm(app: App, asked_id: UUID, proof: Proof) -> Consent | None:
-    """The recipient followed the link and said yes. None when that was withdrawn since, or the person is gone.
-
-    A second time changes nothing. Whoever says yes takes back an earlier no to this category or one of its kinds, be it
-    a choice or an unsubscribe; what was suppressed for another reason, or for all, stays so. Where the link went to the
-    address that the recipient still has, it is verified.
-    """
-    now = app.clock.now()
-    with app.store.begin() as connection:
-        found = consents.find(connection, asked_id)
-        if found is None or found.entry.action is not ConsentAction.ASKED:
-            return None
-        holder = preferences.by_id(connection, found.entry.recipient_id, lock=True)
-        if holder is None or holder.erased:
-            return None
-        category = found.entry.category
-        last = consents.standing(connection, holder.id)[category]
-        if last.action is not ConsentAction.ASKED:
-            return last if last.action is ConsentAction.GRANTED else None
-        by = Author(f"recipient:{holder.id}", Source.PAGE, "confirmed by link")
-        made = _append(
-            app,
-            connection,
-            holder,
-            category,
-            ConsentAction.GRANTED,
-            wording=found.entry.wording,
-            source=CONFIRMATION,
-            by=by,
-            proof={**proof, "asked": str(asked_id)},
-        )
-        _take_back(app, connection, holder, category, by=by, now=now)
-        address = (found.entry.proof or {}).get("address")
-        if address is not None:
-            verification.mark(connection, holder, UUID(address), by=by, now=now)
-    tell(made)
-    return made
-
-
-def _take_back(app: App, connection: Connection, holder: Holder, category: str, *, by: Author, now: datetime) -> None:
-    """An earlier no to exactly this category or a kind of it, by the person who says yes now."""
-    chosen = choices.without(holder.preferences, category)
-    changes = choices.differences(holder.preferences, chosen)
-    if changes:
-        preferences.write(connection, holder, chosen, now)
-    scopes = app.kinds.category(category).scopes
-    lifted = suppressions.lift(connection, holder.tenant_id, holder.id, scopes=scopes, reason="unsubscribed")
-    changes |= {f"suppressed.{channel}.{scope}": ("unsubscribed", None) for channel, scope in lifted}
-    recipient_history.write(connection, holder.tenant_id, [(holder.id, changes)], now, by)
-
-
-def _append(
+def append(
     app: App,
     connection: Connection,
     holder: Holder,
@@ -266,6 +166,7 @@ def _append(
     by: Author,
     proof: Proof | None,
 ) -> Consent:
+    """Add an entry for a locked recipient, and say so in their history and the audit. In the caller's transaction."""
     now, before = app.clock.now(), consents.standing(connection, holder.id).get(category)
     entry = Consent(
         uuid7(),
@@ -297,7 +198,8 @@ def tell(entry: Consent) -> None:
     emit("consent.changed", recipient=entry.recipient_id, category=entry.category, action=entry.action)
 
 
-def _known(app: App, category: str) -> None:
+def require_category(app: App, category: str) -> None:
+    """Raise `InvalidChoice` for a category that no kind belongs to."""
     known = app.kinds.categories()
     if category not in known:
         near = did_you_mean(category, known) or f"; there are {', '.join(known)}"

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from notify.app import App
-from notify.audience import consent, links
+from notify.audience import confirming, consent, links
 from notify.audience.links import Purpose
 from notify.audience.person import Who, person
 from notify.errors import InvalidRecipient, InvalidSettings
@@ -43,7 +43,7 @@ def ask_consent(
         if standing is not None and standing.action is ConsentAction.GRANTED:
             return standing
         reached = _primary(connection, holder)
-        asked = consent.asked(
+        asked = confirming.asked(
             app, connection, holder, category, wording=wording, source=source, by=by, address=reached.id
         )
         named = tenants.key_of(connection, holder.tenant_id)

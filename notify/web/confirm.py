@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from notify.audience import consent, verification
+from notify.audience import confirming, verification
 from notify.web.shell import Act, Look, Shell, acted, shown
 
 
@@ -27,12 +27,12 @@ def _confirmation(shell: Shell) -> tuple[Look, Act]:
         link = shell.link(request, "confirm")
         if isinstance(link, Response):
             return link
-        found = consent.pending(shell.app, link.ids[0])
+        found = confirming.pending(shell.app, link.ids[0])
         if found is None:
             return shell.problem(request, "expired")
         done = found.granted
         if form is not None and not done:
-            done = consent.confirm(shell.app, link.ids[0], _proof(request)) is not None
+            done = confirming.confirm(shell.app, link.ids[0], _proof(request)) is not None
             if not done:
                 return shell.problem(request, "expired", locale=found.locale)
         words = shell.app.kinds.words(shell.language(request, found.locale))

@@ -16,12 +16,12 @@ from uuid_utils.compat import uuid7
 
 import notify
 from notify.app import App, using
-from notify.audience import consent, links, verification
+from notify.audience import confirming, consent, links, verification
 from notify.dev.mailbox import Mailbox
 from notify.errors import InvalidChoice, InvalidRecipient, InvalidSettings, NotFound
 from notify.model import Author, Channel, ConsentAction, MessageState, Source, Suppression
 from notify.settings import Settings
-from notify.store import consents, messages, recipient_history, suppressions, tables
+from notify.store import messages, recipient_history, suppressions, tables
 from notify.store.tenants import DEFAULT_ID
 from notify.testing import capture
 from tests.drain import drain
@@ -171,6 +171,12 @@ def test_each_entry_leaves_a_row_of_history_and_one_of_audit(app: App) -> None:
     )
 
 
+def test_the_application_says_on_whose_behalf_it_notes_a_consent(app: App) -> None:
+    notify.consent.grant("ada", "test", wording=WORDS, actor="support:eve")
+    with app.store.read() as connection:
+        assert recipient_history.read(connection, ada(app), limit=1)[0].actor == "support:eve"
+
+
 @pytest.mark.parametrize("wording", ["", "  ", "x" * 10_001, 7])
 def test_a_wording_that_nobody_can_have_read_is_refused(app: App, wording: Any) -> None:
     with pytest.raises(InvalidChoice, match="the wording of a consent is what the recipient read"):
@@ -227,10 +233,8 @@ def test_an_entry_that_was_taken_out_is_missed(app: App) -> None:
 
 def test_the_chain_holds_when_the_proofs_of_a_person_are_gone(app: App) -> None:
     grant()
-    with app.store.begin() as connection:
-        assert consents.forget(connection, ada(app)) == 1
-    (entry,) = notify.consent.log()
-    assert entry.entry.proof is None
+    notify.privacy.erase("ada", "asked by mail")
+    assert [one.entry.proof for one in notify.consent.log()] == [None]
     assert notify.consent.verify_chain().faults == ()
 
 
@@ -269,10 +273,10 @@ def test_a_link_in_a_mail_turns_what_was_asked_into_consent(app: App, mailbox: M
     drain(app)
     (named_id,) = named(app, link(mailbox))
     assert (asked.action, named_id) == (ConsentAction.ASKED, asked.id)
-    shown = consent.pending(app, named_id)
+    shown = confirming.pending(app, named_id)
     assert shown is not None
     assert (shown.category, shown.wording, shown.granted) == ("test", WORDS, False)
-    granted = consent.confirm(app, named_id, PROOF)
+    granted = confirming.confirm(app, named_id, PROOF)
     assert granted is not None
     assert (granted.action, granted.wording, granted.source) == ("granted", WORDS, "confirmation link")
     assert granted.proof is not None
@@ -293,8 +297,8 @@ def test_the_mail_is_in_the_recipients_language_and_says_what_is_agreed_to(app: 
 
 def test_a_confirmation_counts_once(app: App) -> None:
     asked = notify.consent.ask("ada", "test", wording=WORDS)
-    first = consent.confirm(app, asked.id, PROOF)
-    again = consent.confirm(app, asked.id, {"ip": "192.0.2.99"})
+    first = confirming.confirm(app, asked.id, PROOF)
+    again = confirming.confirm(app, asked.id, {"ip": "192.0.2.99"})
     assert first is not None
     assert again is not None
     assert first.id == again.id
@@ -304,7 +308,7 @@ def test_a_confirmation_counts_once(app: App) -> None:
 def test_two_confirmations_at_once_count_once(app: App) -> None:
     asked = notify.consent.ask("ada", "test", wording=WORDS)
     with ThreadPoolExecutor(4) as pool:
-        made = list(pool.map(lambda _: consent.confirm(app, asked.id, PROOF), range(4)))
+        made = list(pool.map(lambda _: confirming.confirm(app, asked.id, PROOF), range(4)))
     assert len({one.id for one in made if one}) == 1
     assert len(notify.consent.log()) == 2
 
@@ -312,8 +316,8 @@ def test_two_confirmations_at_once_count_once(app: App) -> None:
 def test_a_link_from_before_a_withdrawal_confirms_nothing(app: App) -> None:
     asked = notify.consent.ask("ada", "test", wording=WORDS)
     notify.consent.withdraw("ada", "test")
-    assert consent.pending(app, asked.id) is None
-    assert consent.confirm(app, asked.id, PROOF) is None
+    assert confirming.pending(app, asked.id) is None
+    assert confirming.confirm(app, asked.id, PROOF) is None
     assert outcome("tests", app) == "no_consent"
 
 
@@ -322,15 +326,15 @@ def test_who_withdrew_can_be_asked_and_agree_again(app: App) -> None:
     notify.consent.withdraw("ada", "test")
     asked = notify.consent.ask("ada", "test", wording=WORDS)
     assert asked.action is ConsentAction.ASKED
-    assert consent.confirm(app, asked.id, PROOF) is not None
+    assert confirming.confirm(app, asked.id, PROOF) is not None
     assert outcome("tests", app) == "sent"
 
 
 def test_an_entry_that_asked_for_nothing_confirms_nothing(app: App) -> None:
     agreed = grant()
     for one in (agreed.id, uuid7()):
-        assert consent.pending(app, one) is None
-        assert consent.confirm(app, one, PROOF) is None
+        assert confirming.pending(app, one) is None
+        assert confirming.confirm(app, one, PROOF) is None
 
 
 def test_a_link_works_for_a_week(settings: Settings) -> None:
@@ -359,7 +363,7 @@ def test_who_says_yes_takes_back_an_earlier_no_to_this_category_alone(app: App) 
     notify.preferences.set("ada", "jobs", "email", False)
     asked = notify.consent.ask("ada", "test", wording=WORDS)
     assert outcome("tests", app) == "suppressed"
-    consent.confirm(app, asked.id, PROOF)
+    confirming.confirm(app, asked.id, PROOF)
     assert outcome("tests", app) == "sent"
     with app.store.read() as connection:
         left = suppressions.of_addresses(connection, DEFAULT_ID, Channel.EMAIL, ["ada@example.org"], ())
@@ -373,7 +377,7 @@ def test_a_yes_lifts_no_complaint_and_no_bounce(app: App) -> None:
     with app.store.begin() as connection:
         suppressions.add(connection, DEFAULT_ID, [row], app.clock.now())
     asked = notify.consent.ask("ada", "test", wording=WORDS)
-    consent.confirm(app, asked.id, PROOF)
+    confirming.confirm(app, asked.id, PROOF)
     assert outcome("tests", app) == "suppressed"
 
 
@@ -440,14 +444,14 @@ def test_an_address_that_is_not_the_primary_one_is_written_to_for_its_verificati
 
 def test_a_confirmed_subscription_verifies_the_address_that_was_asked(app: App) -> None:
     asked = notify.consent.ask("ada", "test", wording=WORDS)
-    consent.confirm(app, asked.id, PROOF)
+    confirming.confirm(app, asked.id, PROOF)
     assert verified(app)
 
 
 def test_a_confirmed_subscription_does_not_verify_an_address_that_came_later(app: App) -> None:
     asked = notify.consent.ask("ada", "test", wording=WORDS)
     notify.send("hello", {"key": "ada", "email": "ada@example.net"})
-    assert consent.confirm(app, asked.id, PROOF) is not None
+    assert confirming.confirm(app, asked.id, PROOF) is not None
     assert not verified(app)
 
 

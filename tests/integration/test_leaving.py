@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 import notify
 from notify.app import App
-from notify.audience import consent, erasure, leaving, recipients, returning, suppressing
+from notify.audience import confirming, consent, erasure, leaving, recipients, returning, suppressing
 from notify.audience.leaving import Breadth, Parting
 from notify.audience.person import person
 from notify.audience.roster.importing import import_roster
@@ -285,7 +285,9 @@ def test_who_says_yes_to_a_category_gets_the_kinds_again_that_they_left_alone(ap
     consent.withdraw(app, "ada", "test", source="page", by=BY)
     with app.store.begin() as connection:
         holder = person(connection, "ada", lock=True)
-        asked = consent.asked(app, connection, holder, "test", wording="yes", source="form", by=BY, address=UUID(int=7))
-    consent.confirm(app, asked.id, {})
+        asked = confirming.asked(
+            app, connection, holder, "test", wording="yes", source="form", by=BY, address=UUID(int=7)
+        )
+    confirming.confirm(app, asked.id, {})
     assert stands(app) == []
     assert reaches(app, "promo")
