@@ -5,9 +5,11 @@ All functions take the App first; `notify.suppressions` offers them on this proc
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from notify.app import App
 from notify.channels.email.address import parse
@@ -16,7 +18,7 @@ from notify.errors import InvalidAddress, InvalidSuppression, NotFound, did_you_
 from notify.model import Address, Channel, Suppression
 from notify.model.recipient import OWN_WORD, REASONS
 from notify.settings import Environment
-from notify.store import audit, consequences, suppressions, tenants, tombstones
+from notify.store import Connection, audit, consequences, suppressions, tenants, tombstones
 from notify.store.consequences import Caused
 from notify.store.suppressions import Kept
 from notify.store.text import line
@@ -73,15 +75,8 @@ def add(
     with app.store.begin() as connection:
         tenant_id = tenants.tenant_id(connection, tenant)
         changed = suppressions.add(connection, tenant_id, [row], now)
-        audit.write(
-            connection,
-            tenant_id,
-            actor=actor,
-            action="suppressions.add",
-            subject=_subject(row),
-            detail={**as_json(row), "changed": bool(changed)},
-            at=now,
-        )
+        detail = {**as_json(row), "changed": bool(changed)}
+        _audit(connection, tenant_id, row, now, actor=actor, action="suppressions.add", detail=detail)
     emit("suppression.added", channel=where, scope=row.scope, reason=row.reason, changed=bool(changed))
     return bool(changed)
 
@@ -110,23 +105,13 @@ def remove(
         rows = suppressions.at(connection, tenant_id, where, known, app.settings.secrets, scope=scope, lock=True)
         if not rows:
             raise NotFound(f"{address!r:.80} is not suppressed on {where}{f' for {scope}' if scope else ''}")
-        own = next((row.suppression for row in rows if row.suppression.reason in OWN_WORD), None)
-        if own is not None and not force:
-            raise InvalidSuppression(
-                f"the person said no: {own.reason} for {own.scope} ({own.source}); to write to them again is an "
-                "offence in many countries, unless they asked for it since\n"
-                "Next: when they did, and you can prove it, say so with --force (force=True)."
-            )
+        if not force:
+            _respect([row.suppression for row in rows])
         suppressions.remove(connection, [row.id for row in rows])
         for row in rows:
-            audit.write(
-                connection,
-                tenant_id,
-                actor=actor,
-                action="suppressions.remove",
-                subject=_subject(row.suppression),
-                detail={"reason": why, "forced": force, "was": as_json(row.suppression)},
-                at=now,
+            detail = {"reason": why, "forced": force, "was": as_json(row.suppression)}
+            _audit(
+                connection, tenant_id, row.suppression, now, actor=actor, action="suppressions.remove", detail=detail
             )
     emit("suppression.removed", channel=where, count=len(rows), forced=force)
     return rows
@@ -201,8 +186,29 @@ def as_json(row: Suppression) -> dict[str, Any]:
     }
 
 
-def _subject(row: Suppression) -> str:
-    return f"{row.channel}:{row.address}"
+def _respect(rows: Sequence[Suppression]) -> None:
+    """Raise `InvalidSuppression` where one of them is the person's own word."""
+    own = next((row for row in rows if row.reason in OWN_WORD), None)
+    if own is not None:
+        raise InvalidSuppression(
+            f"the person said no: {own.reason} for {own.scope} ({own.source}); to write to them again is an "
+            "offence in many countries, unless they asked for it since\n"
+            "Next: when they did, and you can prove it, say so with --force (force=True)."
+        )
+
+
+def _audit(
+    connection: Connection,
+    tenant_id: UUID,
+    row: Suppression,
+    now: datetime,
+    *,
+    actor: str,
+    action: str,
+    detail: Mapping[str, Any],
+) -> None:
+    subject = f"{row.channel}:{row.address}"
+    audit.write(connection, tenant_id, actor=actor, action=action, subject=subject, detail=detail, at=now)
 
 
 def _note(note: str | None) -> str | None:

@@ -109,20 +109,15 @@ def send(
     a final state. A recipient who is described is kept under that key for the next time.
     """
     named: list[To] = [*to, *(options.recipients_in(to_file, to_file.name) if to_file else ())]
-    selected = "--everyone" if everyone else "--segment"
-    if not to and to_file is None and not everyone and segment is None:
-        raise click.UsageError("nobody to notify; give --to, --to-file, --everyone or --segment")
-    if (everyone or segment is not None) and (to or to_file or (everyone and segment is not None)):
-        raise click.UsageError(f"{selected} stands alone: nobody can be named beside it")
-    if tags and not everyone:
-        raise click.UsageError("--tag goes with --everyone")
+    selected = everyone or segment is not None
+    _require_addressees(bool(to) or to_file is not None, everyone, tags, segment)
     if sum(moment is not None for moment in (at, at_local, delay)) > 1:
         raise click.UsageError("--at, --at-local and --delay each say when; give one of them")
     with opened_app() as app:
         request = intake.Request.checked(
             app,
             kind,
-            _selection(tags, segment) if everyone or segment is not None else named,
+            _selection(tags, segment) if selected else named,
             data,
             channels=channels or None,
             key=key,
@@ -138,7 +133,18 @@ def send(
         if as_json:
             screen.print_json(_json(sent))
         else:
-            _show(app, sent, request.at, selected=everyone or segment is not None)
+            _show(app, sent, request.at, selected=selected)
+
+
+def _require_addressees(named: bool, everyone: bool, tags: tuple[str, ...], segment: str | None) -> None:
+    """Raise `UsageError` unless somebody is named, or everyone is meant, or a segment."""
+    if not named and not everyone and segment is None:
+        raise click.UsageError("nobody to notify; give --to, --to-file, --everyone or --segment")
+    if (everyone or segment is not None) and (named or (everyone and segment is not None)):
+        alone = "--everyone" if everyone else "--segment"
+        raise click.UsageError(f"{alone} stands alone: nobody can be named beside it")
+    if tags and not everyone:
+        raise click.UsageError("--tag goes with --everyone")
 
 
 def _selection(tags: tuple[str, ...], segment: str | None) -> Everyone | Segment:

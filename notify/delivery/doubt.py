@@ -17,6 +17,7 @@ from notify.store import Connection, attempts, dead_letters, kept_mails, message
 from notify.store.work import HalfWay
 from notify.telemetry import emit
 
+DIED = "worker_died"
 EXHAUSTED = "no more attempts: it may be what kills the workers"
 
 
@@ -71,7 +72,7 @@ def _doubt(app: App, connection: Connection, batch: Batch, rows: Sequence[HalfWa
         MessageState.IN_DOUBT,
         at=now,
         tried=True,
-        reason="worker_died",
+        reason=DIED,
         rule="its hand-over had begun, and nobody knows how it ended",
     )
     attempts.record(connection, [_attempt(app, batch, row, Outcome.UNCERTAIN, now) for row in rows])
@@ -79,29 +80,13 @@ def _doubt(app: App, connection: Connection, batch: Batch, rows: Sequence[HalfWa
     most = {kind: retry_policy(app, kind, batch.channel).attempts for kind in {row.kind for row in may}}
     resend = [row.id for row in may if row.attempts - row.forgiven + 1 < most[row.kind]]
     exhausted = [row.id for row in may if row.id not in resend]
-    messages.move(
-        connection,
-        exhausted,
-        MessageState.IN_DOUBT,
-        MessageState.DEAD,
-        at=now,
-        reason="worker_died",
-        rule=EXHAUSTED,
-    )
+    was, queued = MessageState.IN_DOUBT, MessageState.QUEUED
+    messages.move(connection, exhausted, was, MessageState.DEAD, at=now, reason=DIED, rule=EXHAUSTED)
     dead_letters.bury(connection, [_death(batch, row, EXHAUSTED, now) for row in rows if row.id in exhausted])
-    messages.move(
-        connection,
-        resend,
-        MessageState.IN_DOUBT,
-        MessageState.QUEUED,
-        at=now,
-        due_at=now,
-        reason="worker_died",
-        rule="on_doubt = resend",
-    )
+    messages.move(connection, resend, was, queued, at=now, due_at=now, reason=DIED, rule="on_doubt = resend")
     for row in rows:
         if row.id in exhausted:
-            emit("message.dead", message=row.id, notification=row.notification_id, reason="worker_died")
+            emit("message.dead", message=row.id, notification=row.notification_id, reason=DIED)
         emit("message.in_doubt", message=row.id, notification=row.notification_id, resent=row.id in resend)
 
 
@@ -114,11 +99,11 @@ def _attempt(app: App, batch: Batch, row: HalfWay, outcome: Outcome, now: dateti
         epoch=batch.epoch - 1,
         outcome=outcome,
         at=now,
-        reason="worker_died" if outcome is Outcome.UNCERTAIN else "from_journal",
+        reason=DIED if outcome is Outcome.UNCERTAIN else "from_journal",
         header_id=letter.header_id(app.settings, row.id),
     )
 
 
 def _death(batch: Batch, row: HalfWay, rule: str, now: datetime) -> Death:
     kind, channel = row.kind, batch.channel
-    return Death(row.tenant_id, row.id, ErrorClass.UNCERTAIN, "worker_died", rule, now, kind=kind, channel=channel)
+    return Death(row.tenant_id, row.id, ErrorClass.UNCERTAIN, DIED, rule, now, kind=kind, channel=channel)

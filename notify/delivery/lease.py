@@ -109,8 +109,7 @@ def claim(
             doubt.settle_half_way(app, connection, batch, now)
             halves = poison.isolate(connection, batch, due_by=due_by, now=now)
         if halves is None and (wait := waits(batch)) and work.needs_a_provider(connection, batch):
-            work.release(connection, batch, now)  # what a dead holder left untried
-            batches.put_off(connection, batch, wait.until, reason=wait.reason, rule=wait.rule)
+            _put_off(connection, batch, wait, now)
         elif halves is None:
             load = _load(app, connection, batch, due_by, now)
             wait = paused.whole(batch, load.work, now)
@@ -118,8 +117,7 @@ def claim(
                 journal = Journal(app.redis, batch, batch.epoch)
                 journal.open()  # before the commit: whatever is in state sending has a journal
             else:
-                work.release(connection, batch, now)
-                batches.put_off(connection, batch, wait.until, reason=wait.reason, rule=wait.rule)
+                _put_off(connection, batch, wait, now)
     if halves is not None:
         ring(app, halves)
         return None
@@ -129,6 +127,11 @@ def claim(
     failpoints.reach("claim.committed")
     emit("batch.claimed", batch=batch.id, epoch=batch.epoch, messages=len(load.work))
     return Lease(batch, journal, load, until)
+
+
+def _put_off(connection: Connection, batch: Batch, wait: Wait, now: datetime) -> None:
+    work.release(connection, batch, now)  # what was taken just now, or a dead holder left untried
+    batches.put_off(connection, batch, wait.until, reason=wait.reason, rule=wait.rule)
 
 
 def _load(app: App, connection: Connection, batch: Batch, due_by: datetime, now: datetime) -> Load:

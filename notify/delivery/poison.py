@@ -11,9 +11,12 @@ from notify.delivery import burial
 from notify.delivery.burial import Dead
 from notify.model import Attempt, Batch, MessageState, Outcome
 from notify.store import Connection, attempts, batches, messages, work
+from notify.store.work import Work
 from notify.telemetry import emit
 
 CLAIMS = 3  # so many in vain: its workers died, or gave it up
+POISON = "poison"
+RULE = f"{CLAIMS} workers in a row died of it or did not come to its end, and nothing else was in their hands"
 
 
 class LastTry(Exception):
@@ -34,33 +37,36 @@ def isolate(connection: Connection, batch: Batch, *, due_by: datetime, now: date
     left = work.take(connection, batch, due_by=due_by, at=now)
     batches.finish(connection, batch, now)
     if len(left) == batch.size == 1:
-        (one,) = left
-        rule = f"{CLAIMS} workers in a row died of it or did not come to its end, and nothing else was in their hands"
-        messages.move(
-            connection,
-            [one.id],
-            MessageState.SENDING,
-            MessageState.DEAD,
-            at=now,
-            tried=True,
-            reason="poison",
-            rule=rule,
-        )
-        attempt = Attempt(
-            id=uuid7(),
-            tenant_id=batch.tenant_id,
-            message_id=one.id,
-            number=one.attempts + 1,
-            epoch=batch.epoch,
-            outcome=Outcome.UNRENDERABLE,
-            at=now,
-            reason="poison",
-            response=rule,
-        )
-        attempts.record(connection, [attempt])
-        burial.bury(connection, [Dead(one, "poison", rule, attempt)], now)
-        emit("message.dead", message=one.id, notification=one.occasion.notification_id, reason="poison")
+        _bury(connection, batch, left[0], now)
     work.release(connection, batch, now)
     halves = [*work.halve(connection, batch, due_by, now), *work.rebatch(connection, batch, now)]
     emit("batch.halved", batch=batch.id, epoch=batch.epoch, messages=len(left), batches=len(halves))
     return halves
+
+
+def _bury(connection: Connection, batch: Batch, one: Work, now: datetime) -> None:
+    """The cause is found: no worker takes it again."""
+    messages.move(
+        connection,
+        [one.id],
+        MessageState.SENDING,
+        MessageState.DEAD,
+        at=now,
+        tried=True,
+        reason=POISON,
+        rule=RULE,
+    )
+    attempt = Attempt(
+        id=uuid7(),
+        tenant_id=batch.tenant_id,
+        message_id=one.id,
+        number=one.attempts + 1,
+        epoch=batch.epoch,
+        outcome=Outcome.UNRENDERABLE,
+        at=now,
+        reason=POISON,
+        response=RULE,
+    )
+    attempts.record(connection, [attempt])
+    burial.bury(connection, [Dead(one, POISON, RULE, attempt)], now)
+    emit("message.dead", message=one.id, notification=one.occasion.notification_id, reason=POISON)

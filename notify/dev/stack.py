@@ -53,10 +53,7 @@ def running(
         mailbox = _mailbox(settings, folder / "mail", port)
         if mailbox is not None:
             stack.enter_context(mailbox)
-            catcher = f"smtp://127.0.0.1:{mailbox.port}?connections={settings.worker_concurrency}"  # it is not quick
-            settings = settings.model_copy(
-                update={"email_providers": (SecretStr(catcher), *settings.email_providers[1:])}
-            )
+            settings = _caught_by(mailbox, settings)
         app = open_app(settings)
         stack.callback(app.close)
         if settings.database_url is None:
@@ -74,6 +71,12 @@ def running(
         processes.start()
         stack.enter_context(using(app))
         yield Stack(app, processes, mailbox, log)
+
+
+def _caught_by(mailbox: Mailbox, settings: Settings) -> Settings:
+    """The same settings, with mail going there."""
+    catcher = f"smtp://127.0.0.1:{mailbox.port}?connections={settings.worker_concurrency}"  # it is not quick
+    return settings.model_copy(update={"email_providers": (SecretStr(catcher), *settings.email_providers[1:])})
 
 
 def _make_private(folder: Path) -> None:

@@ -59,29 +59,17 @@ def attach(
         mail = _open(connection, mail_id)
         if mail.state is IncomingState.RESOLVED:
             return _before(mail)
-        owner = (
-            _of_message(connection, message, now)
-            if message is not None
-            else _of_recipient(connection, mail, recipient or "", tenant)
-        )
-        [held] = owners.hold(connection, [owner])  # before the mail, as an erasure does
-        assert held is not None, "whoever is patient has it"
+        if message is not None:
+            owner = _of_message(connection, message, now)
+        else:
+            owner = _of_recipient(connection, mail, recipient or "", tenant)
+        held = _held(connection, owner)  # before the mail, as an erasure does
         mail = _open(connection, mail_id, lock=True)
         if mail.state is IncomingState.RESOLVED:
             return _before(mail)
         told = [Told(event, held, now) for event in _events(app, mail, held)]
         recorded = record_in(app, connection, owner.tenant_id, told, now)
-        incoming.resolve(
-            connection,
-            mail.id,
-            by=actor,
-            at=now,
-            reason=ATTACHED,
-            message_id=owner.id,
-            recipient_id=owner.recipient_id,
-            erased=held.address is None,
-        )
-        _audit(connection, owner.tenant_id, mail, actor, now, message=str(owner.id), recipient=str(owner.recipient_id))
+        _belongs(connection, mail, held, actor, now)
     announce(recorded, known=len(told) - recorded.new)
     emit("mail.resolved", mail=mail.id, reason=ATTACHED, message=owner.id)
     return Resolved(True, ATTACHED, actor, owner.id, recorded, held.address, _instead(mail, held.address))
@@ -98,6 +86,28 @@ def dismiss(app: App, mail_id: UUID, *, actor: str) -> Resolved:
         _audit(connection, mail.tenant_id, mail, actor, now)
     emit("mail.resolved", mail=mail.id, reason=DISMISSED)
     return Resolved(True, DISMISSED, actor)
+
+
+def _held(connection: Connection, owner: Owner) -> Owner:
+    """The same, locked until the transaction ends, as it is by then."""
+    [held] = owners.hold(connection, [owner])
+    assert held is not None, "whoever is patient has it"
+    return held
+
+
+def _belongs(connection: Connection, mail: Incoming, owner: Owner, actor: str, now: datetime) -> None:
+    """Write down whose it is, and who said so."""
+    incoming.resolve(
+        connection,
+        mail.id,
+        by=actor,
+        at=now,
+        reason=ATTACHED,
+        message_id=owner.id,
+        recipient_id=owner.recipient_id,
+        erased=owner.address is None,
+    )
+    _audit(connection, owner.tenant_id, mail, actor, now, message=str(owner.id), recipient=str(owner.recipient_id))
 
 
 def _open(connection: Connection, mail_id: UUID, *, lock: bool = False) -> Incoming:

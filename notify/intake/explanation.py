@@ -79,26 +79,8 @@ class Explanation:
             "due_at": message.due_at.isoformat(),
             "expires_at": notification.expires_at.isoformat() if notification.expires_at else None,
             "sent_at": message.sent_at.isoformat() if message.sent_at else None,
-            "attempts": [
-                {
-                    name: value if isinstance(value, int | str | None) else str(value)
-                    for name in Attempt.__dataclass_fields__
-                    if (value := getattr(attempt, name)) is not None and name not in ("tenant_id", "message_id")
-                }
-                for attempt in self.attempts
-            ],
-            "events": [
-                {
-                    "type": event.type,
-                    "at": event.at.isoformat(),
-                    "provider": event.provider,
-                    "bounce": event.bounce,
-                    "status": event.status,
-                    "diagnostic": event.diagnostic,
-                    "bot": event.bot,
-                }
-                for event in self.events
-            ],
+            "attempts": [_attempt(one) for one in self.attempts],
+            "events": [_event(one) for one in self.events],
             "opens": _count(self.events, EventType.OPENED),
             "clicks": _count(self.events, EventType.CLICKED),
             "consequences": [one.as_json() for one in self.consequences],
@@ -185,6 +167,27 @@ def _timeline(
 def _told(event: Happened) -> str:
     by = "a machine, not a person" if event.bot else None
     return " ".join(part for part in (event.provider, event.bounce, event.status, event.diagnostic, by) if part)
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    """What is known of it, but whose it is."""
+    return {
+        name: value if isinstance(value, int | str | None) else str(value)
+        for name in Attempt.__dataclass_fields__
+        if (value := getattr(attempt, name)) is not None and name not in ("tenant_id", "message_id")
+    }
+
+
+def _event(event: Happened) -> dict[str, Any]:
+    return {
+        "type": event.type,
+        "at": event.at.isoformat(),
+        "provider": event.provider,
+        "bounce": event.bounce,
+        "status": event.status,
+        "diagnostic": event.diagnostic,
+        "bot": event.bot,
+    }
 
 
 def _count(events: Sequence[Happened], what: EventType) -> dict[str, int]:

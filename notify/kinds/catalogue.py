@@ -126,15 +126,9 @@ class Catalogue:
         if _NAME.fullmatch(path.name) is None:
             raise Fault(Place(path), "is no name for a kind: use lower-case letters, digits, - and _")
         declared = declaration.read(path / toml.FILE)
-        if declared.category in categories.RESERVED:
-            raise Fault(Place(path / toml.FILE), f"{declared.category!r} is no name for a category")
         entry = self.described.get(declared.category)
         required = declared.required or (entry is not None and entry.required)
-        if required and declared.consent:
-            raise Fault(
-                Place(path / toml.FILE), "nobody can be asked for consent to what is required: give up one of them"
-            )
-        if text := tracking.complaint(declared.tracking, required=required, critical=declared.critical):
+        if text := _contradiction(declared, required=required):
             raise Fault(Place(path / toml.FILE), text)
         sample, sample_recipient = folder.sample(path)
         email = EmailTemplates(
@@ -169,6 +163,15 @@ class Catalogue:
             version=_digest({*own, *email.files}, [book.path for book in self.shelf.books]),
         )
         return CompiledKind(facts, declared.data, email, sample=sample, sample_recipient=sample_recipient)
+
+
+def _contradiction(declared: Declaration, *, required: bool) -> str | None:
+    """What cannot be together in a kind's file, whose category may make it required; None where all can be."""
+    if declared.category in categories.RESERVED:
+        return f"{declared.category!r} is no name for a category"
+    if required and declared.consent:
+        return "nobody can be asked for consent to what is required: give up one of them"
+    return tracking.complaint(declared.tracking, required=required, critical=declared.critical)
 
 
 def _distinct(folders: Sequence[Path]) -> tuple[Path, ...]:

@@ -62,8 +62,31 @@ def listing(
     limit: int,
 ) -> list[Attributed]:
     """The latest first; with `kind`, only those that mails of this kind led to."""
+    link = events.c.detail["link"].as_string().label("link")
+    led = (recipients.c.key.label("recipient"), events.c.message_id, events.c.at.label("clicked_at"), link)
+    where = [conversions.c.tenant_id == tenant_id]
+    where += [conversions.c.name == name] if name is not None else []
+    where += [notifications.c.kind == kind] if kind is not None else []
+    where += [conversions.c.at >= since] if since is not None else []
+    rows: Sequence[Any] = connection.execute(
+        sa.select(conversions, *led, notifications.c.kind)
+        .join(recipients, recipients.c.id == conversions.c.recipient_id)
+        .outerjoin(events, events.c.id == _last_click())
+        .outerjoin(messages, messages.c.id == events.c.message_id)
+        .outerjoin(notifications, notifications.c.id == messages.c.notification_id)
+        .where(*where)
+        .order_by(conversions.c.at.desc(), conversions.c.id.desc())
+        .limit(limit)
+    ).all()
+    return [
+        Attributed(_conversion(row), row.recipient, row.message_id, row.kind, row.link, row.clicked_at) for row in rows
+    ]
+
+
+def _last_click() -> sa.ScalarSelect[UUID]:
+    """The last click of a conversion's recipient before it, by a person."""
     clicked = events.alias("clicked")
-    last = (
+    return (
         sa.select(clicked.c.id)
         .where(
             clicked.c.recipient_id == conversions.c.recipient_id,
@@ -76,25 +99,6 @@ def listing(
         .correlate(conversions)
         .scalar_subquery()
     )
-    link = events.c.detail["link"].as_string().label("link")
-    led = (recipients.c.key.label("recipient"), events.c.message_id, events.c.at.label("clicked_at"), link)
-    where = [conversions.c.tenant_id == tenant_id]
-    where += [conversions.c.name == name] if name is not None else []
-    where += [notifications.c.kind == kind] if kind is not None else []
-    where += [conversions.c.at >= since] if since is not None else []
-    rows: Sequence[Any] = connection.execute(
-        sa.select(conversions, *led, notifications.c.kind)
-        .join(recipients, recipients.c.id == conversions.c.recipient_id)
-        .outerjoin(events, events.c.id == last)
-        .outerjoin(messages, messages.c.id == events.c.message_id)
-        .outerjoin(notifications, notifications.c.id == messages.c.notification_id)
-        .where(*where)
-        .order_by(conversions.c.at.desc(), conversions.c.id.desc())
-        .limit(limit)
-    ).all()
-    return [
-        Attributed(_conversion(row), row.recipient, row.message_id, row.kind, row.link, row.clicked_at) for row in rows
-    ]
 
 
 def _conversion(row: Any) -> Conversion:

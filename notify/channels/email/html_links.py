@@ -8,7 +8,7 @@ template's constants hold is found once, and only tags that values are part of a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from html import escape, unescape
 from html.entities import html5
@@ -61,52 +61,72 @@ _Part = str | Link | _End
 
 def replaced(html: Passage, replace: Replace, last: str = "") -> Passage:
     """The same mail, its links as `replace` wants them, and the markup `last` at the end of its body."""
-    out: list[str] = []
-    open_: list[str] = []  # the pieces of a construct that has not ended yet
-    left = last
+    body = _Body(replace, last)
+    for piece in html.pieces:
+        body.add(piece)
+    return Passage(body.ended(), html.tidy)
 
-    def put(parts: tuple[_Part, ...]) -> None:
-        nonlocal left
+
+class _Body:
+    """A mail as it comes out, piece by piece."""
+
+    def __init__(self, replace: Replace, last: str) -> None:
+        self._replace = replace
+        self._last = last
+        self._out: list[str] = []
+        self._open: list[str] = []  # the pieces of a construct that has not ended yet
+
+    def add(self, piece: str) -> None:
+        """The next piece."""
+        rest = self._closed(piece) if self._open else piece
+        if rest is None:
+            return
+        if type(rest) is not Fixed and "<" not in rest:
+            self._out.append(rest)
+            return
+        parts, tail = _fixed_parts(rest) if type(rest) is Fixed else _parts(rest)
+        self._put(parts)
+        if tail:
+            self._open.append(tail)
+
+    def ended(self) -> list[str]:
+        """All of it, once every piece was added."""
+        self._out += self._open
+        self._end()
+        return self._out
+
+    def _closed(self, piece: str) -> str | None:
+        """What a piece holds behind the end of the open construct; None where that goes on."""
+        before = sum(map(len, self._open))
+        text = "".join((*self._open, piece))
+        found = _construct(text, 0)
+        if found is None:
+            self._open.append(piece)
+            return None
+        if found.href is None and found.name != "/body" and found.end >= before:  # as it was quoted
+            head, rest = _cut(piece, found.end - before)
+            self._out += (*self._open, head)
+        else:
+            self._put(_of_construct(text, 0, found))
+            rest = _cut(piece, found.end - before)[1] if found.end >= before else text[found.end :]
+        self._open = []
+        return rest
+
+    def _put(self, parts: Iterable[_Part]) -> None:
         for part in parts:
             if isinstance(part, Link):
-                new = replace(part.url)
-                out.append(part.written if new is None else escape(new))
+                new = self._replace(part.url)
+                self._out.append(part.written if new is None else escape(new))
             elif isinstance(part, _End):
-                if left:
-                    out.append(left)
-                left = ""
+                self._end()
             else:
-                out.append(part)
+                self._out.append(part)
 
-    for piece in html.pieces:
-        rest = piece
-        if open_:
-            before = sum(map(len, open_))
-            text = "".join((*open_, piece))
-            found = _construct(text, 0)
-            if found is None:
-                open_.append(piece)
-                continue
-            kept = found.href is None and found.name != "/body" and found.end >= before
-            if kept:  # as it was quoted
-                out += open_
-                head, rest = _cut(piece, found.end - before)
-                out.append(head)
-            else:
-                put(tuple(_of_construct(text, 0, found)))
-                rest = _cut(piece, found.end - before)[1] if found.end >= before else text[found.end :]
-            open_ = []
-        if type(rest) is not Fixed and "<" not in rest:
-            out.append(rest)
-            continue
-        parts, tail = _fixed_parts(rest) if type(rest) is Fixed else _parts(rest)
-        put(parts)
-        if tail:
-            open_.append(tail)
-    out += open_
-    if left:
-        out.append(left)
-    return Passage(out, html.tidy)
+    def _end(self) -> None:
+        """What is to stand at the end of the body stands at its first end."""
+        if self._last:
+            self._out.append(self._last)
+        self._last = ""
 
 
 def _cut(piece: str, at: int) -> tuple[str, str]:
