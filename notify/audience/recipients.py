@@ -154,16 +154,6 @@ def edit(app: App, key: str, wanted: Edit, *, by: Author, tenant: str | None = N
     return replace(changed, changes=changed.changes + bool(changes))
 
 
-def deactivate(app: App, key: str, *, by: Author, tenant: str | None = None) -> Profile:
-    """Write to them no more, but what is required. No import brings them back."""
-    return edit(app, key, Edit(active=False), by=by, tenant=tenant)
-
-
-def activate(app: App, key: str, *, by: Author, tenant: str | None = None) -> Profile:
-    """Write to them again."""
-    return edit(app, key, Edit(active=True), by=by, tenant=tenant)
-
-
 def add_address(
     app: App,
     key: str,

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from notify.channels import Configured
+from notify.channels.provider import Paced
 from notify.errors import DeliveryError
 from notify.rates import Rate
 
@@ -17,8 +18,8 @@ class Quotas:
     """The pace of each provider that tells one (see `Paced`) and has no rate in its URL. Threads share it."""
 
     def __init__(self, providers: Iterable[Configured], clock: Callable[[], float]) -> None:
-        told = ((one, getattr(one.provider, "pace", None)) for one in providers if one.rate is None)
-        self._told = [_Told(one.name, ask, clock) for one, ask in told if ask is not None]
+        told = ((one.name, one.provider) for one in providers if one.rate is None)
+        self._told = [_Told(name, provider.pace, clock) for name, provider in told if isinstance(provider, Paced)]
 
     def renew(self) -> None:
         """Ask whom it is time to ask, for as long as its time-outs; so never while a transaction is open."""

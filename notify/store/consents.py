@@ -105,12 +105,6 @@ def log(
     yield from map(_sealed, connection.execute(chosen, execution_options={"yield_per": AT_ONCE}))
 
 
-def forget(connection: sa.Connection, recipient_id: UUID) -> int:
-    """Take away the proofs of a person who is erased; returns how many. The chain still holds."""
-    mine = consents.c.recipient_id == recipient_id, consents.c.proof.is_not(None)
-    return connection.execute(sa.update(consents).where(*mine).values(proof=sa.null())).rowcount
-
-
 def _lock_number(tenant_id: UUID) -> int:
     """A number of PostgreSQL's 64 bits for the lock of this chain."""
     return int.from_bytes(tenant_id.bytes[8:], "big", signed=True) ^ 0x636F6E73  # "cons"

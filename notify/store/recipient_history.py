@@ -78,9 +78,3 @@ def read(
         Changed(at, actor, source, reason, {field: (was, now) for field, (was, now) in changes.items()})
         for at, actor, source, reason, changes in connection.execute(newest)
     ]
-
-
-def count(connection: sa.Connection, recipient_id: UUID) -> int:
-    """How many rows the history of a recipient has."""
-    chosen = sa.select(sa.func.count()).select_from(recipient_changes)
-    return connection.scalar(chosen.where(recipient_changes.c.recipient_id == recipient_id)) or 0
