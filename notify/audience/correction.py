@@ -9,7 +9,7 @@ from typing import Any
 from notify.audience.description import REACHED
 from notify.errors import InvalidRecipient, did_you_mean
 from notify.model import Channel, Recipient
-from notify.store.recipients import OWN
+from notify.store.recipient_overrides import OWN
 from notify.store.text import line
 
 Reached = tuple[Channel, str]

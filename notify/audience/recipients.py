@@ -22,7 +22,7 @@ from notify.channels.sms import number
 from notify.errors import InvalidAddress, InvalidRecipient, NotFound
 from notify.model import Author, Changed, Channel, Profile, Source, Status
 from notify.settings import Environment
-from notify.store import Connection, audit, profiles, recipient_history, tenants
+from notify.store import Connection, audit, profiles, recipient_history, recipient_overrides, tenants
 from notify.store import recipients as store
 from notify.store.profiles import Wanted
 from notify.store.text import line
@@ -141,7 +141,7 @@ def edit(app: App, key: str, wanted: Edit, *, by: Author, tenant: str | None = N
         Addresses(app, connection, tenant_id, key).change(wanted, others, now)
         overrides = correction.overrides(profile.overrides, wanted, key, own=by.source is Source.PAGE)
         if overrides != set(profile.overrides):
-            store.override(connection, profile.id, overrides)
+            recipient_overrides.keep(connection, profile.id, overrides)
         changed = _found(connection, tenant_id, key)
         became = store.by_keys(connection, tenant_id, [key])[key]
         changes = {**recipient_history.difference(before, became), **_beside(profile, changed)}

@@ -2,6 +2,6 @@
 
 from sqlalchemy import Connection
 
-from notify.store.engine import Store, explained, open_store
+from notify.store.engine import Store, open_store
 
-__all__ = ["Connection", "Store", "explained", "open_store"]
+__all__ = ["Connection", "Store", "open_store"]

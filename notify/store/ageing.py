@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from notify.model import BatchState, FanOutState, HookState, MessageState
 from notify.policy.aftermath import HALF_LIFE
 from notify.store import audit as trail
-from notify.store.engine import any_of
+from notify.store.dialect import any_of
 from notify.store.forgetting import ERASED
 from notify.store.tables import (
     attachments,

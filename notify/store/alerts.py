@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from notify.model import Alert, AlertState, BatchState, Severity, Told
-from notify.store.engine import upsert
+from notify.store.dialect import upsert
 from notify.store.tables import alerts, batches, dead_letters, tenants
 from notify.store.tenants import DEFAULT_ID
 

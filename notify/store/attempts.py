@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from notify.model import Attempt, Outcome
 from notify.store import bulk
-from notify.store.engine import upsert
+from notify.store.dialect import upsert
 from notify.store.tables import attempts
 
 

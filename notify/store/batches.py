@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from notify.model import Batch, BatchState, Channel, Lane, MessageState
 from notify.store import window
-from notify.store.engine import any_of
+from notify.store.dialect import any_of
 from notify.store.tables import batches, messages
 
 _FIELDS = (

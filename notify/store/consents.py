@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from notify.model import Consent, ConsentAction, Sealed
 from notify.model.consent import GENESIS
-from notify.store.engine import any_bound
+from notify.store.dialect import any_bound
 from notify.store.tables import consents
 
 AT_ONCE = 1000  # rows in memory while a chain is read

@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 
 from notify.model import Channel, Consequence, Effect, EventType
 from notify.store.ageing import first_id
-from notify.store.engine import upsert
+from notify.store.dialect import upsert
 from notify.store.owners import Owner
 from notify.store.tables import consequences, events, recipients, soft_bounces
 

@@ -14,7 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from notify.model import EventType
-from notify.store.engine import upsert
+from notify.store.dialect import upsert
 from notify.store.tables import conversions, events, messages, notifications, recipients
 
 

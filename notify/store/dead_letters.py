@@ -13,7 +13,8 @@ from uuid_utils.compat import uuid7
 
 from notify.model import Channel, DeadLetter, Death, ErrorClass, Filter, MessageState
 from notify.policy.fingerprint import fingerprint
-from notify.store.engine import Store, any_of, upsert
+from notify.store.dialect import any_of, upsert
+from notify.store.engine import Store
 from notify.store.tables import dead_letters, kept_mails, messages, recipients
 
 PAGE = 500

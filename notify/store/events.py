@@ -17,7 +17,7 @@ from uuid_utils.compat import uuid7
 
 from notify.model import BounceClass, Event, EventType, MessageState
 from notify.store import bulk
-from notify.store.engine import any_of
+from notify.store.dialect import any_of
 from notify.store.owners import Owner
 from notify.store.tables import events, messages, tenants
 

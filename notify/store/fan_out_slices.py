@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from uuid_utils.compat import uuid7
 
 from notify.model import Batch, Channel, FanOut, Lane
-from notify.store.engine import any_of, list_of
+from notify.store.dialect import any_of, list_of
 from notify.store.fan_outs import Slice
 from notify.store.tables import UtcDateTime, messages, recipients
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from notify.model import Channel, FanOut, FanOutState, Local, Mode, Notification
 from notify.store import segments
-from notify.store.engine import any_of
+from notify.store.dialect import any_of
 from notify.store.segments import Asked
 from notify.store.tables import fan_outs, notifications, recipients
 

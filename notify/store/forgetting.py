@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 
 from notify.model import Channel, FanOutState, HookState, MessageState
 from notify.store import hooks, incoming, suppressions
-from notify.store.engine import any_of
+from notify.store.dialect import any_of
 from notify.store.mentions import Mentions
 from notify.store.persons import THEIRS, Person, messages_of, notifications_of
 from notify.store.tables import (

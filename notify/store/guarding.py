@@ -22,7 +22,7 @@ from notify.model import (
     Outcome,
 )
 from notify.store.ageing import first_id
-from notify.store.engine import any_of, upsert
+from notify.store.dialect import any_of, upsert
 from notify.store.tables import attempts, batches, events, fan_outs, guard_holds, messages, notifications
 from notify.store.tables.sending import COUNTED
 from notify.store.tenants import DEFAULT_ID

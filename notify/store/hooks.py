@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 
 from notify.model import HookState
 from notify.store import bulk
-from notify.store.engine import any_of
+from notify.store.dialect import any_of
 from notify.store.tables import hook_payloads
 from notify.store.tenants import DEFAULT_ID
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from notify.model import Checkpoint, IncomingKind, IncomingState
-from notify.store.engine import any_of, upsert
+from notify.store.dialect import any_of, upsert
 from notify.store.tables import incoming_mails, mailboxes
 from notify.store.tenants import DEFAULT_ID
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from notify.model import KeptMail, MessageState
-from notify.store.engine import any_of, upsert
+from notify.store.dialect import any_of, upsert
 from notify.store.tables import kept_mails, messages
 
 FAST = 1  # of zlib's levels: HTML shrinks to a quarter, and a death costs no millisecond more

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from notify.model import Channel, EventType, fold
-from notify.store.engine import Upsert, upsert_on
+from notify.store.dialect import Upsert, upsert_on
 from notify.store.tables import (
     addresses,
     events,

@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
-from notify.store.engine import upsert
+from notify.store.dialect import upsert
 from notify.store.tables import mailboxes
 from notify.store.tenants import DEFAULT_ID
 

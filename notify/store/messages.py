@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from notify.model import TRANSITIONS, BatchState, Channel, Message, MessageState, Mode, Notification
-from notify.store.engine import any_of
+from notify.store.dialect import any_of
 from notify.store.tables import batches, kept_mails, messages, notifications, recipients
 
 SCHEDULED = "scheduled"

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from notify.model import Attachment, Local, Mode, Notification
-from notify.store.engine import Upsert, upsert_on
+from notify.store.dialect import Upsert, upsert_on
 from notify.store.tables import attachments, messages, notifications
 
 

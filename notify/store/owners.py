@@ -16,7 +16,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from notify.model import Channel, Event, MessageState, fold
-from notify.store.engine import any_of
+from notify.store.dialect import any_of
 from notify.store.tables import addresses, attempts, messages, recipients, tenants
 from notify.store.tables.sending import NAMED_BY_A_SERVICE
 

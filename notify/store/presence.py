@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from notify.store.engine import upsert
+from notify.store.dialect import upsert
 from notify.store.tables import schedule_claims, workers
 from notify.store.tenants import DEFAULT_ID
 

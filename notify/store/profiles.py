@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from notify.model import Channel, OwnAddress, Preferences, Profile, Status, Suppression, fold
-from notify.store.engine import any_of
+from notify.store.dialect import any_of
 from notify.store.tables import addresses, recipient_changes, recipients, suppressions
 
 

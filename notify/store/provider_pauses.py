@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from notify.model import Pause
-from notify.store.engine import upsert
+from notify.store.dialect import upsert
 from notify.store.tables import provider_pauses as pauses
 from notify.store.tenants import DEFAULT_ID
 

@@ -20,7 +20,7 @@ from uuid_utils.compat import uuid7
 from notify.errors import AddressTaken
 from notify.model import Address, Channel, Recipient
 from notify.store import bulk, suppressions
-from notify.store.engine import any_of, each_bound
+from notify.store.dialect import any_of, each_bound
 from notify.store.tables import Json, addresses, recipients
 
 

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from notify.model import Address, Author, Channel, Preferences, Recipient, Source
-from notify.store import recipient_addresses, recipient_history
-from notify.store.engine import Upsert, any_bound, upsert_on
+from notify.store import recipient_addresses, recipient_history, recipient_overrides
+from notify.store.dialect import Upsert, any_bound, upsert_on
 from notify.store.tables import Json, addresses, recipients
 
 
@@ -31,9 +31,6 @@ class Change:
     """The address to write to, by channel: it takes the place of the one before."""
     active: bool | None = None
 
-
-OWN = "own:"
-"""Before the name of a field among the overrides: the person chose it for themself."""
 
 _FIELDS = ("id", "key", "locale", "timezone", "attributes", "tags", "preferences", "deactivated_at")
 
@@ -125,7 +122,7 @@ def apply(
         return Written(0, 0, len(changes), people)  # and nothing is locked: nothing new keeps nobody waiting
     present = by_keys(connection, tenant_id, [change.key for change in news if change.key in people], lock=True)
     if by.source in (Source.IMPORT, Source.SEND):
-        overridden = overrides_of(connection, tenant_id, list(present), own=by.source is Source.SEND)
+        overridden = recipient_overrides.of(connection, tenant_id, list(present), own=by.source is Source.SEND)
         news = [_without(change, overridden.get(change.key, frozenset())) for change in news]
     again = [merged(change, present[change.key], by) for change in news if change.key in present]
     known = [after for after in again if after != present[after.key]]
@@ -156,36 +153,6 @@ def rewrite(connection: sa.Connection, tenant_id: UUID, before: Recipient, after
     """
     _write_known(connection, tenant_id, [after], now)
     recipient_addresses.replace(connection, tenant_id, [after], {before.key: before}, now)
-
-
-def overrides_of(
-    connection: sa.Connection, tenant_id: UUID, keys: Sequence[str], *, own: bool = False
-) -> dict[str, frozenset[str]]:
-    """The fields that were set by hand, by key of the recipient; only of those who have any.
-
-    With `own`, those alone that the person chose for themself.
-    """
-    if not keys:
-        return {}
-    found = connection.execute(_overridden(connection.dialect.name), {"tenant": tenant_id, "keys": list(keys)})
-    if own:
-        return {
-            key: frozenset(field.removeprefix(OWN) for field in fields if field.startswith(OWN))
-            for key, fields in found
-        }
-    return {key: frozenset(fields) for key, fields in found}
-
-
-def override(connection: sa.Connection, recipient_id: UUID, fields: Collection[str]) -> None:
-    """Keep the names of the fields that imports are to leave."""
-    kept = sa.update(recipients).where(recipients.c.id == recipient_id)
-    connection.execute(kept.values(overrides=sorted(fields)))
-
-
-@cache
-def _overridden(dialect: str) -> sa.Select[Any]:
-    some = sa.cast(recipients.c.overrides, sa.Text) != "[]"
-    return sa.select(recipients.c.key, recipients.c.overrides).where(*_with_these_keys(dialect), some)
 
 
 def _without(change: Change, overridden: frozenset[str]) -> Change:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from notify.model import Batch, Channel, Filter, MessageState, Outcome, Replay, ReplayState
 from notify.store import batches, messages
 from notify.store.dead_letters import chosen, one_by_one
-from notify.store.engine import any_of
+from notify.store.dialect import any_of
 from notify.store.tables import attempts, dead_letters, kept_mails, notifications, replays
 from notify.store.tables import messages as message_rows
 from notify.store.work import Part, note_deadlines

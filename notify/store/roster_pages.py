@@ -14,7 +14,8 @@ import sqlalchemy as sa
 
 from notify.model import Channel
 from notify.model.recipient import REASONS
-from notify.store.engine import Store, any_bound
+from notify.store.dialect import any_bound
+from notify.store.engine import Store
 from notify.store.tables import addresses, recipients, suppressions
 
 PAGE = 2000

@@ -18,8 +18,9 @@ from uuid_utils import uuid7
 
 from notify.errors import AddressTaken, Unreachable
 from notify.model import Address, Author, Recipient, fold
-from notify.store import bulk, recipient_addresses, recipient_history, recipients, tables
-from notify.store.engine import Store, sqlstate
+from notify.store import bulk, recipient_addresses, recipient_history, recipient_overrides, recipients, tables
+from notify.store.engine import Store
+from notify.store.failures import sqlstate
 from notify.store.recipient_addresses import Wanted
 from notify.store.recipient_history import Difference
 from notify.store.recipients import Change
@@ -163,7 +164,7 @@ def _refused(
 ) -> dict[str, AddressTaken]:
     """Who of these asks for an address that another keeps; who is refused keeps theirs, so it is asked again."""
     reaching = [one for one in news if one.addresses]
-    overridden = recipients.overrides_of(connection, tenant_id, [one.key for one in reaching if one.key in before])
+    overridden = recipient_overrides.of(connection, tenant_id, [one.key for one in reaching if one.key in before])
     refused: dict[str, AddressTaken] = {}
     while True:
         wanted = [

@@ -13,7 +13,8 @@ from uuid_utils.compat import uuid7
 
 from notify.errors import InvalidSegment
 from notify.model.segment import Condition
-from notify.store.engine import refused, upsert
+from notify.store.dialect import upsert
+from notify.store.failures import refused
 from notify.store.segment_conditions import Terms
 from notify.store.tables import addresses, recipients, segments
 

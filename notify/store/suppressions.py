@@ -19,7 +19,7 @@ from uuid_utils.compat import uuid7
 from notify.model import Channel, Suppression
 from notify.model.recipient import OWN_WORD
 from notify.store import tombstones
-from notify.store.engine import Upsert, any_bound, any_of, upsert_on
+from notify.store.dialect import Upsert, any_bound, any_of, upsert_on
 from notify.store.tables import addresses, recipients, suppressions
 from notify.store.tables.people import IS_TOMBSTONE
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from notify.model import BatchState, EventType, MessageState, Outcome
 from notify.store.batches import RATE_LIMITED
-from notify.store.engine import any_of
+from notify.store.dialect import any_of
 from notify.store.messages import QUIET, REPLAYED, SCHEDULED, THROTTLED
 from notify.store.tables import attempts, batches, events, messages
 from notify.store.tables.sending import COUNTED

@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from notify.errors import InvalidRecipient, did_you_mean
 from notify.model import Preferences
-from notify.store.engine import upsert
+from notify.store.dialect import upsert
 from notify.store.tables import tenants
 from notify.store.text import line
 

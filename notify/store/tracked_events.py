@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from notify.model import EventType, MessageState, Outcome
-from notify.store.engine import any_of
+from notify.store.dialect import any_of
 from notify.store.tables import attempts, events, messages, notifications, recipients, tracked_links
 
 PROVIDER = "tracking"

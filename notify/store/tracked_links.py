@@ -9,7 +9,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from notify.store.engine import upsert
+from notify.store.dialect import upsert
 from notify.store.tables import tracked_links
 
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from notify.model import Batch, BatchState, Channel, Filter, Lane, MessageState, Outcome
 from notify.store import batches as batch_rows
-from notify.store.engine import any_of
+from notify.store.dialect import any_of
 from notify.store.messages import QUIET, REPLAYED, SCHEDULED
 from notify.store.tables import attempts, batches, messages, notifications, recipients
 from notify.store.work import Part, note_deadlines

@@ -14,7 +14,7 @@ from uuid_utils.compat import uuid7
 from notify.model import Batch, Channel, Local, MessageState, Mode, Preferences, Recipient
 from notify.model.recipient import Address
 from notify.store import batches, tables
-from notify.store.engine import any_of
+from notify.store.dialect import any_of
 from notify.store.messages import cancel_returned, move
 from notify.store.tables import Json, addresses, attachments, messages, notifications, recipients
 

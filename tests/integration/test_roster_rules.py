@@ -15,7 +15,7 @@ from notify.audience.roster import importing
 from notify.audience.roster.account import Altered, Imported
 from notify.audience.roster.importing import import_roster
 from notify.model import Author, Channel, Recipient, Source, Suppression
-from notify.store import recipients, suppressions, tables
+from notify.store import recipient_overrides, recipients, suppressions, tables
 from notify.store.recipients import Change
 from notify.store.tenants import DEFAULT_ID
 
@@ -47,7 +47,7 @@ def changed(app: App, *changes: Change) -> None:
 
 def by_hand(app: App, key: str, *fields: str) -> None:
     with app.store.begin() as connection:
-        recipients.override(connection, recipients.ids_by_key(connection, DEFAULT_ID, [key])[key], fields)
+        recipient_overrides.keep(connection, recipients.ids_by_key(connection, DEFAULT_ID, [key])[key], fields)
 
 
 def stored(app: App, *keys: str) -> dict[str, Recipient]:
