@@ -1,8 +1,10 @@
 """A person is erased: nothing goes out to them any more, nothing tells of them, and what they refused stays refused.
 
-What waits for them is withdrawn first; then all else is one transaction. Where a worker has a message of theirs in
-hand, it waits for that; what is written of such a message all the same, in the moment of the erasure, is taken out by
-`mop_up`, which the hourly retention calls.
+What waits for them is withdrawn first. Then what was kept of bounces and webhooks is looked through, and emptied where
+it tells of them, slice by slice: nobody who writes waits for that, and an erasure that is broken off there goes on when
+it is run again. All else is one transaction, and in it what has come meanwhile. Where a worker has a message of theirs
+in hand, it waits for that; what is written of such a message all the same, in the moment of the erasure, is taken out
+by `mop_up`, which the hourly retention calls.
 """
 
 from __future__ import annotations
@@ -17,13 +19,18 @@ from notify.app import App
 from notify.audience import leaving
 from notify.errors import NotFound, StillSending
 from notify.model import Channel
-from notify.store import Connection, audit, forgetting, persons, tenants
+from notify.store import Connection, audit, forgetting, mentioned, persons, tenants
+from notify.store.mentioned import Search
 from notify.store.persons import Person
 from notify.store.text import line
 from notify.telemetry import emit
 
 LOOK_EVERY = 0.2  # seconds
 RECENT = timedelta(days=2)
+SEEN_AT_ONCE = 200  # kept bodies that are looked through in one transaction
+FEW = 200
+"""So few bodies are looked through within the erasure: as many come during its last round."""
+ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +54,9 @@ def erase(app: App, key: str, *, reason: str, actor: str, tenant: str | None = N
     when it has it still; then nothing was erased.
     """
     why = line("the reason to erase somebody", reason, NotFound)
-    until = time.monotonic() + 2 * app.settings.lease_seconds
-    pause, cancelled = threading.Event(), 0
+    patience = 2 * app.settings.lease_seconds
+    until = time.monotonic() + patience
+    pause, cancelled, search = threading.Event(), 0, None
     while True:
         with app.store.begin() as connection:
             tenant_id = tenants.tenant_id(connection, tenant)
@@ -57,27 +65,51 @@ def erase(app: App, key: str, *, reason: str, actor: str, tenant: str | None = N
                 raise NotFound(f"no recipient {key!r:.80}; `notify recipients list` shows them")
             cancelled += forgetting.withdraw(connection, person, app.clock.now())
             held = forgetting.in_hand(connection, person)
-            if not held:
-                erased = _forget(app, connection, person, cancelled=cancelled, why=why, actor=actor)
+            if not held and search is not None and search.covers(person):
+                erased = _forget(app, connection, person, search, cancelled=cancelled, why=why, actor=actor)
                 break
+        if not held:
+            search = _searched(app, person)
+            until = time.monotonic() + patience
+            continue
         if time.monotonic() > until:
             raise StillSending(
-                f"{held:,} message(s) to this person are in a worker's hands; what waited was cancelled, but nothing "
-                "was erased\nNext: run it again in a minute; `notify status` tells whether workers move."
+                f"{held:,} message(s) to this person are in a worker's hands; what waited was cancelled, but they are "
+                "not erased\nNext: run it again in a minute; `notify status` tells whether workers move."
             )
         pause.wait(LOOK_EVERY)  # what waited is withdrawn by now, and stays so
     emit("recipient.erased", recipient=erased.id, cancelled=cancelled, tombstones=erased.tombstones)
     return erased
 
 
-def _forget(app: App, connection: Connection, person: Person, *, cancelled: int, why: str, actor: str) -> Erased:
+def _searched(app: App, person: Person) -> Search:
+    """Look through all that is kept, and empty what tells of them; what comes meanwhile in further rounds."""
+    with app.store.read() as connection:
+        search = Search.of(connection, person)
+    for _ in range(ROUNDS):
+        with app.store.read() as connection:
+            unseen = search.unseen(connection)
+        for start in range(0, len(unseen), SEEN_AT_ONCE):
+            with app.store.read() as connection:
+                search.look(connection, unseen[start : start + SEEN_AT_ONCE])
+        if len(unseen) < FEW:
+            break
+    while search.left:
+        with app.store.begin() as connection:
+            search.empty(connection)
+    return search
+
+
+def _forget(
+    app: App, connection: Connection, person: Person, search: Search, *, cancelled: int, why: str, actor: str
+) -> Erased:
     now = app.clock.now()
     buried = forgetting.bury_suppressions(connection, person, app.settings.secrets[0])
     forgetting.forget_keys(connection, person)
     emails = [folded for channel, folded in person.addresses if channel is Channel.EMAIL]
     forgetting.forget_words(connection, person, [leaving.event_of(app, folded) for folded in emails])
     forgetting.forget_what_was_sent(connection, person)
-    forgetting.forget_mentions(connection, person)
+    mentioned.forget(connection, search, person)
     forgetting.forget_person(connection, person, now, actor=actor, reason=why)
     with audit.door(connection, person.tenant_id, now):
         anonymous = forgetting.anonymise_audit(connection, person)

@@ -110,9 +110,9 @@ class _Kept:
 class Api:
     """An HTTP API behind one pool of kept connections, for all threads of the process.
 
-    `endpoint` is what every path is added to. `secret` is masked in answers; `headers` and `login` (Basic) carry
-    it. `timeout` and `connect_timeout` are seconds per socket operation; `connections` bounds the open connections
-    of this process.
+    `endpoint` is what every path is added to. `secret`, if any, is masked in answers; `headers` and `login` (Basic)
+    carry it. `timeout` and `connect_timeout` are seconds per socket operation; `connections` bounds the open
+    connections of this process.
     """
 
     endpoint: str
@@ -164,8 +164,8 @@ class Api:
             # The error's own text and context may repeat what was sent.
             raise failure(error, begun=begun and method == "POST", secret=self.secret) from None
         self._kept.heard = time.monotonic()
-        text = octets.decode("utf-8", "replace").replace(self.secret, "***")
-        return Answer(response.status_code, response.headers, text)
+        text = octets.decode("utf-8", "replace")
+        return Answer(response.status_code, response.headers, text.replace(self.secret, "***") if self.secret else text)
 
 
 def key_of(url: ProviderUrl) -> str:

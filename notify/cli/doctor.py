@@ -21,7 +21,7 @@ from notify.cli.providers import checked
 from notify.cli.wiring import opened_app
 from notify.delivery import beat_problems, worker_problems
 from notify.errors import DeliveryError, InvalidSettings, NotifyError, OperatorError, Unreachable
-from notify.feedback.mailboxes import ImapMailbox, imap_mailboxes, probe
+from notify.feedback.mailboxes import ImapMailbox, answers, imap_mailboxes, listeners, probe
 from notify.store import schema
 from notify.telemetry import scrub
 
@@ -36,7 +36,8 @@ Service = tuple[str, Ask]
 def doctor(ctx: click.Context, as_json: bool) -> None:
     """Ask database, Redis, providers and mailboxes whether they answer, and log in. Nothing is sent, read or marked.
 
-    Beat, workers and the secrets of webhooks are looked at, too. Exit code 2 when something is wrong.
+    Of listeners, whether somebody takes mail there, and by TLS where that is set up. Beat, workers and the secrets of
+    webhooks are looked at, too. Exit code 2 when something is wrong.
     """
     with opened_app() as app:
         found = [_asked(service, ask) for part in PARTS for service, ask in _services(app, *part)]
@@ -72,6 +73,8 @@ def _own(app: App) -> Iterator[Service]:
 def _mailboxes(app: App) -> Iterator[Service]:
     for box in imap_mailboxes(app.settings):
         yield f"mailbox {box.place}", partial(_mailbox, box)
+    for place in listeners(app.settings):
+        yield f"listener {place.name}", partial(answers, app, place)
 
 
 def _webhooks(app: App) -> Iterator[Service]:

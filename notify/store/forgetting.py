@@ -14,10 +14,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
-from notify.model import Channel, FanOutState, HookState, MessageState
+from notify.model import FanOutState, MessageState
 from notify.store import hooks, incoming, suppressions
-from notify.store.dialect import any_of
-from notify.store.mentions import Mentions
 from notify.store.persons import THEIRS, Person, messages_of, notifications_of
 from notify.store.tables import (
     addresses,
@@ -30,7 +28,6 @@ from notify.store.tables import (
     dead_letters,
     events,
     fan_outs,
-    hook_payloads,
     incoming_mails,
     kept_mails,
     messages,
@@ -44,9 +41,6 @@ from notify.store.tables import (
 ERASED = "erased"
 RULE = "the person was erased"
 GONE = "[erased]"
-MAILED_OR_POSTED = (Channel.EMAIL, Channel.SMS)
-"""Channels of which mails and webhooks tell."""
-READ_AT_ONCE = 100  # bodies; each may have megabytes
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -92,30 +86,6 @@ def _empty_payloads(connection: sa.Connection, person: Person) -> None:
     told = connection.scalars(sa.select(events.c.detail["payload"].as_string()).where(THEIRS[events](person, ())))
     carried = connection.scalars(sa.select(incoming_mails.c.place).where(THEIRS[incoming_mails](person, ())))
     hooks.empty(connection, [UUID(one) for one in {*told, *carried} if one is not None and _ID.fullmatch(one)])
-
-
-def forget_mentions(connection: sa.Connection, person: Person) -> None:
-    """Mails and deliveries that nobody could read, or made little of, and that name an address or a message of theirs.
-
-    What says nothing but that it came is left. Deliveries that nobody has read yet stay.
-    """
-    addresses = [folded for channel, folded in person.addresses if channel in MAILED_OR_POSTED]
-    if not addresses:
-        return
-    ids = connection.scalars(sa.select(messages.c.id).where(messages.c.recipient_id == person.id)).all()
-    mentions = Mentions.of(addresses, ids)
-    posted = sa.select(hook_payloads.c.id, hook_payloads.c.body).where(
-        hook_payloads.c.state != HookState.RECEIVED, sa.func.length(hook_payloads.c.body) > 0
-    )
-    hooks.empty(connection, _naming(connection, posted, mentions))
-    mailed = sa.select(incoming_mails.c.id, incoming_mails.c.body).where(incoming_mails.c.body.is_not(None))
-    found = any_of(connection, incoming_mails.c.id, _naming(connection, mailed, mentions))
-    connection.execute(sa.update(incoming_mails).where(found).values(incoming.NO_OCTETS))
-
-
-def _naming(connection: sa.Connection, kept: sa.Select[Any], mentions: Mentions) -> list[UUID]:
-    rows = connection.execute(kept.execution_options(yield_per=READ_AT_ONCE))
-    return [id_ for id_, body in rows if mentions.within(bytes(body))]
 
 
 def forget_keys(connection: sa.Connection, person: Person) -> None:

@@ -9,6 +9,7 @@ import uvicorn
 
 from notify import telemetry
 from notify.app import current
+from notify.web.connections import TimelyProtocol
 from notify.web.server import make
 
 LOCK_SECONDS = 5  # who waits at a page is told to come again (503) rather than kept waiting for an import
@@ -29,6 +30,7 @@ def web(host: str | None, port: int | None) -> None:
         server,
         host=host or settings.web_host,
         port=settings.web_port if port is None else port,
+        http=TimelyProtocol,
         log_config=None,
         access_log=False,
         proxy_headers=bool(settings.trusted_proxies),

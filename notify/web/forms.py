@@ -10,13 +10,16 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from notify.web import bodies
+
 LARGEST = 16 * 1024  # octets of a body
+SECONDS = 30.0  # that it may take
 MOST_FIELDS = 200
 _URL_ENCODED, _MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 
 
 class Unreadable(Exception):
-    """A body that is no form, or too large. `status` is the HTTP status that says so."""
+    """A body that is no form, too large or too slow. `status` is the HTTP status that says so."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -47,12 +50,13 @@ async def read_all(request: Request) -> list[tuple[str, str]]:
 
 
 async def _body(request: Request) -> bytes:
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > LARGEST:
-            raise Unreadable(413)
-        chunks.append(chunk)
+    chunks: list[bytes] = []
+    try:
+        await bodies.read(request, LARGEST, SECONDS, chunks.append)
+    except bodies.TooLarge:
+        raise Unreadable(413) from None
+    except bodies.TooSlow:
+        raise Unreadable(408) from None
     return b"".join(chunks)
 
 

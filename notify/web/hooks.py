@@ -25,13 +25,13 @@ from notify.channels.hook import Carrier, Confirming, HookRequest, Reporter
 from notify.channels.reporters import LISTENED_TO, carriers, reporters
 from notify.errors import OperatorError, Unverified
 from notify.feedback import hooks
+from notify.feedback.gathering import Full, Gathering
 from notify.model.text import storable
 from notify.store.hooks import Posted
 from notify.telemetry import emit
 from notify.web import bodies
 from notify.web.bodies import NoRoom, Room, TooLarge, TooSlow
 from notify.web.certificate_shelf import RedisShelf
-from notify.web.gathering import Full, Gathering
 
 LARGEST = 2 * 1024 * 1024  # octets of a body
 MOST_OCTETS = 32 * LARGEST  # of all bodies that wait to be stored

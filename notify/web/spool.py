@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from redis import RedisError
 from starlette.concurrency import run_in_threadpool
 
+from notify.feedback.one_writer import OneWriter
 from notify.feedback.tracking import Sighting
 from notify.telemetry import emit
-from notify.web.one_writer import OneWriter
 
 AT_ONCE = 500
 MOST_WAITING = 20_000

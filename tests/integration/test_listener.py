@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import smtplib
 import socket
+import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Self
 
 import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
 from notify.app import App
-from notify.feedback.incoming import Mail
-from notify.feedback.mailboxes import listener, listeners, serve
+from notify.errors import Unreachable
+from notify.feedback.incoming import Mail, Taken
+from notify.feedback.mailboxes import answers, listener, listeners, probing, serve
 from notify.feedback.mailboxes.imap import FIRST_MEGABYTE
 from notify.store import mailboxes
 from notify.store.tables import incoming_mails
+from notify.telemetry import subscribed
+from notify.testing import MovableClock
 from tests.answers import dsn as bounce
+from tests.certificates import write_certificates
 from tests.processes import environment, notify_process, until
 from tests.providers import free_port
 from tests.proxy import Proxy
@@ -28,6 +37,8 @@ from tests.proxy import Proxy
 OURS = "notify@example.org"  # the default From
 
 Client = smtplib.SMTP  # LMTP is one, too
+Speak = Callable[[str, int], Client]
+Patch = pytest.MonkeyPatch
 
 
 @contextmanager
@@ -40,7 +51,7 @@ def listening(app: App, scheme: str, options: str = "") -> Iterator[int]:
     serving = threading.Thread(target=loop.run_until_complete, args=(serve(app, places, stop),))
     serving.start()
     try:
-        until(lambda: answers(port), 30, "it listens")
+        until(lambda: is_open(port), 30, "it listens")
         yield port
     finally:
         loop.call_soon_threadsafe(stop.set)
@@ -49,7 +60,7 @@ def listening(app: App, scheme: str, options: str = "") -> Iterator[int]:
         loop.close()
 
 
-def answers(port: int) -> bool:
+def is_open(port: int) -> bool:
     with socket.socket() as line:
         return line.connect_ex(("127.0.0.1", port)) == 0
 
@@ -226,7 +237,7 @@ def test_the_command_listens_until_it_is_asked_to_stop(
     urls = f"smtpd://127.0.0.1:{ports[0]},lmtp://127.0.0.1:{ports[1]}"
     env = environment(app.settings, NOTIFY_MAILBOXES=urls)
     with notify_process("bounces", "listen", env=env, cwd=tmp_path) as process:
-        until(lambda: all(answers(port) for port in ports), 60, "it listens")
+        until(lambda: all(is_open(port) for port in ports), 60, "it listens")
         speak("smtpd", ports[0]).sendmail("", [OURS], bounce("ada@example.net"))
         speak("lmtp", ports[1]).sendmail("", [OURS], bounce("bea@example.net"))
         process.terminate()
@@ -241,3 +252,232 @@ def test_a_port_that_is_taken_is_named(app: App, tmp_path: Path) -> None:
         with notify_process("bounces", "listen", env=env, cwd=tmp_path) as process:
             assert process.wait(60) == 2
     assert f"cannot listen on smtpd://127.0.0.1:{port}" in (tmp_path / "bounces.log").read_text()
+
+
+@pytest.fixture
+def certified(tmp_path: Path) -> Path:
+    """A folder with `ca.pem`, and `server.pem` with key and certificate of 127.0.0.1."""
+    write_certificates(tmp_path)
+    return tmp_path
+
+
+def trusting(folder: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=folder / "ca.pem")
+
+
+@pytest.mark.parametrize("scheme", ["smtpd", "lmtp"])
+def test_mail_is_taken_by_starttls(app: App, scheme: str, certified: Path, speak: Speak) -> None:
+    with listening(app, scheme, f"cert={certified / 'server.pem'}&require_tls=yes") as port:
+        client = speak(scheme, port)
+        client.ehlo("client.example.org")
+        assert client.has_extn("starttls")
+        client.starttls(context=trusting(certified))
+        client.ehlo("client.example.org")
+        assert not client.has_extn("starttls")
+        client.sendmail("", [OURS], bounce("ada@example.net"))
+    assert len(rows(app)) == 1
+
+
+@pytest.mark.parametrize("scheme", ["smtpd", "lmtp"])
+def test_without_tls_nothing_is_taken_where_it_is_required_and_everything_where_it_is_not(
+    app: App, scheme: str, certified: Path, speak: Speak
+) -> None:
+    with listening(app, scheme, f"cert={certified / 'server.pem'}&require_tls=yes") as port:
+        client = speak(scheme, port)
+        with pytest.raises(smtplib.SMTPSenderRefused) as refused:
+            client.sendmail("", [OURS], bounce("ada@example.net"))
+        assert refused.value.smtp_code == 530
+        assert rows(app) == []
+    with listening(app, scheme, f"cert={certified / 'server.pem'}") as port:
+        speak(scheme, port).sendmail("", [OURS], bounce("ada@example.net"))
+    assert len(rows(app)) == 1
+
+
+def heard(line: socket.socket) -> bytes:
+    """An answer, all its lines; octet by octet, for TLS may follow."""
+    said = b""
+    while not (said.endswith(b"\n") and said.splitlines()[-1][3:4] == b" "):
+        octet = line.recv(1)
+        if not octet:
+            break
+        said += octet
+    return said
+
+
+def about_to_begin_tls(line: socket.socket, injected: bytes = b"") -> None:
+    """Everything before the handshake."""
+    assert heard(line).startswith(b"220")
+    line.sendall(b"EHLO a\r\n")
+    assert b"STARTTLS" in heard(line)
+    line.sendall(b"STARTTLS\r\n" + injected)
+    assert heard(line).startswith(b"220")
+
+
+def test_what_was_said_before_tls_is_forgotten(app: App, certified: Path) -> None:
+    with listening(app, "smtpd", f"cert={certified / 'server.pem'}") as port, ExitStack() as stack:
+        line = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+        about_to_begin_tls(line, b"RSET\r\nNOOP\r\n")  # RFC 3207 §4.2
+        with contextlib.suppress(OSError):
+            secured = stack.enter_context(trusting(certified).wrap_socket(line, server_hostname="127.0.0.1"))
+            secured.sendall(b"HELP\r\n")
+            assert heard(secured).startswith(b"250 Supported commands")
+
+
+def test_who_fails_at_tls_makes_room_for_another(app: App, certified: Path, speak: Speak) -> None:
+    with listening(app, "smtpd", f"cert={certified / 'server.pem'}&connections=2") as port:
+        for words in (b"no handshake at all\r\n", b"", b"no handshake at all\r\n", b""):
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
+                about_to_begin_tls(line)
+                line.sendall(words)
+                line.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(OSError):
+                    while line.recv(1000):
+                        pass
+
+        def taken() -> bool:
+            try:
+                speak("smtpd", port).sendmail("", [OURS], bounce("ada@example.net"))
+            except smtplib.SMTPException:
+                return False
+            return True
+
+        until(taken, 10, "there is room")
+    assert len(rows(app)) == 1
+
+
+def test_a_renewed_certificate_is_used_from_the_next_connection_on_and_a_broken_one_never(
+    app: App, certified: Path, speak: Speak
+) -> None:
+    cert = certified / "server.pem"
+    told: list[str] = []
+
+    def served(port: int) -> bytes:
+        client = speak("smtpd", port)
+        client.starttls(context=trusting(certified))
+        assert isinstance(client.sock, ssl.SSLSocket)
+        return client.sock.getpeercert(True) or b""
+
+    with listening(app, "smtpd", f"cert={cert}") as port, subscribed(lambda name, _: told.append(name)):
+        first = served(port)
+        cert.write_text("half a file")
+        assert served(port) == first
+        assert served(port) == first
+        assert told.count("listener.certificate_unread") == 1
+        write_certificates(certified)
+        assert served(port) != first
+
+
+def test_mails_that_come_together_are_stored_together_and_answered_for_after_it(
+    app: App, speak: Speak, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going, go_on = threading.Event(), threading.Event()
+    together: list[int] = []
+    take = listener.take
+
+    def slowly(app: App, mailbox: str, mails: Sequence[Mail]) -> Taken:
+        together.append(len(mails))
+        if len(together) == 1:
+            going.set()
+            assert go_on.wait(30)
+        return take(app, mailbox, mails)
+
+    monkeypatch.setattr(listener, "take", slowly)
+    with listening(app, "smtpd") as port:
+        clients = [speak("smtpd", port) for _ in range(6)]
+        for number, client in enumerate(clients):
+            client.ehlo("a")
+            client.mail("")
+            client.rcpt(OURS)
+            client.docmd("DATA")
+            client.send(bounce(f"user-{number}@example.net") + b".\r\n")
+            if number == 0:
+                assert going.wait(30)
+        clients[0].sock.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            clients[0].sock.recv(1)
+        clients[0].sock.settimeout(30)
+        go_on.set()
+        assert [client.getreply()[0] for client in clients] == [250] * 6
+        assert len(rows(app)) == 6
+    assert sum(together) == 6
+    assert together[0] == 1
+
+
+def test_when_several_cannot_be_stored_each_is_to_come_again(
+    app: App, speak: Speak, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> Taken:
+        raise Unreachable("the database is away\nNext: bring it back")
+
+    with listening(app, "smtpd") as port:
+        client = speak("smtpd", port)
+        with monkeypatch.context() as patched:
+            patched.setattr(listener, "take", away)
+            with pytest.raises(smtplib.SMTPDataError) as refused:
+                client.sendmail("", [OURS], bounce("ada@example.net"))
+        assert refused.value.smtp_code == 451
+        client.sendmail("", [OURS], bounce("ada@example.net"))
+    assert len(rows(app)) == 1
+
+
+def asked(app: App, url: str) -> str:
+    [place] = listeners(app.settings.model_copy(update={"mailboxes": (SecretStr(url),)}))
+    return answers(app, place)
+
+
+def test_a_doctor_hears_whether_somebody_takes_mail_and_by_tls(app: App, certified: Path, monkeypatch: Patch) -> None:
+    cert = certified / "server.pem"
+    for scheme in ("smtpd", "lmtp"):
+        with listening(app, scheme) as port:
+            assert asked(app, f"{scheme}://127.0.0.1:{port}") == "answers"
+            assert asked(app, f"{scheme}://0.0.0.0:{port}") == "answers"
+            with pytest.raises(Unreachable, match="offers no STARTTLS"):
+                asked(app, f"{scheme}://127.0.0.1:{port}?cert={cert}")
+        with listening(app, scheme, f"cert={cert}&require_tls=yes&connections=2") as port:
+            url = f"{scheme}://127.0.0.1:{port}?cert={cert}"
+            assert "by STARTTLS; its certificate is good until 20" in asked(app, url)
+            monkeypatch.setattr(probing, "datetime", Later)
+            with pytest.raises(Unreachable, match="its certificate ended on"):
+                asked(app, url)
+            monkeypatch.undo()
+
+
+class Later(datetime):
+    """The clock of three years later."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return cls.fromtimestamp(datetime.now(tz).timestamp() + 3 * 365 * 86_400, tz)
+
+
+def test_a_doctor_says_when_nobody_answers_and_believes_one_elsewhere_that_said_so_lately(
+    app: App, make_app: Callable[..., App]
+) -> None:
+    moved = replace(make_app(app.settings), clock=MovableClock(app.clock.now()))
+    url = f"smtpd://127.0.0.1:{free_port()}"
+    with pytest.raises(Unreachable, match=r"nobody answers on its port\nNext: start notify bounces listen"):
+        asked(moved, url)
+    with moved.store.begin() as connection:
+        mailboxes.begin(connection, url, moved.clock.now())
+        mailboxes.succeed(connection, url, moved.clock.now())
+    assert "does not answer from here" in asked(moved, url)
+    assert isinstance(moved.clock, MovableClock)
+    moved.clock.move(timedelta(minutes=2))
+    with pytest.raises(Unreachable, match="nobody answers"):
+        asked(moved, url)
+
+
+@pytest.mark.parametrize("said", [b"", b"* OK IMAP ready\r\n", b"220-\r\n" * 200, b"x" * 9000])
+def test_a_doctor_is_told_by_something_else_on_the_port_that_it_is_no_mail_server(app: App, said: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def speaks() -> None:
+            line, _ = other.accept()
+            with line:
+                line.sendall(said)
+
+        talking = threading.Thread(target=speaks)
+        talking.start()
+        with pytest.raises(Unreachable, match="Next: look at what listens there"):
+            asked(app, f"smtpd://127.0.0.1:{other.getsockname()[1]}")
+        talking.join(10)

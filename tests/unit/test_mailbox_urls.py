@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from notify.channels.oauth import TokenUrl
 from notify.errors import InvalidSettings
 from notify.feedback.mailboxes import ImapMailbox, Listening, chosen, configured, imap_mailboxes, listeners
 from notify.feedback.mailboxes.listener import recipients
+from notify.feedback.mailboxes.tokens import FromCommand, FromUrl
 from notify.settings import Settings, load
+from tests.certificates import write_certificates
 from tests.unit.cli.running import install, notify_cli
 
 SECRET = "hunter2"
@@ -67,8 +70,26 @@ def test_the_name_has_no_password_and_no_options() -> None:
         ("imaps://u:hunter2@h?timeout=0", "must be a number of seconds above 0"),
         ("imaps://u:hunter2@h?ca=/nowhere/ca.pem", "names a file that does not exist"),
         ("imaps://u:hunter2#@h", "percent-encode"),
+        ("imaps://u@h?auth=oauth", "must be one of password, xoauth2"),
+        ("imaps://u@h?auth=xoauth2", "where the token comes from is missing; one of token_url, token_file, token_c"),
+        ("imaps://u:hunter2@h?auth=xoauth2&token_command=t", "password: is not expected with ?auth=xoauth2"),
+        ("imaps://u:hunter2@h?token_command=t", "'token_command': is for ?auth=xoauth2"),
+        ("imaps://u@h?auth=xoauth2&token_comand=t", "did you mean 'token_command'"),
+        ("imaps://u@h?auth=xoauth2&token_file=/nowhere", "names a file that does not exist"),
+        ("imaps://u@h?auth=xoauth2&token_command=t%20'", "must be a command line"),
+        ("imaps://u@h?auth=xoauth2&token_command=t&client_secret=hunter2", "'client_secret': is for token_url"),
+        ("imaps://u@h?auth=xoauth2&token_command=t&token_url=https://a.example/t", "are more than one"),
+        ("imaps://u@h?auth=xoauth2&token_url=http://a.example/t&client_id=i", "must be like https://"),
+        ("imaps://u@h?auth=xoauth2&token_url=https://a.example/t", "'client_id': is missing"),
+        ("imaps://u@h?auth=xoauth2&token_url=https://a.example/t&client_id=i&client_secret=hunter2", "needs refresh_"),
+        ("imaps://u@h?auth=xoauth2&token_url=https://a.example/t&client_id=i&refresh_token=hunter2+x", "written %2B"),
+        ("imaps://?auth=xoauth2&token_command=t", "host: is missing"),
+        ("imaps://h?auth=xoauth2&token_command=t", "user and password are needed"),
         ("smtpd://0.0.0.0", "port: is missing"),
         ("lmtp://u:hunter2@127.0.0.1:24", "is not expected"),
+        ("smtpd://0.0.0.0:25?cert=/nowhere/cert.pem", "'cert': names a file that does not exist"),
+        ("smtpd://0.0.0.0:25?require_tls=yes", "'require_tls': needs a certificate, ?cert=FILE"),
+        ("smtpd://0.0.0.0:25?key=pyproject.toml", "'key': needs a certificate, ?cert=FILE"),
         ("smtpd://0.0.0.0:25?sise=3", "'sise' is unknown; did you mean 'size'?"),
     ],
 )
@@ -89,6 +110,24 @@ def test_an_authority_that_is_none_is_named(tmp_path: Path) -> None:
 def test_a_mailbox_is_named_once() -> None:
     with pytest.raises(InvalidSettings, match="h:993/INBOX is named twice"):
         configured(settings(f"imaps://u:{SECRET}@h", "imaps://u:other@h/INBOX?done=nothing"))
+
+
+def test_a_certificate_of_a_listener_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    write_certificates(tmp_path)
+    (tmp_path / "none.pem").write_text("no certificate")
+    (tmp_path / "other").mkdir()
+    write_certificates(tmp_path / "other")
+    url, server = "smtpd://0.0.0.0:25?cert=", tmp_path / "server.pem"
+    assert listeners(settings(f"{url}{server}&key={server}"))[0].key == server
+    for query, said in (
+        (f"{tmp_path / 'none.pem'}", "option 'cert': must be files in PEM form"),
+        (
+            f"{server}&key={tmp_path / 'other' / 'server.pem'}",
+            "'cert': certificate and key do not belong together",
+        ),
+    ):
+        with pytest.raises(InvalidSettings, match=said):
+            configured(settings(url + query))
 
 
 def test_mailboxes_and_listeners_are_told_apart() -> None:
@@ -115,6 +154,26 @@ def test_one_is_chosen_by_its_name_or_its_place() -> None:
         chosen(boxes, "h:993/Othre")
     with pytest.raises(InvalidSettings, match=r"names no mailbox to read\nNext: add one, like imaps://"):
         chosen((), None)
+
+
+TOKEN_URL = "https://login.example.org/o/token/"
+
+
+def test_a_token_comes_from_where_the_url_says() -> None:
+    at = "imaps://u%40x.org@imap.example.org?auth=xoauth2"
+    box = read(f"{at}&token_url={TOKEN_URL}&client_id=i&client_secret={SECRET}&refresh_token=1//r&timeout=5")
+    assert box.tokens == FromUrl(TokenUrl(TOKEN_URL, "i", SECRET, timeout=5), "1//r")
+    assert read(f"{at}&token_command=get%20--for%20'x%20y'").tokens == FromCommand(("get", "--for", "x y"), 30)
+    assert (box.name, box.user, box.password) == ("imaps://u%40x.org@imap.example.org:993/INBOX", "u@x.org", "")
+    assert SECRET not in repr(box) + repr(box.tokens)
+
+
+def test_no_command_shows_what_tokens_are_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of = f"token_url={TOKEN_URL}&client_id=i&client_secret={SECRET}1&refresh_token={SECRET}2"
+    install(monkeypatch, tmp_path, mailboxes=f"imaps://u@imap.example.org/INBOX?auth=xoauth2&{of}")
+    for arguments in (["config"], ["config", "--json"], ["config", "--check"], ["bounces", "mailboxes"]):
+        ran = notify_cli(*arguments)
+        assert SECRET not in ran.out + ran.err
 
 
 def test_no_command_shows_the_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,9 +21,9 @@ from notify.app import App
 from notify.channels import allowance
 from notify.channels.hook import HookRequest
 from notify.errors import InvalidSettings, Unreachable
+from notify.feedback.gathering import MOST, Full, Gathering
 from notify.settings import load
 from notify.store.tables import hook_payloads
-from notify.web.gathering import MOST, Full, Gathering
 from notify.web.hooks import LARGEST
 from tests.conformance.signers import (
     HOOKS,

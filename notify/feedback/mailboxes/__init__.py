@@ -1,7 +1,7 @@
 """Mailboxes and listeners: how mails that come back reach us; what they mean is for `feedback.incoming` to say."""
 
 from notify.feedback.mailboxes.listener import serve
-from notify.feedback.mailboxes.probing import probe
+from notify.feedback.mailboxes.probing import answers, probe
 from notify.feedback.mailboxes.scan import Progress, Scanned, scan
 from notify.feedback.mailboxes.url import (
     ImapMailbox,
@@ -18,6 +18,7 @@ __all__ = [
     "Listening",
     "Progress",
     "Scanned",
+    "answers",
     "chosen",
     "configured",
     "imap_mailboxes",

@@ -6,8 +6,6 @@ No octet of a mail beyond its first megabyte crosses the wire; nothing waits lon
 from __future__ import annotations
 
 import re
-import socket
-import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,21 +15,16 @@ from threading import Event
 from typing import Any
 
 from imapclient import SEEN, IMAPClient, SocketTimeout
-from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
 from notify.errors import UnreachableMailbox
+from notify.feedback.mailboxes.login import log_in
+from notify.feedback.mailboxes.problems import failed, named
 from notify.feedback.mailboxes.url import ImapMailbox
 
 FIRST_MEGABYTE = 2**20  # octets
 LOOK_SECONDS = 1.0  # how long a wait goes on after `stop`
-LONGEST_PROBLEM = 300  # characters
 _PART = f"BODY.PEEK[]<0.{FIRST_MEGABYTE}>"
-_LOGIN_CODE = re.compile(
-    r"\[(?:AUTHENTICATIONFAILED|AUTHORIZATIONFAILED|EXPIRED|PRIVACYREQUIRED|CONTACTADMIN|UNAVAILABLE|INUSE|LIMIT|ALERT"
-    r"|SERVERBUG|CLIENTBUG)\]",
-    re.IGNORECASE,
-)
-"""The response codes of RFC 9051 §7.1 that tell why a login is refused."""
 _NOT_NOW = re.compile(r"\[(?:UNAVAILABLE|SERVERBUG|INUSE)\]", re.IGNORECASE)
 _LOST = (IMAPClientAbortError, OSError, EOFError)
 
@@ -162,7 +155,7 @@ class Session:
     def _words(
         self, what: str, step: str = "look at the server's log; notify bounces scan tries again"
     ) -> Iterator[None]:
-        with _named(self._box, what, step):
+        with named(self._box, what, step):
             yield
 
 
@@ -171,7 +164,7 @@ def opened(box: ImapMailbox) -> Iterator[Session]:
     """Connect, secure, log in; take leave at the end. Raises `UnreachableMailbox`."""
     client = _connected(box)
     try:
-        _log_in(box, client)
+        log_in(box, client)
         yield Session(box, client)
         with suppress(IMAPClientError, *_LOST):
             client.logout()
@@ -185,7 +178,7 @@ def _hang_up(client: IMAPClient) -> None:
 
 
 def _connected(box: ImapMailbox) -> IMAPClient:
-    with _named(box, "cannot be reached", "look at host and port in its URL, and the way there"):
+    with named(box, "cannot be reached", "look at host and port in its URL, and the way there"):
         client = IMAPClient(
             box.host,
             box.port,
@@ -196,56 +189,12 @@ def _connected(box: ImapMailbox) -> IMAPClient:
     client.normalise_times = False  # moments stay aware
     try:
         if box.tls == "starttls":
-            with _named(box, "STARTTLS failed", "look at its certificate; ?tls=none only on a network that you trust"):
+            with named(box, "STARTTLS failed", "look at its certificate; ?tls=none only on a network that you trust"):
                 client.starttls(box.trust)
     except UnreachableMailbox:
         _hang_up(client)
         raise
     return client
-
-
-def _log_in(box: ImapMailbox, client: IMAPClient) -> None:
-    step = "correct user and password in its URL"
-    with _named(box, "login failed", step), _discreet(box, step):
-        if client.has_capability("LOGINDISABLED"):
-            raise failed(box, "the server takes no password without TLS", "write imaps://, or ?tls=starttls")
-        if client.has_capability("AUTH=PLAIN"):
-            client.plain_login(box.user, box.password)
-        else:
-            client.login(box.user, box.password)
-
-
-@contextmanager
-def _discreet(box: ImapMailbox, step: str) -> Iterator[None]:
-    """Of a refused login only the code is repeated: the words of a server may hold what it was given, in any form."""
-    try:
-        yield
-    except UnicodeError:
-        raise failed(box, "login failed: the server takes no password beyond ASCII", step) from None
-    except (IMAPClientError, ValueError, LookupError, TypeError, AttributeError) as error:
-        if isinstance(error.__context__, IMAPClientAbortError) or not isinstance(error, LoginError):
-            raise failed(box, "login failed: the line was lost, or held nonsense", step) from None
-        code = _LOGIN_CODE.search(str(error))
-        raise failed(box, f"it refuses user and password{f': {code[0]}' if code else ''}", step) from None
-
-
-@contextmanager
-def _named(box: ImapMailbox, what: str, step: str) -> Iterator[None]:
-    """Whatever goes wrong inside, as one error in words."""
-    try:
-        yield
-    except ssl.SSLError as error:
-        why = getattr(error, "verify_message", "") or error.reason or "TLS failed"
-        raise failed(box, f"{what}: TLS: {why}", "look at its certificate; ?ca=FILE names an authority") from None
-    except TimeoutError:
-        raise failed(box, f"{what}: no answer in time", step) from None
-    except socket.gaierror:
-        raise failed(box, f"{what}: its host has no address", step) from None
-    except OSError as error:
-        raise failed(box, f"{what}: {error.strerror or 'the line was lost'}", step) from None
-    except (IMAPClientError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
-        # the library parses whatever a server says, and a server may say anything
-        raise failed(box, f"{what}: {_said(box, error)}", step) from None
 
 
 @contextmanager
@@ -258,20 +207,6 @@ def _refusable() -> Iterator[None]:
         if _NOT_NOW.search(str(error)):
             raise
         raise Refused from error
-
-
-def failed(box: ImapMailbox, problem: str, step: str) -> UnreachableMailbox:
-    """The error to raise when this mailbox cannot be read."""
-    problem = problem[:LONGEST_PROBLEM]
-    return UnreachableMailbox(problem, f"mailbox {box.place}: {problem}\nNext: {step}")
-
-
-def _said(box: ImapMailbox, error: Exception) -> str:
-    """What the server or the library says, in one line; should it repeat the password, without it."""
-    text = re.sub(r"\s+", " ", str(error)).strip()
-    if text.startswith(("b'", 'b"')):
-        text = text[2:-1]
-    return text.replace(box.password, "***")
 
 
 def _moment(found: Mapping[bytes, Any]) -> datetime | None:

@@ -19,7 +19,9 @@ from aiosmtpd.smtp import SMTP, Envelope, Session, syntax
 from notify.app import App
 from notify.channels.email import verp
 from notify.errors import NotifyError, Unreachable
+from notify.feedback.gathering import Full, Gathering
 from notify.feedback.incoming import Mail, take
+from notify.feedback.mailboxes.certificate import Certificate
 from notify.feedback.mailboxes.imap import FIRST_MEGABYTE
 from notify.feedback.mailboxes.url import Listening
 from notify.model import fold
@@ -29,11 +31,13 @@ from notify.telemetry import emit
 
 SIGN_OF_LIFE_SECONDS = 60.0
 LEAVING_SECONDS = 10.0
+TLS_LEAVE_SECONDS = 1.0
 FIRST_WORDS_SECONDS = 30.0
 """How long who has not named a recipient yet may be silent; RFC 5321 §4.5.3.2.7 speaks of those who do their work."""
 READ_AT_ONCE = 2**16
 """Octets. A line may be longer, for what comes back holds anything, and a bounce that is refused is lost."""
 BUSY = b"421 4.3.2 Too many connections, come again later\r\n"
+LATER = "451 4.3.0 Cannot be stored just now, come again later"
 
 
 async def serve(app: App, places: Sequence[Listening], stop: asyncio.Event) -> None:
@@ -80,7 +84,10 @@ class Door:
         self._place = place
         self._ours = recipients(app.settings)
         self._present: dict[SMTP, str] = {}  # with whose each is
-        self._storing: set[asyncio.Future[str]] = set()
+        self._gathering = Gathering[Mail](
+            self._store, lambda one: len(one.octets or b""), place.connections * FIRST_MEGABYTE
+        )
+        self._certificate = Certificate(place.cert, place.key, place.name) if place.cert else None
         self._server: asyncio.Server | None = None
 
     async def open(self) -> None:
@@ -101,13 +108,21 @@ class Door:
         if self._server is None:
             return
         self._server.close()
-        if self._storing:
-            await asyncio.wait(self._storing, timeout=LEAVING_SECONDS)
+        await self._gathering.settled(LEAVING_SECONDS)
         await asyncio.sleep(0)  # the answers go out
-        for one in list(self._present):
-            if one.transport is not None:
-                one.transport.close()
+        await self._hang_up()
         emit("listener.stopped", listener=self._place.name)
+
+    async def _hang_up(self) -> None:
+        """Close every connection; who does not take leave of TLS in time is cut off."""
+        for way in ("close", "abort"):
+            for one in list(self._present):
+                if one.transport is not None:
+                    getattr(one.transport, way)()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TLS_LEAVE_SECONDS):
+                    while self._present:
+                        await asyncio.sleep(TLS_LEAVE_SECONDS / 100)
 
     def admit(self, host: str) -> SMTP | None:
         """What serves a connection from there; None when there are too many."""
@@ -124,6 +139,7 @@ class Door:
             hostname=socket.getfqdn(),
             ident="notify",
             timeout=self._place.timeout,
+            tls_context=self._certificate.context() if self._certificate else None,
             loop=asyncio.get_running_loop(),
         )
         self._present[made] = host
@@ -132,6 +148,16 @@ class Door:
     def left(self, one: SMTP) -> None:
         """A connection has ended."""
         self._present.pop(one, None)
+
+    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
+        self, _server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Called for each sender."""
+        if self._place.require_tls and session.ssl is None:
+            return "530 5.7.0 Must issue a STARTTLS command first"  # RFC 3207 §4
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 Ok"
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -149,22 +175,20 @@ class Door:
         if size > self._place.size:
             return f"552 5.3.4 More than {self._place.size} octets"
         mail = Mail(octets, size, self._app.clock.now(), envelope_to=recipient)
-        storing = asyncio.ensure_future(asyncio.to_thread(self._store, mail))
-        self._storing.add(storing)
-        storing.add_done_callback(self._storing.discard)
-        return await asyncio.shield(storing)  # who hangs up meanwhile comes again: it is known by then
-
-    def _store(self, mail: Mail) -> str:
-        """Store one mail; returns the answer. Whatever goes wrong, it is to be brought again."""
         try:
-            take(self._app, self._place.name, [mail])
-        except NotifyError as error:
-            emit("listener.refused", listener=self._place.name, error=str(error).partition("\n")[0])
+            await self._gathering.add(mail)  # who hangs up meanwhile comes again: it is known by then
+        except (NotifyError, Full) as error:
+            why = str(error).partition("\n")[0]
         except Exception as error:
-            emit("listener.refused", listener=self._place.name, error=type(error).__name__)
+            why = type(error).__name__
         else:
             return "250 2.0.0 Stored"
-        return "451 4.3.0 Cannot be stored just now, come again later"
+        emit("listener.refused", listener=self._place.name, error=why)
+        return LATER
+
+    def _store(self, mails: Sequence[Mail]) -> None:
+        """Store these at once; whatever goes wrong, all are to be brought again, and those that are known by then."""
+        take(self._app, self._place.name, mails)
 
 
 def recipients(settings: Settings) -> re.Pattern[str]:

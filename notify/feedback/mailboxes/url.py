@@ -1,7 +1,7 @@
 """Where mails come back to, from the URLs of NOTIFY_MAILBOXES: every error names the part at fault, never a secret.
 
-`imaps://user:password@host/Folder` and `imap://…?tls=starttls` are mailboxes that are read; `smtpd://host:port` and
-`lmtp://host:port` are where `notify bounces listen` takes mail.
+`imaps://user:password@host/Folder` and `imap://…?tls=starttls` are mailboxes that are read, with `?auth=xoauth2` by an
+access token; `smtpd://host:port` and `lmtp://host:port` are where `notify bounces listen` takes mail.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from urllib.parse import quote
 
 from notify.channels.url import ProviderUrl, Read, at_least_one, existing_file, one_of, parse, seconds
 from notify.errors import InvalidProvider, InvalidSettings, did_you_mean
+from notify.feedback.mailboxes.certificate import read_certificate, why_unreadable
+from notify.feedback.mailboxes.tokens import OPTIONS, Tokens, from_options
 from notify.settings import Settings
 
 IMAP_PORT, IMAPS_PORT = 143, 993
@@ -37,6 +39,7 @@ class ImapMailbox:
     file `ca` where one is named. `timeout` and `connect_timeout` are seconds per socket operation; `poll` is how many
     seconds a watch waits where the server has no IDLE. `done` is what becomes of mails whose content was stored:
     `flag` marks them as seen, `move` puts them into `target`, `nothing` leaves them. `keep_unseen`: none is marked.
+    It logs in by the password, or where there are `tokens` by one of those.
     """
 
     host: str
@@ -52,6 +55,7 @@ class ImapMailbox:
     connect_timeout: float = 10.0
     poll: float = 60.0
     ca: Path | None = None
+    tokens: Tokens | None = field(default=None, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -81,7 +85,8 @@ class Listening:
     """An address on which mail is taken, at most `connections` at a time and no mail above `size` octets.
 
     One host has `of_one_host` of them at most. After `timeout` seconds of silence a connection is closed, and earlier
-    before it has named a recipient.
+    before it has named a recipient. With the certificate chain in the file `cert`, and its key in `key` or there, too,
+    it offers STARTTLS (RFC 3207); with `require_tls` no mail is taken without.
     """
 
     scheme: Literal["smtpd", "lmtp"]
@@ -91,6 +96,9 @@ class Listening:
     connections: int = 20
     per_host: int | None = None
     timeout: float = 300.0  # RFC 5321 §4.5.3.2.7
+    cert: Path | None = None
+    key: Path | None = None
+    require_tls: bool = False
 
     @property
     def name(self) -> str:
@@ -159,9 +167,8 @@ def _configured(url: str) -> ImapMailbox | Listening:
 def _imap(url: ProviderUrl) -> ImapMailbox:
     if not url.host:
         raise url.wrong("host", "is missing")
-    if not url.user or not url.password:
-        raise url.wrong("password", "user and password are needed, user:password@host")
     known: dict[str, Read] = {
+        **OPTIONS,
         "done": _done,
         "keep_unseen": _yes_or_no,
         "timeout": seconds,
@@ -174,14 +181,18 @@ def _imap(url: ProviderUrl) -> ImapMailbox:
         known["tls"] = one_of("starttls", "none")
         tls = "starttls"
     options: dict[str, Any] = {"tls": tls, **url.options(known, common=False)}
+    login = {name: options.pop(name) for name in OPTIONS if name in options}
+    steps = options.get("timeout", ImapMailbox.timeout), options.get("connect_timeout", ImapMailbox.connect_timeout)
+    by_token = from_options(url, login, *steps)
+    if not url.user or not (url.password or by_token):
+        raise url.wrong("password", "user and password are needed, user:password@host; or user@ with ?auth=xoauth2")
     done, target = options.pop("done", ("flag", ""))
     port = url.port or (IMAPS_PORT if url.scheme == "imaps" else IMAP_PORT)
     folder = url.path.strip("/") or "INBOX"
     if not folder.isprintable():
         raise url.wrong("folder", "holds a character that cannot be printed")
-    made = ImapMailbox(
-        url.host, port, user=url.user, password=url.password, folder=folder, done=done, target=target, **options
-    )
+    given = {"user": url.user, "password": url.password or "", "tokens": by_token}
+    made = ImapMailbox(url.host, port, folder=folder, done=done, target=target, **given, **options)
     if made.done == "move" and made.target == made.folder:
         raise url.wrong("option 'done'", "moves mails to where they are")
     try:
@@ -198,9 +209,22 @@ def _listening(url: ProviderUrl) -> Listening:
         raise url.wrong("port", "is missing, such as :2525")
     if url.user is not None or url.path.strip("/"):
         raise url.wrong("user or path", "is not expected: whoever delivers here does not log in")
-    known = {"size": at_least_one, "connections": at_least_one, "per_host": at_least_one, "timeout": seconds}
+    known = {
+        **dict.fromkeys(("size", "connections", "per_host"), at_least_one),
+        **dict.fromkeys(("cert", "key"), existing_file),
+        "timeout": seconds,
+        "require_tls": _yes_or_no,
+    }
     scheme: Literal["smtpd", "lmtp"] = "lmtp" if url.scheme == "lmtp" else "smtpd"
-    return Listening(scheme, url.host, url.port, **url.options(known, common=False))
+    made = Listening(scheme, url.host, url.port, **url.options(known, common=False))
+    if made.cert is None and (made.key or made.require_tls):
+        raise url.wrong(f"option '{'key' if made.key else 'require_tls'}'", "needs a certificate, ?cert=FILE")
+    if made.cert is not None:
+        try:
+            read_certificate(made.cert, made.key)
+        except (OSError, ValueError) as error:
+            raise url.wrong("option 'cert'", why_unreadable(error)) from None
+    return made
 
 
 def _done(text: str) -> tuple[str, str]:

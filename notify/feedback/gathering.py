@@ -1,4 +1,4 @@
-"""Many requests, one transaction: what comes while another commit is under way is stored by the next, all or none.
+"""Many who wait, one transaction: what comes while another commit is under way is stored by the next, all or none.
 
 Nobody waits longer than for two commits, and each is told only after its own.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from starlette.concurrency import run_in_threadpool
+from anyio import to_thread
 
-from notify.web.one_writer import OneWriter
+from notify.feedback.one_writer import OneWriter
 
 MOST = 500  # stored at once
 MOST_WAITING = 5_000
@@ -39,8 +39,12 @@ class Gathering(Generic[T]):
         self._octets += self._size(one)
         await self._writer.add(one)
 
+    async def settled(self, seconds: float) -> None:
+        """Return when nothing waits any more and each has been told, or after so long."""
+        await self._writer.settled(seconds)
+
     async def _write(self, batch: Sequence[T]) -> None:
         try:
-            await run_in_threadpool(self._store, batch)
+            await to_thread.run_sync(self._store, batch)
         finally:
             self._octets -= sum(self._size(one) for one in batch)

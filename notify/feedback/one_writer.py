@@ -37,10 +37,15 @@ class OneWriter(Generic[T]):
             self._task = asyncio.create_task(self._run())
         return future
 
+    async def settled(self, seconds: float) -> None:
+        """Return when nothing waits any more and each has been told, or after so long."""
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=seconds)
+
     async def finish(self, seconds: float) -> None:
         """Write what waits, for so long at most. What is unwritten then stays so."""
         if self._task is not None and not self._task.done():
-            await asyncio.wait([self._task], timeout=seconds)
+            await self.settled(seconds)
             self._task.cancel()
 
     async def _run(self) -> None:

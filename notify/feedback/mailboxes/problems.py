@@ -1,0 +1,53 @@
+"""Whatever goes wrong with a mailbox is one error in words: what, where, the next step, and never a secret."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from imapclient.exceptions import IMAPClientError
+
+from notify.errors import UnreachableMailbox
+from notify.feedback.mailboxes.url import ImapMailbox
+
+LONGEST_PROBLEM = 300  # characters
+_LONG = re.compile(r"\S{32,}")
+"""No word of a server is so long, and access tokens are longer."""
+
+
+def failed(box: ImapMailbox, problem: str, step: str) -> UnreachableMailbox:
+    """The error to raise when this mailbox cannot be read."""
+    problem = problem[:LONGEST_PROBLEM]
+    return UnreachableMailbox(problem, f"mailbox {box.place}: {problem}\nNext: {step}")
+
+
+@contextmanager
+def named(box: ImapMailbox, what: str, step: str) -> Iterator[None]:
+    """Whatever goes wrong inside, as one error in words."""
+    try:
+        yield
+    except ssl.SSLError as error:
+        why = getattr(error, "verify_message", "") or error.reason or "TLS failed"
+        raise failed(box, f"{what}: TLS: {why}", "look at its certificate; ?ca=FILE names an authority") from None
+    except TimeoutError:
+        raise failed(box, f"{what}: no answer in time", step) from None
+    except socket.gaierror:
+        raise failed(box, f"{what}: its host has no address", step) from None
+    except OSError as error:
+        raise failed(box, f"{what}: {error.strerror or 'the line was lost'}", step) from None
+    except (IMAPClientError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+        # the library parses whatever a server says, and a server may say anything
+        raise failed(box, f"{what}: {_said(box, error)}", step) from None
+
+
+def _said(box: ImapMailbox, error: Exception) -> str:
+    """What the server or the library says, in one line; should it repeat a password or a token, without that."""
+    text = re.sub(r"\s+", " ", str(error)).strip()
+    if text.startswith(("b'", 'b"')):
+        text = text[2:-1]
+    if box.password:
+        text = text.replace(box.password, "***")
+    return _LONG.sub("***", text) if box.tokens else text
