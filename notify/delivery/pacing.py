@@ -12,7 +12,9 @@ kept on average. A worker that is stopped and goes on finds its openings forfeit
 threads was just writing comes late.
 
 Openings are reserved in slices, so that at high rates one call serves many messages, and shared by the threads of a
-process, the earliest first. When Redis does not answer, each process keeps to an eighth of the rate by itself. (The
+process, the earliest first. A limit that is far above what a process makes of it is kept in parts, each a limit by
+itself: while most parts are idle, a process takes all openings of one for a while, and leaves nearly all of them
+unused. When Redis does not answer, each process keeps to an eighth of the rate by itself. (The
 journal is in the same Redis, and without it nothing is sent: this only bridges moments.) A Redis that lost its memory
 has forgotten what it had handed out: for some seconds there may be more then.
 """
@@ -25,11 +27,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from math import ceil
+from math import ceil, floor
 from typing import NamedTuple
 
 from redis import Redis, RedisError
 
+from notify.delivery.pacing_lua import RESERVE
 from notify.rates import Rate
 from notify.telemetry import emit
 
@@ -45,36 +48,8 @@ TRIP_GROWS = 0.001
 SOON = 0.001
 SLOW_SECONDS = 2.0  # a limit that made nobody wait for so long is none at present
 WIDE = 100.0  # messages a second: an opening of such a limit is near, unless others crowd there
-
-RESERVE = """
-local t = redis.call('TIME')
-local now = t[1] + t[2] / 1e6
-local spacing, back, want = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local reach, share, member = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
-local function text(number) return string.format('%.6f', number) end
-local free = tonumber(redis.call('GET', KEYS[1]) or 0)
-if free > now + 10 + 2 * spacing then free = 0 end
-if free < now - 1 - spacing then redis.call('DEL', KEYS[3]) end
-local first = math.max(free, now - back)
-local own = tonumber(redis.call('ZSCORE', KEYS[2], member) or 0)
-local active = redis.call('ZCOUNT', KEYS[2], '(' .. text(now - 1), '+inf')
-if own <= now - 1 then own, active = now - 1, active + 1 end
-if active > 1 and own <= now and share > reach then reach = share end
-if first - now > reach then return {0, text(first - now - reach)} end
-local count = math.min(want, 1 + math.floor((now + reach - first) / spacing))
-free = first + count * spacing
-redis.call('SET', KEYS[1], text(free), 'PX', math.ceil(1000 * (60 + free - now)))
-redis.call('ZADD', KEYS[2], text(math.min(own + count * spacing * active, now + 2)), member)
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', text(now - 1))
-redis.call('PEXPIRE', KEYS[2], 60000)
-return {count, text(first - now)}
-"""
-"""Openings of a limit: how many, and in how many seconds the first is. None when it is out of reach: then, how far.
-
-KEYS: when the next opening is free; until when each member had its share; what was promised to whom, which is void once
-openings go unused. Who took less than a fair share of late, beside others, may reach farther. A next opening beyond all
-reach is from before a change of the rate or the clock.
-"""
+PART, LEAST_PARTS, MOST_PARTS = 4000.0, 4, 16  # messages a second of a part, at least: more than one process makes
+STRETCH_SECONDS, PLENTY_SECONDS = 0.5, 0.05  # of a part, for one process; what is left of it is more than enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +60,10 @@ class Pace:
     slack: float
 
     @classmethod
-    def of(cls, rate: Rate) -> Pace:
-        """The pace that keeps to this rate in any span of its length, and reaches all but `SLACK` of it."""
+    def of(cls, rate: Rate, parts: int = 1) -> Pace:
+        """The pace of each part that keeps to the rate in any span of its length, and reaches all but `SLACK` of it."""
         span, count = (rate.seconds, rate.count) if rate.count >= 1 else (rate.seconds / rate.count, 1.0)
+        count = count if parts == 1 else floor(count / parts)
         slack = min(SLACK * span, LARGEST_SLACK)
         return cls((span + slack) / count, slack)
 
@@ -142,7 +118,7 @@ class _Slice:
 
     def take(self, now: float) -> Opening | None:
         """The first that was not missed; None when none is left."""
-        self._pass_over_missed(now)
+        self._pass_over_before(now - self._usable)
         if not self._left:
             return None
         at = self._first
@@ -151,8 +127,10 @@ class _Slice:
         return Opening(at, at + self._usable)
 
     def several(self, now: float, most: int) -> tuple[int, float]:
-        """See `Openings.several`."""
-        self._pass_over_missed(now)
+        """See `Openings.several`. Of more than enough, it is those that last the longest."""
+        self._pass_over_before(now - self._usable)
+        if self._left * self._spacing > PLENTY_SECONDS:
+            self._pass_over_before(now - most * self._spacing)
         at, soon = self._first, now + SOON
         count = min(most, self._left, int((soon - at) / self._spacing) + 1) if at <= soon else 0
         self._first += count * self._spacing
@@ -163,8 +141,8 @@ class _Slice:
         """Whether its next opening has not come yet."""
         return self._left > 0 and self._first > now + SOON
 
-    def _pass_over_missed(self, now: float) -> None:
-        if (missed := now - self._usable - self._first) > 0:
+    def _pass_over_before(self, then: float) -> None:
+        if (missed := then - self._first) > 0:
             over = min(self._left, ceil(missed / self._spacing))
             self._first += over * self._spacing
             self._left -= over
@@ -176,11 +154,13 @@ class Openings:
     def __init__(self, redis: Redis, name: str, rate: Rate, clock: Callable[[], float] = time.monotonic) -> None:
         self.name = name
         self.rate = rate
-        self._pace = Pace.of(rate)
+        self._parts = parts_of(rate)
+        self._pace = Pace.of(rate, self._parts)
+        self._stretch = 0 if self._parts == 1 else int(STRETCH_SECONDS / self._pace.spacing)
         self._wide = rate.per_second >= WIDE
         self._clock = clock
         self._reserve = redis.register_script(RESERVE)
-        self._keys = [f"notify:limit:{name}", f"notify:limit:{name}:members", promised(name)]
+        self._keys = [f"notify:limit:{name}:free", f"notify:limit:{name}:members", promised(name)]
         self.batches: Counter[str] = Counter()  # of this process that are under it now, by member
         self.slow_at = 0.0  # when it last made somebody wait
         self._lock = threading.Lock()
@@ -256,9 +236,11 @@ class Openings:
             return missing
         want = self._wanted(began)
         reach, share = (pace.patient(each) if asker.patient else each for each in (asker.reach, asker.share))
-        back = 0.0 if self.flows(began) else pace.late / 2 - self._trip  # nobody misses what nobody waited for
+        flows = self.flows(began)
+        back = 0.0 if flows else pace.late / 2 - self._trip  # nobody misses what nobody waited for
+        asked = [pace.spacing, back, want, reach, share, asker.member, self._parts, self._stretch if flows else 0]
         try:
-            count, text = self._reserve(self._keys, [pace.spacing, back, want, reach, share, asker.member])
+            count, text = self._reserve(self._keys, asked)
         except (RedisError, OSError) as error:
             return self._alone(began, reach, error)
         trip, ahead = self._clock() - began, float(text)
@@ -289,6 +271,12 @@ class Openings:
         self._own = at + LOCAL_SHARE * self._pace.spacing
         self._slice = _Slice(at, self._pace.spacing, 1, self._pace.late)
         return 0.0
+
+
+def parts_of(rate: Rate) -> int:
+    """In how many parts a limit is kept."""
+    parts = min(MOST_PARTS, int(rate.per_second / PART))
+    return parts if parts >= LEAST_PARTS else 1
 
 
 def promised(name: str) -> str:

@@ -110,11 +110,24 @@ def _fields(column: sa.Column[Any], value: Column) -> list[str] | str:
 
 
 def _texts(column: sa.Column[Any], values: list[Any]) -> list[str]:
-    write = _writer(column)
-    texts = values if write is None else [None if one is None else write(one) for one in values]
+    texts = _as_texts(column, values)
     if _SPECIAL.search("".join(filter(None, texts))):
         return [_NULL if one is None else _escaped(one) for one in texts]
     return [_NULL if one is None else one for one in texts]
+
+
+def _as_texts(column: sa.Column[Any], values: list[Any]) -> list[str | None]:
+    write = _writer(column)
+    if write is None:
+        return values
+    if not isinstance(column.type, sa.JSON):
+        return [None if one is None else write(one) for one in values]
+    texts, last, text = list[str | None](), object(), None
+    for one in values:
+        if one is not last:  # many rows in a row share one list of tags
+            last, text = one, None if one is None else write(one)
+        texts.append(text)
+    return texts
 
 
 def _writer(column: sa.Column[Any]) -> Callable[[Any], str] | None:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from uuid_utils.compat import uuid7
 
 from notify.model import Channel, EventType, fold
-from notify.store.dialect import Upsert, upsert_on
+from notify.store.dialect import Upsert, any_bound, upsert_on
 from notify.store.tables import (
     addresses,
     events,
@@ -167,7 +167,14 @@ def suppress(
 
 def moment(connection: sa.Connection, link: Whose, scope: str, now: datetime) -> datetime:
     """When a no is said that met suppressions of others: not before these began, though clocks differ."""
-    began = connection.scalar(sa.select(sa.func.max(suppressions.c.created_at)).where(*_own(link, scope)))
+    asked = {
+        "tenant": link.tenant_id,
+        "of": link.channel,
+        "named": list(link.addresses),
+        "recipient": link.recipient_id,
+        "scoped": scope,
+    }
+    began = connection.scalar(_since(connection.dialect.name), asked)
     return now if began is None else max(now, began)
 
 
@@ -238,17 +245,21 @@ def with_holder(connection: sa.Connection, link: Whose) -> Whose:
     return replace(link, recipient_id=row.id, addresses=tuple(dict.fromkeys(reached)))
 
 
-def _own(link: Whose, scope: str | None = None) -> tuple[sa.ColumnElement[bool], ...]:
+def _own(link: Whose) -> tuple[sa.ColumnElement[bool], ...]:
     """What the person unsubscribed from, by whichever of their addresses."""
-    theirs = sa.select(addresses.c.folded).where(
-        addresses.c.recipient_id == link.recipient_id, addresses.c.channel == link.channel
-    )
+    return _left(link.tenant_id, link.channel, link.recipient_id, suppressions.c.address.in_(link.addresses))
+
+
+def _left(
+    tenant: Any, channel: Any, recipient: Any, named: sa.ColumnElement[bool]
+) -> tuple[sa.ColumnElement[bool], ...]:
+    """The same of values, or of parameters that are bound to them later."""
+    theirs = sa.select(addresses.c.folded).where(addresses.c.recipient_id == recipient, addresses.c.channel == channel)
     return (
-        suppressions.c.tenant_id == link.tenant_id,
-        suppressions.c.channel == link.channel,
+        suppressions.c.tenant_id == tenant,
+        suppressions.c.channel == channel,
         suppressions.c.reason == REASON,
-        sa.or_(suppressions.c.address.in_(link.addresses), suppressions.c.address.in_(theirs)),
-        *([] if scope is None else [suppressions.c.scope == scope]),
+        sa.or_(named, suppressions.c.address.in_(theirs)),
     )
 
 
@@ -259,6 +270,14 @@ def _known(link: Whose) -> bool:
 def _counts(remembered: Mapping[str, Any] | None, row: Any) -> bool:
     """Whether what was said then is a no to what this suppression forbids."""
     return remembered is not None and datetime.fromisoformat(remembered["at"]) >= row.created_at
+
+
+@cache
+def _since(dialect: str) -> sa.Select[Any]:
+    """When the latest suppression of a scope began that `_own` finds; each click asks, so it is built once."""
+    named = any_bound(dialect, suppressions.c.address, "named")
+    own = _left(sa.bindparam("tenant"), sa.bindparam("of"), sa.bindparam("recipient"), named)
+    return sa.select(sa.func.max(suppressions.c.created_at)).where(*own, suppressions.c.scope == sa.bindparam("scoped"))
 
 
 @cache

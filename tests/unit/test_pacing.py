@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
 
+from notify.delivery import pacing
 from notify.delivery.pacing import Asker, Opening, Openings, Pace
 from notify.rates import rate
 from notify.telemetry import subscribed
@@ -71,6 +72,20 @@ def test_whatever_is_used_in_time_never_exceeds_the_rate_in_any_span_of_its_leng
     assert most / pace.spacing / most * span >= 0.95 * most
 
 
+def begin_in_parts_for(url: str, written: str, seconds: float) -> list[float]:
+    """What a process gets of a limit in parts: as long as it flows what has come, and then what it waits for."""
+    pacing.PART = rate(written).per_second / pacing.LEAST_PARTS
+    openings = Openings(Redis.from_url(url), "parts", rate(written))
+    end, moments = time.monotonic() + seconds, []
+    while (now := time.monotonic()) < end:
+        if not openings.flows(now):
+            moments.append(begin(openings))
+            continue
+        count, until = openings.several(ME, 8)
+        moments += [now for _ in range(count) if (now := time.monotonic()) <= until]
+    return moments
+
+
 class Paper:
     """Redis as far as one limit goes: its clock is ours, and it hands out openings as the script does."""
 
@@ -79,7 +94,7 @@ class Paper:
 
     def register_script(self, _source: str) -> Callable[[list[str], list[Any]], tuple[int, str]]:
         def reserve(_keys: list[str], arguments: list[Any]) -> tuple[int, str]:
-            spacing, back, want, reach, share, _ = arguments
+            spacing, back, want, reach, share, *_ = arguments
             first = max(self.free, self.now - back)
             if first - self.now > max(reach, share):
                 return 0, str(first - self.now - reach)
@@ -125,6 +140,29 @@ def test_many_threads_of_several_processes_never_exceed_the_rate_and_reach_it(
     assert highest(moments, 1.0) <= most
     assert len(moments) >= 0.75 * 2.0 * most  # the machine may be busy; `make load` is where 95 % is asked for
     assert all(each for each in found)
+
+
+def test_a_limit_in_parts_is_never_exceeded_when_it_comes_to_bind(redis: Redis, redis_url: str) -> None:
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        pool.starmap(begin_for, [(redis_url, "1000/s", 0.1)] * 3)
+        found = pool.starmap(begin_in_parts_for, [(redis_url, "400/s", 3.5)] * 3)
+    moments = [moment for each in found for moment in each]
+    assert highest(moments, 1.0) <= 400
+    assert len(moments) >= 0.5 * 3.5 * 400
+    assert all(each for each in found)
+
+
+def test_a_limit_far_above_is_asked_for_a_long_while_at_once(redis: Redis) -> None:
+    now, asked = [100.0], []
+    openings = Openings(redis, "x", rate("1000000/s"), clock=lambda: now[0])
+    reserve = openings._reserve
+    openings._reserve = lambda keys, arguments: asked.append(now[0]) or reserve(keys, arguments)  # type: ignore[assignment]
+    for _ in range(400):
+        count, until = openings.several(ME, 8)
+        assert count == 8
+        assert until - now[0] > 0.01
+        now[0] += 0.001
+    assert len(asked) == 1
 
 
 def test_a_opening_that_was_missed_is_never_used(redis: Redis) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
 from notify.app import App
-from notify.audience.roster import columns
+from notify.audience.roster import columns, interpreter
 from notify.audience.roster.account import Account, Altered, Imported, rejects
 from notify.audience.roster.cells import listed, meant
 from notify.audience.roster.cells import tags as tags_of
@@ -94,7 +94,7 @@ def import_roster(
         account = Account(result, keep, tell)
         by = Author(actor, Source.IMPORT)
         total = path.stat().st_size
-        with ThreadPoolExecutor(1, "roster") as reader, _uncollected():
+        with ThreadPoolExecutor(1, "roster") as reader, interpreter.uncollected(), interpreter.prompt():
             slices = _Ahead(roster, reader)
             work = _Import(app, transaction, tenant, by, added, account, first_lines, slices.read_on)
             for part in slices:
@@ -260,18 +260,6 @@ class _Ahead:
             if not part:
                 return
             yield part
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Rows refer to nothing that refers back: the garbage collector would look at all of them again and again."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _summary(path: Path, result: Imported, tags: Sequence[str]) -> dict[str, object]:
