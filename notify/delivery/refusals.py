@@ -1,4 +1,4 @@
-"""A refusal that condemns an address is told like a bounce, in the transaction that writes it down.
+"""A refusal that condemns an address, or blocks us, is told like a bounce, in the transaction that writes it down.
 
 It is parked and due at once: feedback's next tick does what follows, as for whatever comes back. So the path of what
 is accepted knows nothing of it, and a worker that dies loses none.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from notify.delivery.outcomes import Failure
-from notify.model import Event, EventType
+from notify.model import OF_ATTEMPT, Event, EventType
 from notify.store import Connection, events
 from notify.store.events import Told
 
@@ -37,7 +37,7 @@ def _event(one: Failure) -> Event | None:
         EventType.BOUNCED,
         attempt.at,
         attempt.provider or "",
-        f"attempt:{attempt.id}",
+        f"{OF_ATTEMPT}{attempt.id}",
         message_id=one.work.id,
         address=one.work.address,
         bounce=one.bounce,

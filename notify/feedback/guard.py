@@ -27,6 +27,8 @@ from notify.telemetry import emit
 
 GUARD = "guard"
 Subject = tuple[HoldScope, str]
+Count = tuple[str, Measure]
+"""What is counted against whose name."""
 SUBJECTS: Mapping[HoldScope, Callable[[Bad], str | None]] = {
     HoldScope.TENANT: lambda one: str(one.tenant_id),
     HoldScope.PROVIDER: lambda one: one.provider,
@@ -39,9 +41,13 @@ def watch(app: App) -> int:
     """Look at the rates, and hold what is above its bound; returns how many holds were made."""
     now, settings = app.clock.now(), app.settings
     bounds = Bounds(share_of(settings.guard_bounce), share_of(settings.guard_complaint), settings.guard_least)
-    with app.store.begin() as connection:
+    with app.store.read() as connection:  # it may take a while, and no writer is to wait for it
         bad = guarding.bad(connection, now - max(WINDOWS), BOUNCES)
-        made = _Look(connection, bounds, now).hold(bad) if len(bad) >= FEWEST else []
+        found = _Look(connection, bounds, now).above(bad) if len(bad) >= FEWEST else []
+    if not found:
+        return 0
+    with app.store.begin() as connection:
+        made = [one for one in found if guarding.hold(connection, one)]
         for one in made:
             detail = {"scope": one.scope, "rate": one.words, "provider": one.provider}
             subject = f"{one.scope}:{one.subject}"
@@ -97,40 +103,63 @@ class _Look:
         self._restarts = guarding.ended_since(connection, now - max(WINDOWS))
         self._held = {(one.scope, one.subject) for one in guarding.in_force(connection)}
 
-    def hold(self, bad: Sequence[Bad]) -> list[Hold]:
-        """Hold what is above its bound, and was not before."""
+    def above(self, bad: Sequence[Bad]) -> list[Hold]:
+        """What is above its bound, and is not held yet."""
         return [one for window, scopes in WINDOWS.items() for one in self._within(bad, self._now - window, scopes)]
 
     def _within(self, bad: Sequence[Bad], since: datetime, scopes: Collection[HoldScope]) -> list[Hold]:
         made: list[Hold] = []
-        for scope, name in ((scope, name) for scope, name in SUBJECTS.items() if scope in scopes):
-            groups: dict[tuple[str, Measure], dict[UUID, Bad]] = defaultdict(dict)
-            for one in bad:
-                subject, of = name(one), measure(one.type, one.bounce)
-                if subject is None or of is None:
-                    continue
-                if guarding.counts(one, scope, self._from((scope, subject), since)):
-                    groups[subject, of].setdefault(one.message_id, one)  # however often it was told
-            for (subject, of), rows in sorted(groups.items()):
-                found = self._judge((scope, subject), of, list(rows.values()), self._from((scope, subject), since))
-                if found is not None and guarding.hold(self._connection, found):
-                    self._held.add((scope, subject))
+        for scope in (scope for scope in SUBJECTS if scope in scopes):
+            doubtful = self._doubtful(bad, scope, since)
+            sent = self._sent(scope, doubtful, since)
+            for (name, of), rows in doubtful.items():
+                found = self._judge((scope, name), of, rows, sent[name])
+                if found is not None:
+                    self._held.add((scope, name))
                     made.append(found)
         return made
+
+    def _doubtful(self, bad: Sequence[Bad], scope: HoldScope, since: datetime) -> dict[Count, list[Bad]]:
+        """What is bad of each name in so many messages that they may be too many."""
+        groups: dict[Count, dict[UUID, Bad]] = defaultdict(dict)
+        for one in bad:
+            name, of = SUBJECTS[scope](one), measure(one.type, one.bounce)
+            if name is None or of is None:
+                continue
+            if guarding.counts(one, scope, self._from((scope, name), since)):
+                groups[name, of].setdefault(one.message_id, one)  # however often it was told
+        found = {key: list(rows.values()) for key, rows in sorted(groups.items())}
+        return {(name, of): rows for (name, of), rows in found.items() if self._may_be((scope, name), of, rows)}
 
     def _from(self, subject: Subject, since: datetime) -> datetime:
         return max(since, self._restarts.get(subject, since))
 
-    def _judge(self, subject: Subject, counts: Measure, rows: Sequence[Bad], since: datetime) -> Hold | None:
-        scope, name = subject
-        least = self._least(scope, rows[0])
+    def _may_be(self, subject: Subject, counts: Measure, rows: Sequence[Bad]) -> bool:
         if subject in self._held or len(rows) < FEWEST:
-            return None
-        if least is None and not may_be_too_many(counts, len(rows), self._bounds):
-            return None
-        most = enough(counts, len(rows), self._bounds)
-        sent = guarding.sent(self._connection, scope, name, since, most) + sum(one.refused for one in rows)
-        if not too_many(counts, len(rows), sent, self._bounds, least=least):
+            return False
+        return self._least(subject[0], rows[0]) is not None or may_be_too_many(counts, len(rows), self._bounds)
+
+    def _sent(self, scope: HoldScope, doubtful: Mapping[Count, Sequence[Bad]], since: datetime) -> dict[str, int]:
+        """How many messages went to each name; beyond what would be enough nobody counts."""
+        most: Counter[str] = Counter()
+        for (name, of), rows in doubtful.items():
+            most[name] = max(most[name], enough(of, len(rows), self._bounds))
+        begin = {name: self._from((scope, name), since) for name in most}
+        together: dict[str, int] = {}
+        if scope is HoldScope.DOMAIN:
+            alike = {name: number for name, number in most.items() if begin[name] == since}
+            together = guarding.sent_to(self._connection, alike, since)
+        alone = {
+            name: guarding.sent(self._connection, scope, name, begin[name], number)
+            for name, number in most.items()
+            if name not in together
+        }
+        return together | alone
+
+    def _judge(self, subject: Subject, counts: Measure, rows: Sequence[Bad], went: int) -> Hold | None:
+        scope, name = subject
+        least, sent = self._least(scope, rows[0]), went + sum(one.refused for one in rows)
+        if subject in self._held or not too_many(counts, len(rows), sent, self._bounds, least=least):
             return None
         if scope is HoldScope.MAILOUT and not guarding.waits(self._connection, rows[0].notification_id):
             return None  # nothing of it is left to pause

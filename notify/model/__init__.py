@@ -4,7 +4,7 @@ from notify.model.alert import Alert, AlertState, Notice, Severity, Told, Word
 from notify.model.batch import Batch, BatchState
 from notify.model.consent import Consent, ConsentAction, Sealed
 from notify.model.decision import Decision, Defer, Send, Skip
-from notify.model.event import MAIL, BounceClass, Consequence, Effect, Event, EventType
+from notify.model.event import MAIL, OF_ATTEMPT, BounceClass, Consequence, Effect, Event, EventType
 from notify.model.failure import DeadLetter, Death, ErrorClass, Filter, KeptMail, Pause, Replay, ReplayState
 from notify.model.fan_out import FanOut, FanOutState
 from notify.model.guard import Hold, HoldScope, Measure
@@ -21,6 +21,7 @@ from notify.model.recipient import ERASED_KEY, Address, Recipient, Suppression, 
 __all__ = [
     "ERASED_KEY",
     "MAIL",
+    "OF_ATTEMPT",
     "TRANSITIONS",
     "Address",
     "Alert",

@@ -11,6 +11,8 @@ from uuid import UUID
 
 MAIL = "mail"
 """The provider of what mails tell: a mailbox, or a listener."""
+OF_ATTEMPT = "attempt:"
+"""So begins our own name of what was told by a refusal at the hand-over."""
 
 
 class EventType(StrEnum):

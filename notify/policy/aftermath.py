@@ -18,6 +18,8 @@ SOFT_FOR = timedelta(days=30)
 """How long an address rests whose soft bounces were too many."""
 
 _FULL = "mailbox_full"
+_BLOCKED = frozenset({"blocked", "host_blocked", "sender_unauthenticated"})
+"""Policy, reputation, or a sender that proves nothing (RFC 3463 §3.8): about us, and the guard counts it."""
 _NOT_THEIR_DEATH = frozenset(
     {
         *("recipient_rejected", "smtputf8_unsupported"),
@@ -43,14 +45,16 @@ def follows(event: EventType, bounce: BounceClass | None) -> Step | None:
 
 
 def refused(error: DeliveryError, verdict: Verdict) -> BounceClass | None:
-    """What a refusal at the hand-over says of the address, once the message is dead of it; None when nothing.
+    """What a refusal at the hand-over says of the address or of us, once the message is dead of it; None when nothing.
 
-    A server that refuses an address at once condemns it as one that bounces later. Whose mailbox was full, or passing
-    trouble to the last attempt, counts. Where only our own guess, a provider's list, or what a server lacks, stands
-    behind it, nothing is known of the person.
+    What is tried again says nothing yet: it may be accepted after all. A server that refuses an address at once
+    condemns it as one that bounces later. Whose mailbox was full, or passing trouble to the last attempt, counts. Where
+    only our own guess, a provider's list, or what a server lacks, stands behind it, nothing is known of the person.
     """
     if verdict.state is not MessageState.DEAD or verdict.reason != error.reason:
         return None
+    if error.reason in _BLOCKED:
+        return BounceClass.BLOCK
     if isinstance(error, Rejected):
         if error.reason == _FULL:
             return BounceClass.SOFT

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from notify.model import (
+    OF_ATTEMPT,
     BounceClass,
     EventType,
     FanOutState,
@@ -28,6 +30,7 @@ from notify.store.tables.sending import COUNTED
 from notify.store.tenants import DEFAULT_ID
 
 MOST = 100_000
+AT_HAND_OVER = events.c.provider_event_id.startswith(OF_ATTEMPT, autoescape=True)
 AHEAD = timedelta(days=7)
 """What was planned longer than this before it went out counts for its mailout alone: no index tells of it."""
 
@@ -53,7 +56,8 @@ class Bad:
 def bad(connection: sa.Connection, since: datetime, classes: Collection[BounceClass]) -> list[Bad]:
     """The bounces of these classes and the complaints, of what was sent or refused since then, the first first.
 
-    What was sent earlier is left out, for it is not counted as sent either. Of very many the latest are taken.
+    What was sent earlier is left out, for it is not counted as sent either; and what was refused at the hand-over, once
+    a replay has sent it after all. Of very many the latest are taken.
     """
     by = (
         sa.select(attempts.c.provider)
@@ -71,6 +75,7 @@ def bad(connection: sa.Connection, since: datetime, classes: Collection[BounceCl
             COUNTED,
             sa.or_(events.c.type == EventType.COMPLAINED, events.c.bounce.in_(sorted(classes))),
             sa.or_(messages.c.sent_at > since, messages.c.sent_at.is_(None)),
+            sa.or_(messages.c.sent_at.is_(None), sa.not_(AT_HAND_OVER)),
         )
         .order_by(events.c.received_at.desc(), events.c.id.desc())
         .limit(MOST)
@@ -115,6 +120,35 @@ def sent(connection: sa.Connection, scope: HoldScope, subject: str, since: datet
             found = sa.select(by.message_id).where(by.outcome == Outcome.ACCEPTED, by.provider == subject)
             found = found.where(by.at > since, by.message_id >= first_id(since - AHEAD)).order_by(by.message_id.desc())
     return connection.scalar(sa.select(sa.func.count()).select_from(found.limit(most).subquery())) or 0
+
+
+def sent_to(connection: sa.Connection, most: Mapping[str, int], since: datetime) -> dict[str, int]:
+    """How many messages went out since then to each of these receiving domains; beyond its number nobody counts.
+
+    One pass for all, over what was planned since; only for those that it leaves below their number another one, over
+    what was planned before.
+    """
+    if not most:
+        return {}
+    lately, before = first_id(since), first_id(since - AHEAD)
+    counted = Counter(dict.fromkeys(most, 0))
+    counted.update(_by_domain(connection, list(most), since, messages.c.id >= lately))
+    left = [name for name, number in most.items() if counted[name] < number]
+    if left:
+        counted.update(_by_domain(connection, left, since, sa.and_(messages.c.id >= before, messages.c.id < lately)))
+    return dict(counted)
+
+
+def _by_domain(
+    connection: sa.Connection, names: Collection[str], since: datetime, planned: sa.ColumnElement[bool]
+) -> dict[str, int]:
+    of, text = messages.c, sa.func
+    before = text.length(text.rtrim(of.address, text.replace(of.address, "@", "")))  # up to the last @
+    domain = text.lower(text.substr(of.address, before + 1), type_=sa.Text)
+    found = sa.select(domain.label("domain"), text.count().label("sent")).where(planned, of.sent_at > since)
+    counted = found.where(of.address.is_not(None)).group_by(domain).subquery()
+    these = sa.select(counted.c.domain, counted.c.sent).where(any_of(connection, counted.c.domain, list(names)))
+    return {row.domain: row.sent for row in connection.execute(these)}
 
 
 def waits(connection: sa.Connection, notification_id: UUID) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -64,7 +64,7 @@ def left(app: App) -> list[bytes]:
 
 
 @pytest.fixture
-def during(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Meanwhile], None]]:
+def during(monkeypatch: pytest.MonkeyPatch) -> Callable[[Meanwhile], None]:
     """Do something in the moment in which the first body is looked at."""
 
     def arrange(then: Meanwhile) -> None:

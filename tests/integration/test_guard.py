@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,8 +18,8 @@ from notify.alerts import look
 from notify.app import App, using
 from notify.feedback import guard
 from notify.feedback.record import record
-from notify.model import BounceClass, Event, EventType, HoldScope, MessageState, Outcome
-from notify.store import messages, tables, tenants
+from notify.model import OF_ATTEMPT, BounceClass, Event, EventType, HoldScope, MessageState, Outcome
+from notify.store import guarding, messages, tables, tenants
 from notify.store.ageing import first_id
 from notify.store.tenants import DEFAULT_ID
 from notify.testing import MovableClock
@@ -345,3 +347,90 @@ def test_the_command_line_lists_what_is_held_and_lets_it_go_on(
     assert "no longer" in notify_cli("providers", "resume", held[0]["provider"]).out
     assert notify_cli("guard", "list", "--json").json == []
     assert notify_cli("guard", "resume", held[0]["id"]).code != 0
+
+
+def refused(app: App, ids: Sequence[UUID], bounce: BounceClass = BounceClass.BLOCK) -> None:
+    """These were refused at the hand-over, and are dead of it: nothing was sent."""
+    of = tables.messages.c
+    with app.store.begin() as connection:
+        dead = sa.update(tables.messages).where(of.id.in_(ids))
+        connection.execute(dead.values(state=MessageState.DEAD, sent_at=None))
+    now = app.clock.now()
+    told = [Event(EventType.BOUNCED, now, "ses", f"{OF_ATTEMPT}{one}", one, bounce=bounce) for one in ids]
+    record(app, DEFAULT_ID, told)
+
+
+def test_a_provider_that_blocks_at_the_hand_over_pauses_the_mailout(house: App) -> None:
+    note = mailout(house)
+    refused(house, ids_of(house, note)[:6])
+    assert guard.watch(house) > 0
+    held = {one.scope: (one.bad, one.sent) for one in guard.in_force(house)}
+    assert held[HoldScope.MAILOUT] == held[HoldScope.TENANT] == (6, SENT)
+    evening(house)
+    assert states(house, note)[MessageState.QUEUED] == LATER
+    with house.store.read() as connection:
+        assert connection.execute(sa.select(tables.suppressions)).all() == []
+
+
+def test_what_was_refused_and_went_out_after_all_counts_as_sent_and_no_more(house: App) -> None:
+    note = mailout(house)
+    ids = ids_of(house, note)
+    refused(house, ids[:6])
+    with house.store.begin() as connection:  # replayed
+        again = sa.update(tables.messages).where(tables.messages.c.id.in_(ids[:4]))
+        connection.execute(again.values(state=MessageState.SENT, sent_at=house.clock.now()))
+    assert guard.watch(house) == 0
+    comes_back(house, ids[:1])
+    assert guard.watch(house) > 0, "what bounces after that counts, with the two that were refused"
+    assert {(one.bad, one.sent) for one in guard.in_force(house) if one.scope is HoldScope.MAILOUT} == {(3, SENT)}
+
+
+def test_domains_are_counted_in_one_pass_each_as_if_it_were_alone(house: App) -> None:
+    note, of = mailout(house), tables.messages
+    with house.store.begin() as connection:
+        people = ids_of(house, note)[:SENT]
+        odd = ("x@D0.example.org", '"a@b"@d1.example.org', "x@sub.d1.example.org", "x@xd1.example.org", None)
+        for id_, address in zip(people, odd, strict=False):
+            connection.execute(sa.update(of).where(of.c.id == id_).values(address=address))
+    since = house.clock.now() - timedelta(days=1)
+    names = [f"d{number}.example.org" for number in range(7)]
+    with house.store.read() as connection:
+        together = guarding.sent_to(connection, dict.fromkeys([*names, "nobody.example"], 100), since)
+        alone = {name: guarding.sent(connection, HoldScope.DOMAIN, name, since, 100) for name in together}
+        few = guarding.sent_to(connection, dict.fromkeys(names, 1), since)
+    assert together == alone
+    assert sum(together.values()) == SENT - 3
+    assert few == {name: together[name] for name in names}
+
+
+def test_a_domain_to_which_mails_went_that_were_planned_days_before_is_judged_by_them_too(house: App) -> None:
+    note = mailout(house)
+    with house.store.begin() as connection:
+        of = tables.messages.c
+        for number, id_ in enumerate(ids_of(house, note)):
+            new = UUID(int=first_id(house.clock.now() - timedelta(days=3)).int + number)
+            connection.execute(sa.update(tables.messages).where(of.id == id_).values(id=new, address=f"{number}@z.org"))
+    comes_back(house, ids_of(house, note)[:3])
+    guard.watch(house)
+    assert {(one.bad, one.sent) for one in guard.in_force(house) if one.scope is HoldScope.DOMAIN} == {(3, SENT)}
+
+
+def test_a_look_holds_up_no_writer(house: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    note = mailout(house)
+    comes_back(house, ids_of(house, note)[:3])
+    sent, wrote = guarding.sent, threading.Event()
+
+    def write() -> None:
+        with house.store.begin() as connection:
+            connection.execute(sa.update(tables.notifications).values(correlation_id="x"))
+        wrote.set()
+
+    def counting(*given: Any) -> int:
+        writer = threading.Thread(target=write)
+        writer.start()
+        assert wrote.wait(10)
+        writer.join(10)
+        return sent(*given)
+
+    monkeypatch.setattr(guarding, "sent", counting)
+    assert guard.watch(house) > 0

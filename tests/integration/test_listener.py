@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from notify.app import App
 from notify.errors import Unreachable
-from notify.feedback.incoming import Mail, Taken
+from notify.feedback.incoming import Mail, Taken, take
 from notify.feedback.mailboxes import answers, listener, listeners, probing, serve
 from notify.feedback.mailboxes.imap import FIRST_MEGABYTE
 from notify.store import mailboxes
@@ -372,7 +372,6 @@ def test_mails_that_come_together_are_stored_together_and_answered_for_after_it(
 ) -> None:
     going, go_on = threading.Event(), threading.Event()
     together: list[int] = []
-    take = listener.take
 
     def slowly(app: App, mailbox: str, mails: Sequence[Mail]) -> Taken:
         together.append(len(mails))
@@ -392,10 +391,12 @@ def test_mails_that_come_together_are_stored_together_and_answered_for_after_it(
             client.send(bounce(f"user-{number}@example.net") + b".\r\n")
             if number == 0:
                 assert going.wait(30)
-        clients[0].sock.settimeout(0.2)
+        first = clients[0].sock
+        assert first is not None
+        first.settimeout(0.2)
         with pytest.raises(TimeoutError):
-            clients[0].sock.recv(1)
-        clients[0].sock.settimeout(30)
+            first.recv(1)
+        first.settimeout(30)
         go_on.set()
         assert [client.getreply()[0] for client in clients] == [250] * 6
         assert len(rows(app)) == 6

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -17,6 +20,7 @@ from notify.model import BounceClass, EventType, MessageState
 from notify.settings import Settings
 from notify.store import messages, tables
 from notify.store.tenants import DEFAULT_ID
+from notify.testing import MovableClock
 from tests.drain import drain
 from tests.kinds import make_kind
 from tests.smtp_server import serving
@@ -83,14 +87,46 @@ def test_an_address_that_is_refused_for_good_is_suppressed_with_its_cause(refusi
     assert story.consequences[0].cause.startswith(f"{story.attempts[0].provider} hard bounced 5.1.1")
 
 
+BLOCK = [(EventType.BOUNCED, BounceClass.BLOCK)]
+
+
 @pytest.mark.parametrize(
-    "said",
-    ["550 5.7.1 Message blocked by policy", "554 5.7.1 Service unavailable; client host blocked", "550 5.6.0 bad form"],
+    ("said", "events"),
+    [
+        ("550 5.7.1 Message blocked by policy", BLOCK),
+        ("554 5.7.1 Service unavailable; client host blocked", BLOCK),
+        ("550 5.7.26 This mail is unauthenticated", BLOCK),
+        ("550 5.6.0 bad form", []),
+    ],
 )
-def test_what_is_about_the_sender_or_the_mail_touches_nobody(refusing: Refusing, said: str) -> None:
+def test_what_is_about_the_sender_or_the_mail_touches_nobody(refusing: Refusing, said: str, events: object) -> None:
     app = refusing(said)
     assert send(app)[0] is MessageState.DEAD
-    assert (standing(app), told(app)) == ([], [])
+    assert (standing(app), told(app)) == ([], events)
+    with app.store.read() as connection:
+        assert connection.execute(sa.select(tables.consequences)).all() == []
+        assert connection.execute(sa.select(tables.soft_bounces)).all() == []
+
+
+def test_a_block_that_is_tried_again_is_told_once_it_is_given_up(
+    refusing: Refusing, templates: Path, make_app: Callable[..., App]
+) -> None:
+    make_kind(templates, toml="transactional = true\n[retry]\nattempts = 2")
+    app = refusing("554 5.7.1 Service unavailable; client host blocked")
+    note = notify.send("hello", {"key": "ada", "email": "ada@example.org"})
+    drain(app)
+    assert (told(app), fate(app, note.id)) == ([], MessageState.QUEUED)
+    app = refusing("250 2.1.5 Ok")
+    moved = replace(app, clock=MovableClock(app.clock.now() + timedelta(hours=2)))
+    with using(moved):
+        drain(moved)
+    assert (told(app), fate(app, note.id)) == ([], MessageState.SENT)
+
+
+def fate(app: App, notification: UUID) -> MessageState:
+    with app.store.read() as connection:
+        [one] = messages.listing(connection, DEFAULT_ID, notification_id=notification)
+    return one.message.state
 
 
 def test_a_full_mailbox_counts_and_is_suppressed_for_a_while_in_the_end(refusing: Refusing) -> None:

@@ -137,8 +137,8 @@ def test_a_form_that_trickles_is_refused(port: int, monkeypatch: pytest.MonkeyPa
 def test_the_web_process_speaks_like_that(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, Any] = {}
     monkeypatch.setattr(commands, "current", lambda: app)
-    monkeypatch.setattr(commands.gc, "freeze", lambda: None)
-    monkeypatch.setattr(commands.telemetry, "start", lambda _: None)
-    monkeypatch.setattr(commands.uvicorn, "run", lambda _, **options: given.update(options))
+    monkeypatch.setattr("notify.web.commands.gc.freeze", lambda: None)
+    monkeypatch.setattr("notify.web.commands.telemetry.start", lambda _: None)
+    monkeypatch.setattr("notify.web.commands.uvicorn.run", lambda _, **options: given.update(options))
     assert CliRunner().invoke(commands.web, []).exit_code == 0
     assert given["http"] is TimelyProtocol

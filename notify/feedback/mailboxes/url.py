@@ -191,7 +191,7 @@ def _imap(url: ProviderUrl) -> ImapMailbox:
     folder = url.path.strip("/") or "INBOX"
     if not folder.isprintable():
         raise url.wrong("folder", "holds a character that cannot be printed")
-    given = {"user": url.user, "password": url.password or "", "tokens": by_token}
+    given: dict[str, Any] = {"user": url.user, "password": url.password or "", "tokens": by_token}
     made = ImapMailbox(url.host, port, folder=folder, done=done, target=target, **given, **options)
     if made.done == "move" and made.target == made.folder:
         raise url.wrong("option 'done'", "moves mails to where they are")
