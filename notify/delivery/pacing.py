@@ -13,10 +13,10 @@ threads was just writing comes late.
 
 Openings are reserved in slices, so that at high rates one call serves many messages, and shared by the threads of a
 process, the earliest first. A limit that is far above what a process makes of it is kept in parts, each a limit by
-itself: while most parts are idle, a process takes all openings of one for a while, and leaves nearly all of them
-unused. When Redis does not answer, each process keeps to an eighth of the rate by itself. (The
-journal is in the same Redis, and without it nothing is sent: this only bridges moments.) A Redis that lost its memory
-has forgotten what it had handed out: for some seconds there may be more then.
+itself, and all of them together no more than the whole: while most parts are idle, a process takes all openings of one
+for a while, and leaves nearly all of them unused. When Redis does not answer, each process keeps to an eighth of the
+rate by itself. (The journal is in the same Redis, and without it nothing is sent: this only bridges moments.) A Redis
+that lost its memory has forgotten what it had handed out: for some seconds there may be more then.
 """
 
 from __future__ import annotations
@@ -238,7 +238,8 @@ class Openings:
         reach, share = (pace.patient(each) if asker.patient else each for each in (asker.reach, asker.share))
         flows = self.flows(began)
         back = 0.0 if flows else pace.late / 2 - self._trip  # nobody misses what nobody waited for
-        asked = [pace.spacing, back, want, reach, share, asker.member, self._parts, self._stretch if flows else 0]
+        asked: list[str | float] = [pace.spacing, back, want, reach, share, asker.member, self._parts]
+        asked.append(self._stretch if flows else 0)
         try:
             count, text = self._reserve(self._keys, asked)
         except (RedisError, OSError) as error:

@@ -21,6 +21,7 @@ Column = Sequence[Any] | str | int | datetime | UUID | None
 """A list with a value for each row, or one value for all of them."""
 
 _NULL = r"\N"  # PostgreSQL, COPY: text format
+_NUL = "\0"  # in no text of PostgreSQL
 _SPECIAL = re.compile(r"[\\\t\n\r]")
 _AS_JSON = json.JSONEncoder(check_circular=False).encode
 
@@ -112,7 +113,7 @@ def _fields(column: sa.Column[Any], value: Column) -> list[str] | str:
 def _texts(column: sa.Column[Any], values: list[Any]) -> list[str]:
     texts = _as_texts(column, values)
     if _SPECIAL.search("".join(filter(None, texts))):
-        return [_NULL if one is None else _escaped(one) for one in texts]
+        texts = _all_escaped(texts)
     return [_NULL if one is None else one for one in texts]
 
 
@@ -143,6 +144,15 @@ def _writer(column: sa.Column[Any]) -> Callable[[Any], str] | None:
         case sa.Integer() | sa.Boolean():
             return str
     raise NotImplementedError(f"{column}: how COPY reads this type is not known here")
+
+
+def _all_escaped(texts: list[str | None]) -> list[str | None]:
+    """Each of them escaped: all at once, unless one holds what tells them apart, which PostgreSQL refuses then."""
+    given = [one or "" for one in texts]
+    escaped = _escaped(_NUL.join(given)).split(_NUL)
+    if len(escaped) != len(given):
+        escaped = list(map(_escaped, given))
+    return [None if one is None else other for one, other in zip(texts, escaped, strict=True)]
 
 
 def _escaped(text: str) -> str:

@@ -77,3 +77,8 @@ def test_a_server_that_goes_away_in_the_middle_is_unreachable_and_can_be_asked_a
         write_on_a_line_that_ends()
     with store.begin() as connection:
         bulk.insert(connection, tables.tenants, columns)
+
+
+def test_texts_are_escaped_alike_whether_or_not_they_can_be_told_apart() -> None:
+    assert bulk._all_escaped(["a\tb", None, "c\\"]) == ["a\\tb", None, "c\\\\"]
+    assert bulk._all_escaped(["a\0b\t", None, "c\\"]) == ["a\0b\\t", None, "c\\\\"]

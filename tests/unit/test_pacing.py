@@ -86,6 +86,15 @@ def begin_in_parts_for(url: str, written: str, seconds: float) -> list[float]:
     return moments
 
 
+@pytest.mark.parametrize("written", ["15999/s", "16000/s", "70001.5/s", "1000000/s", "1500000/m"])
+def test_all_parts_of_a_limit_are_no_more_than_it_and_nearly_as_much(written: str) -> None:
+    wanted = rate(written)
+    parts = pacing.parts_of(wanted)
+    pace = Pace.of(wanted, parts)
+    most = parts * (wanted.seconds + pace.slack) / pace.spacing
+    assert 0.999 * wanted.count <= most <= wanted.count + 1e-6
+
+
 class Paper:
     """Redis as far as one limit goes: its clock is ours, and it hands out openings as the script does."""
 
@@ -153,10 +162,16 @@ def test_a_limit_in_parts_is_never_exceeded_when_it_comes_to_bind(redis: Redis, 
 
 
 def test_a_limit_far_above_is_asked_for_a_long_while_at_once(redis: Redis) -> None:
-    now, asked = [100.0], []
+    now, asked = [100.0], list[float]()
     openings = Openings(redis, "x", rate("1000000/s"), clock=lambda: now[0])
     reserve = openings._reserve
-    openings._reserve = lambda keys, arguments: asked.append(now[0]) or reserve(keys, arguments)  # type: ignore[assignment]
+
+    def ask(keys: list[str], arguments: list[str | float]) -> tuple[int, str]:
+        asked.append(now[0])
+        found: tuple[int, str] = reserve(keys, arguments)
+        return found
+
+    openings._reserve = cast(Any, ask)
     for _ in range(400):
         count, until = openings.several(ME, 8)
         assert count == 8
