@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from fastapi import FastAPI
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, expect, sync_playwright
 
 PHONE: ViewportSize = {"width": 375, "height": 720}
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
@@ -24,7 +24,13 @@ SIGHTS = [(PHONE, "light"), (PHONE, "dark"), (DESKTOP, "light"), (DESKTOP, "dark
 SHOTS = os.environ.get("BROWSER_SHOTS")
 """A folder for screenshots; unset, none is taken."""
 
-WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+WCAG = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "resultTypes": ["violations"],  # what a page does well is not asked for, and is most of an answer
+}
+
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +66,7 @@ def visit(
         java_script_enabled=javascript,
         reduced_motion="reduce",
     )
+    context.set_default_timeout(PATIENCE_MS)
     complaints: list[str] = []
     page = context.new_page()
 

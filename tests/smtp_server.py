@@ -55,7 +55,7 @@ class Server:
     def wait(self, true: Callable[[], bool]) -> bool:
         """Until `true()`, asked whenever a connection comes or goes."""
         with self._lock:
-            return self._lock.wait_for(true, 10)
+            return self._lock.wait_for(true, 60)
 
     def stop_listening(self) -> None:
         """Refuse new connections; those that are open stay."""
@@ -177,8 +177,9 @@ class _Conversation:
         if step == "RCPT" and reply.startswith("2"):
             self.recipient = head.decode().partition("<")[2].rstrip(">")
         if step == "BODY" and reply.startswith("2") and self.recipient:
-            self.server.accepted.append(self.recipient)
-            self.server.moments.append(time.monotonic())
+            with self.server._lock:  # whose moment it was
+                self.server.accepted.append(self.recipient)
+                self.server.moments.append(time.monotonic())
         self.body = step == "DATA" and reply.startswith("354")
         return reply
 

@@ -13,6 +13,8 @@ from email.message import EmailMessage
 from enum import Enum
 from typing import Protocol, cast
 
+PATIENT, IMPATIENT = 30.0, 1.0  # seconds without an answer: only where none will come is the end waited for
+
 
 class Mood(Enum):
     """How the server answers a message. An answer that refuses repeats the secret and the recipient's address."""
@@ -55,8 +57,8 @@ class Driver(Protocol):
     tags: bool  # whether the wire has a place for the message id, beside the mail
     mood: Mood
 
-    def url(self, *, port: int | None = None) -> str:
-        """A provider that speaks to this server, or to a port where something else listens; it is impatient."""
+    def url(self, *, port: int | None = None, timeout: float = PATIENT) -> str:
+        """A provider that speaks to this server, or to a port where something else listens."""
 
     def handed_over(self) -> int:
         """How many messages were begun, as far as the server can see."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conformance.driver import Arrived, Driver, Mood, from_mime
+from tests.conformance.driver import PATIENT, Arrived, Driver, Mood, from_mime
 
 SERVES = "notify.channels.email.eml:EmlFolder"
 
@@ -23,7 +23,7 @@ class Folder:
     tags: bool = False
     mood: Mood = Mood.ACCEPTING
 
-    def url(self, *, port: int | None = None) -> str:
+    def url(self, *, port: int | None = None, timeout: float = PATIENT) -> str:
         assert port is None
         return f"eml://{self.folder}"
 

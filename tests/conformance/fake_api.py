@@ -13,7 +13,7 @@ from urllib.parse import quote
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from tests.conformance.driver import Arrived, Mood, Seen
+from tests.conformance.driver import PATIENT, Arrived, Mood, Seen
 
 Reply = tuple[int, str, dict[str, str]]
 """Status, text and headers. `{secret}` and `{recipient}` in the text are filled in."""
@@ -59,10 +59,10 @@ class FakeApi:
         self.secret: str | None = self.wire.secret
         self.forwards_key = self.wire.forwards_key
 
-    def url(self, *, port: int | None = None, **options: Any) -> str:
+    def url(self, *, port: int | None = None, timeout: float = PATIENT, **options: Any) -> str:
         endpoint = quote(f"http://127.0.0.1:{port or self.server.port}", safe="")
         more = "".join(f"&{name}={value}" for name, value in options.items())
-        return f"{self.wire.url}{'&' if '?' in self.wire.url else '?'}endpoint={endpoint}&timeout=0.5{more}"
+        return f"{self.wire.url}{'&' if '?' in self.wire.url else '?'}endpoint={endpoint}&timeout={timeout}{more}"
 
     def handed_over(self) -> int:
         return self.seen.begun

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from tests.conformance.driver import Arrived, Driver, Mood, Seen, from_mime
+from tests.conformance.driver import PATIENT, Arrived, Driver, Mood, Seen, from_mime
 
 SERVES = "notify.channels.email.smtp:Smtp"
 SECRET = "sMtP-S3cret"
@@ -50,9 +50,9 @@ class Server:
     over: threading.Event = field(default_factory=threading.Event)
     threads: list[threading.Thread] = field(default_factory=list)
 
-    def url(self, *, port: int | None = None) -> str:
+    def url(self, *, port: int | None = None, timeout: float = PATIENT) -> str:
         port = port or self.listener.getsockname()[1]
-        return f"smtp://ada:{SECRET}@127.0.0.1:{port}?timeout=0.5&helo=me.test"
+        return f"smtp://ada:{SECRET}@127.0.0.1:{port}?timeout={timeout}&helo=me.test"
 
     def handed_over(self) -> int:
         return self.seen.begun

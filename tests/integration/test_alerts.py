@@ -236,7 +236,7 @@ def test_two_beats_tell_once(make_house: MakeHouse) -> None:
     counts: list[int] = []
 
     def beat() -> None:
-        together.wait(10)
+        together.wait(60)
         counts.append(look(house.app))
 
     threads = [threading.Thread(target=beat) for _ in range(4)]

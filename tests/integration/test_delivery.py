@@ -317,7 +317,7 @@ def serving(server: Server) -> Iterator[tuple[Server, int]]:
 
     thread = threading.Thread(target=run)
     thread.start()
-    ready.wait(10)
+    ready.wait(60)
     try:
         yield server, listening[0].sockets[0].getsockname()[1]
     finally:
@@ -906,9 +906,9 @@ def test_a_lease_is_renewed_while_its_batch_moves_and_left_to_run_out_when_it_is
     lease = claim(app, only_batch(app).id, worker.name)
     assert lease is not None
     with worker.holding(app, lease):
-        until(lambda: worker.stuck() == [lease], 10, "it is stuck")
+        until(lambda: worker.stuck() == [lease], 60, "it is stuck")
         assert lease.held(datetime.now(UTC)), "it was renewed until then"
-        until(lambda: not lease.held(datetime.now(UTC)), 10, "its lease has run out")
+        until(lambda: not lease.held(datetime.now(UTC)), 60, "its lease has run out")
         lease.moves()
         assert worker.stuck() == []
     assert worker.stuck() == []
@@ -937,13 +937,13 @@ def test_a_batch_has_its_last_try_alone_in_its_process(
             with app.store.begin() as connection:
                 [waiting] = batches.due(connection, clock.now(), unclaimed_since=clock.now(), limit=1)
             assert (waiting.epoch, mailbox.count) == (2, 0)
-        assert tried.result(10) == {"sent": 1}
+        assert tried.result(60) == {"sent": 1}
         with worker.alone(1) as alone, worker.alone(0.05) as second:
             assert (alone, second) == (True, False)
             entered = threading.Event()
             threads.submit(lambda: worker.among_others().__enter__() or entered.set())  # type: ignore[func-returns-value]
             assert not entered.wait(0.2), "nothing begins beside a last try"
-        assert entered.wait(10)
+        assert entered.wait(60)
 
 
 def test_what_waits_for_its_next_try_is_not_lost_when_its_batch_is_halved(
@@ -1006,4 +1006,4 @@ def test_one_lease_that_cannot_be_renewed_leaves_the_others_their_keeper(
 
     monkeypatch.setattr(batches, "renew", renew)
     with worker.holding(app, lease):
-        assert renewed.wait(10)
+        assert renewed.wait(60)

@@ -303,7 +303,7 @@ def test_what_may_have_been_accepted_never_goes_to_another_provider(
     with_urls: Callable[..., App], second: smtp_server.Server
 ) -> None:
     with smtp_server.serving(refusing("BODY", smtp_server.MUTE)) as first:
-        app = with_urls(named(first, FIRST, "timeout=0.2"), named(second, SECOND))
+        app = with_urls(named(first, FIRST, "timeout=1"), named(second, SECOND))
         send(app, 1, kind="otp")
         send(app, 1)
         drain(app)

@@ -57,7 +57,7 @@ def people(count: int, domain: str = "example.org") -> list[dict[str, str]]:
     return [{"key": f"u{n}@{domain}", "email": f"u{n}@{domain}"} for n in range(count)]
 
 
-def work(app: App, workers: int, done: Callable[[], bool], *, seconds: float = 20.0) -> None:
+def work(app: App, workers: int, done: Callable[[], bool], *, seconds: float = 120.0) -> None:
     """Workers of two threads, each a process of its own as far as limits are concerned, and a relay that ticks."""
     bells: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
 
@@ -189,13 +189,13 @@ def test_what_exceeds_a_providers_rate_goes_to_the_next(
 def test_one_domain_has_its_rate_and_others_do_not_wait_for_it(at: Callable[..., App], server: Server) -> None:
     app = at(domain_rates="slow.example=20/s")
     plan(app, "mailout", [*people(100, "slow.example"), *people(100, "quick.example")])
-    began = time.monotonic()
     work(app, 2, lambda: len(server.accepted) == 200)
     by_domain: dict[str, list[float]] = {}
     for recipient, moment in zip(server.accepted, server.moments, strict=True):
         by_domain.setdefault(recipient.partition("@")[2], []).append(moment)
     assert highest(by_domain["slow.example"], 1.0) <= 20 + LATE
-    assert max(by_domain["quick.example"]) - began < 3
+    last = max(by_domain["quick.example"])
+    assert sum(moment < last for moment in by_domain["slow.example"]) < 60  # of a hundred, in three of five seconds
     assert max(Counter(server.accepted).values()) == 1
 
 
@@ -223,15 +223,15 @@ def test_ten_messages_of_one_tenant_do_not_wait_for_thousands_of_another(
     with app.store.begin() as connection:
         tenants.add(connection, "small", app.clock.now())
     plan(app, "mailout", people(3000))
-    late: list[float] = []
+    late: list[int] = []
 
     def done() -> bool:
         if len(server.accepted) >= 150 and not late:
             plan(app, "mailout", people(10, "small.example"), tenant="small")
-            late.append(time.monotonic())
+            late.append(len(server.accepted))
         return sum("small" in one for one in server.accepted) == 10
 
     work(app, 2, done)
-    last = max(m for r, m in zip(server.accepted, server.moments, strict=False) if "small" in r)
-    assert last - late[0] < 4  # of the thirty seconds that the others take
+    last = max(place for place, recipient in enumerate(server.accepted) if "small" in recipient)
+    assert last - late[0] < 400  # of the thousands that were there before them
     assert highest(server.moments, 1.0) <= 100 + 5 * LATE

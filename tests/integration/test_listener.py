@@ -149,7 +149,7 @@ def test_who_comes_when_all_lines_are_taken_is_told_to_come_again(
                 return False
             return True
 
-        until(free, 10, "there is room again")
+        until(free, 60, "there is room again")
 
 
 def test_one_host_cannot_take_all_lines(app: App, speak: Callable[[str, int], Client]) -> None:
@@ -227,7 +227,7 @@ def test_a_listener_says_that_it_is_there(app: App) -> None:
             with app.store.read() as connection:
                 return mailboxes.listing(connection)[name].scanned_at is not None
 
-        until(known, 10, "it has said so")
+        until(known, 60, "it has said so")
 
 
 def test_the_command_listens_until_it_is_asked_to_stop(
@@ -241,7 +241,7 @@ def test_the_command_listens_until_it_is_asked_to_stop(
         speak("smtpd", ports[0]).sendmail("", [OURS], bounce("ada@example.net"))
         speak("lmtp", ports[1]).sendmail("", [OURS], bounce("bea@example.net"))
         process.terminate()
-        assert process.wait(20) == 0, (tmp_path / "bounces.log").read_text()
+        assert process.wait(60) == 0, (tmp_path / "bounces.log").read_text()
     assert len(rows(app)) == 2
 
 

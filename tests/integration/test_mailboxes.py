@@ -261,7 +261,7 @@ def test_a_mailbox_that_fails_keeps_no_other_waiting(app: App, imap_server: Serv
     imap_server.put(folder, bounce("ada@example.net"))
     good = box_of(app, imap_server.url(folder))
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        mute = replace(good, port=silent.getsockname()[1], timeout=2.0)
+        mute = replace(good, port=silent.getsockname()[1], connect_timeout=1.0)
         gone = replace(good, port=free_port())
         found = scan(app, [mute, gone, good])
     assert [one.problem.problem if one.problem else None for one in found] == [

@@ -51,7 +51,7 @@ def test_worker_and_beat_deliver_schedule_and_say_that_they_live(
         notify.send("hello", to="ada", data={"word": "soon"}, at=app.clock.now() + timedelta(seconds=2))
         until(lambda: mailbox.count == 2, 30, "both mails caught")
         assert {mail["subject"] for mail in all_in(mailbox.folder)} == {"now", "soon"}
-        until(lambda: status(app).problems == (), 15, "healthy")
+        until(lambda: status(app).problems == (), 60, "healthy")
         [worker] = status(app).workers
         assert "email.critical" in worker.queues
         shown = subprocess.run(

@@ -210,7 +210,7 @@ def test_recipients_that_another_caller_makes_meanwhile_are_changed_instead(app:
     sender = threading.Thread(target=send)
     sender.start()
     try:
-        assert begun.wait(10)
+        assert begun.wait(60)
         result = import_roster(app, roster, actor="ada")
     finally:
         over.set()

@@ -253,7 +253,7 @@ def test_when_nothing_more_may_begin_what_is_under_way_is_answered() -> None:
 
 def test_a_silent_server_is_left_after_its_time() -> None:
     with serving(once(0, "BODY", 2, MUTE)) as server:
-        diary = Diary(envelopes(2)).send(f"{server.url}&timeout=0.3")
+        diary = Diary(envelopes(2)).send(f"{server.url}&timeout=1")
     assert diary.told() == {0: "accepted", 1: "body_timeout"}
     assert type(diary.outcomes[1]) is Uncertain
 

@@ -83,7 +83,7 @@ def test_what_can_never_run_is_a_dead_letter_and_hurts_nobody(
     with notify_process("worker", env=environment(brisk), cwd=tmp_path) as worker:
         until(lambda: len(buried(app)) == len(GARBAGE), 30, "each a dead letter")
         until(lambda: mailbox.count == 1, 30, "the mail behind them caught")
-        until(lambda: not app.redis.hlen("notify:unacked"), 10, "everything acknowledged")
+        until(lambda: not app.redis.hlen("notify:unacked"), 60, "everything acknowledged")
         assert worker.poll() is None
     assert Counter(one.death.reason for one in buried(app)) == Counter(reason for reason, *_ in GARBAGE)
     assert all(len(letter.death.payload or "") <= LONGEST for letter in buried(app))
@@ -116,7 +116,7 @@ def test_what_is_no_message_at_all_is_kept_as_it_was(
     with notify_process("worker", env=environment(brisk), cwd=tmp_path) as worker:
         until(lambda: len(buried(app)) == len(NO_MESSAGES), 30, "each a dead letter")
         until(lambda: mailbox.count == 1, 30, "the mail behind them caught")
-        until(lambda: not app.redis.hlen("notify:unacked"), 10, "everything acknowledged")
+        until(lambda: not app.redis.hlen("notify:unacked"), 60, "everything acknowledged")
         assert worker.poll() is None
     kept = [base64.b64decode(json.loads(one.death.payload or "")["body"]) for one in buried(app)]
     assert {one[:1000] for one in kept} == {entry[:1000] for entry in NO_MESSAGES}
@@ -163,7 +163,7 @@ def test_what_cannot_be_written_down_yet_stays_with_the_broker(
             assert buried(app) == []
             proxy.mend()
             until(lambda: len(buried(app)) == 1, 30, "it is written down in the end")
-            until(lambda: not app.redis.hlen("notify:unacked"), 10, "and acknowledged")
+            until(lambda: not app.redis.hlen("notify:unacked"), 60, "and acknowledged")
 
 
 def test_a_dead_letter_that_cannot_be_written_ends_nothing(

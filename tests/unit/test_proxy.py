@@ -35,7 +35,7 @@ def proxy() -> Iterator[Proxy]:
 
 
 def dial(proxy: Proxy) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", proxy.port), timeout=5)
+    return socket.create_connection(("127.0.0.1", proxy.port), timeout=60)
 
 
 def echoed(line: socket.socket, octets: bytes) -> bytes:

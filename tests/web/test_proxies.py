@@ -18,6 +18,7 @@ from tests.web.people import confirm_path
 READER, PROXY = "203.0.113.7", "192.0.2.1"
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # it is about addresses
 @pytest.mark.parametrize(
     ("trusted", "forwarded", "noted"),
     [
@@ -35,8 +36,8 @@ def test_the_proof_of_consent_is_the_address_that_a_trusted_proxy_names(
     more = {"NOTIFY_PUBLIC_URL": "https://notify.example.org", "NOTIFY_TRUSTED_PROXIES": trusted}
     root = f"http://127.0.0.1:{port}"
     with notify_process("web", "--port", str(port), env=environment(asking.settings, **more), cwd=tmp_path):
-        until(lambda: answers(f"{root}/health"), 20, "the web process answers")
-        said = httpx2.post(root + confirm_path(asking, asked), headers={"X-Forwarded-For": forwarded})
+        until(lambda: answers(f"{root}/health"), 60, "the web process answers")
+        said = httpx2.post(root + confirm_path(asking, asked), headers={"X-Forwarded-For": forwarded}, timeout=60)
     assert said.status_code == 200
     with asking.store.read() as connection:
         query = sa.select(tables.consents.c.proof).where(tables.consents.c.action == "granted")

@@ -265,7 +265,7 @@ def running(paged: App, tmp_path: Path) -> Iterator[str]:
     with notify_process(
         "web", "--port", str(port), env=environment(paged.settings, NOTIFY_PUBLIC_URL=ROOT), cwd=tmp_path
     ):
-        until(lambda: listens(port), 20, "the web process answers")
+        until(lambda: listens(port), 60, "the web process answers")
         yield f"http://127.0.0.1:{port}"
 
 

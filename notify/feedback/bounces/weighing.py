@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from notify.feedback.bounces.dialogue import Command, answered, is_afterwards, own_words
 from notify.feedback.bounces.reasons import CODES, POLICY, REASONS, Code, Reason
@@ -120,7 +120,7 @@ def _is_temporary(status: str | None, said: str) -> bool:
 
 @lru_cache(maxsize=8)  # recipients of one report are often told of in the same words
 def _reason(text: str) -> Reason | None:
-    for reason, phrases, pairs in _COMPILED:
+    for reason, phrases, pairs in _compiled():
         for phrase in phrases:
             if phrase in text:
                 return reason
@@ -130,6 +130,7 @@ def _reason(text: str) -> Reason | None:
     return None
 
 
+@cache  # not on import: it costs every process a tenth of a second, and few read mails
 def _compiled() -> tuple[tuple[Reason, tuple[str, ...], tuple[re.Pattern[str], ...]], ...]:
     found = []
     for reason in REASONS:
@@ -140,6 +141,3 @@ def _compiled() -> tuple[tuple[Reason, tuple[str, ...], tuple[re.Pattern[str], .
         )
         found.append((reason, whole, pairs))
     return tuple(found)
-
-
-_COMPILED = _compiled()

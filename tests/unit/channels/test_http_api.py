@@ -64,7 +64,7 @@ def trickling(began: threading.Event, over: threading.Event) -> Iterator[str]:
 
 
 def api(endpoint: str) -> closing[Api]:
-    return closing(Api(endpoint, SECRET, timeout=2.0))
+    return closing(Api(endpoint, SECRET, timeout=30.0))
 
 
 @pytest.mark.parametrize(
@@ -134,10 +134,10 @@ def test_every_transport_error_is_proven_or_in_doubt(kind: type[Exception]) -> N
 
 def test_an_api_that_is_slow_with_all_its_connections_is_not_out_of_reach() -> None:
     began, over = threading.Event(), threading.Event()
-    with trickling(began, over) as endpoint, closing(Api(endpoint, SECRET, timeout=0.5, connections=1)) as asked:
+    with trickling(began, over) as endpoint, closing(Api(endpoint, SECRET, timeout=1.0, connections=1)) as asked:
         first = threading.Thread(target=asked.post, args=("/",))
         first.start()
-        assert began.wait(5)
+        assert began.wait(60)
         with pytest.raises(Transient) as busy:
             asked.post("/")
         over.set()
