@@ -87,6 +87,7 @@ def test_an_address_that_is_refused_for_good_is_suppressed_with_its_cause(refusi
     assert story.consequences[0].cause.startswith(f"{story.attempts[0].provider} hard bounced 5.1.1")
 
 
+BLOCKED = "554 5.7.1 Service unavailable; client host blocked"
 BLOCK = [(EventType.BOUNCED, BounceClass.BLOCK)]
 
 
@@ -94,7 +95,7 @@ BLOCK = [(EventType.BOUNCED, BounceClass.BLOCK)]
     ("said", "events"),
     [
         ("550 5.7.1 Message blocked by policy", BLOCK),
-        ("554 5.7.1 Service unavailable; client host blocked", BLOCK),
+        (BLOCKED, BLOCK),
         ("550 5.7.26 This mail is unauthenticated", BLOCK),
         ("550 5.6.0 bad form", []),
     ],
@@ -108,19 +109,33 @@ def test_what_is_about_the_sender_or_the_mail_touches_nobody(refusing: Refusing,
         assert connection.execute(sa.select(tables.soft_bounces)).all() == []
 
 
-def test_a_block_that_is_tried_again_is_told_once_it_is_given_up(
-    refusing: Refusing, templates: Path, make_app: Callable[..., App]
-) -> None:
+@pytest.fixture
+def blocked(refusing: Refusing, templates: Path) -> UUID:
+    """A notification whose one message was blocked at the first of its two tries."""
     make_kind(templates, toml="transactional = true\n[retry]\nattempts = 2")
-    app = refusing("554 5.7.1 Service unavailable; client host blocked")
+    app = refusing(BLOCKED)
     note = notify.send("hello", {"key": "ada", "email": "ada@example.org"})
     drain(app)
     assert (told(app), fate(app, note.id)) == ([], MessageState.QUEUED)
-    app = refusing("250 2.1.5 Ok")
+    return note.id
+
+
+def try_again(app: App) -> None:
     moved = replace(app, clock=MovableClock(app.clock.now() + timedelta(hours=2)))
     with using(moved):
         drain(moved)
-    assert (told(app), fate(app, note.id)) == ([], MessageState.SENT)
+
+
+def test_a_block_that_is_tried_again_is_told_once_it_is_given_up(refusing: Refusing, blocked: UUID) -> None:
+    app = refusing(BLOCKED)
+    try_again(app)
+    assert (told(app), fate(app, blocked)) == (BLOCK, MessageState.DEAD)
+
+
+def test_a_block_that_is_tried_again_and_accepted_in_the_end_is_not_told(refusing: Refusing, blocked: UUID) -> None:
+    app = refusing("250 2.1.5 Ok")
+    try_again(app)
+    assert (told(app), fate(app, blocked)) == ([], MessageState.SENT)
 
 
 def fate(app: App, notification: UUID) -> MessageState:
