@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from notify import errors, testing
-    from notify.audience import privacy
-    from notify.audience.faces import preferences, recipients, segments, suppressions
+    from notify.audience.faces import preferences, privacy, recipients, segments, suppressions
     from notify.audience.selection import everyone, segment
     from notify.feedback.conversions import converted
     from notify.intake.explanation import Explanation
@@ -74,7 +73,7 @@ _ROOMS = {
     "consent": "notify.intake.faces.consent",
     "errors": "notify.errors",
     "preferences": "notify.audience.faces.preferences",
-    "privacy": "notify.audience.privacy",
+    "privacy": "notify.audience.faces.privacy",
     "recipients": "notify.audience.faces.recipients",
     "segments": "notify.audience.faces.segments",
     "suppressions": "notify.audience.faces.suppressions",

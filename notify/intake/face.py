@@ -11,14 +11,13 @@ from notify import app as apps
 from notify.app import App
 from notify.audience import Everyone, Segment
 from notify.audience.description import To
-from notify.audience.faces.author import APPLICATION
 from notify.errors import NotFound
 from notify.intake import cancelling, explanation, forecasting, planning, previews
 from notify.intake.explanation import Explanation
 from notify.intake.forecasting import Forecast
 from notify.intake.previews import Preview
 from notify.intake.request import Request
-from notify.model import Attachment, Local, Notification
+from notify.model import APPLICATION, Attachment, Local, Notification
 from notify.settings import Settings, load
 from notify.store.text import line
 

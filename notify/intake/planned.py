@@ -15,9 +15,9 @@ from uuid_utils.compat import uuid7
 
 from notify.app import App
 from notify.audience import ruling
-from notify.audience.faces.author import APPLICATION
 from notify.intake.request import Request
 from notify.model import (
+    APPLICATION,
     Author,
     Batch,
     Channel,

@@ -14,11 +14,12 @@ from notify.model.kind import Channel, Kind, Lane, OnDoubt, OnQuiet, Retry, Trac
 from notify.model.local import Local
 from notify.model.message import TRANSITIONS, Attempt, Message, MessageState, Outcome
 from notify.model.notification import Attachment, Mode, Notification
-from notify.model.people import Author, Changed, OwnAddress, Profile, Source, Status
+from notify.model.people import APPLICATION, Author, Changed, OwnAddress, Profile, Source, Status
 from notify.model.preferences import Preferences, Quiet
 from notify.model.recipient import ERASED_KEY, Address, Recipient, Suppression, fold
 
 __all__ = [
+    "APPLICATION",
     "ERASED_KEY",
     "MAIL",
     "OF_ATTEMPT",

@@ -32,6 +32,10 @@ class Status(StrEnum):
     ERASED = "erased"  # only a number is left of the person
 
 
+APPLICATION = "application"
+"""Who makes a change from Python, unless it says on whose behalf."""
+
+
 @dataclass(frozen=True, slots=True)
 class Author:
     """Who makes a change, by which way, and why: it stands in the history of each recipient that is changed."""

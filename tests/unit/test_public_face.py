@@ -11,14 +11,8 @@ import pytest
 
 import notify
 
-ROOMS = (
-    notify.consent,
-    notify.preferences,
-    notify.privacy,
-    notify.recipients,
-    notify.segments,
-    notify.suppressions,
-)
+CHANGE_NOTHING = {"errors", "testing", "verification"}  # the last asks by mail: what changes, the reader changes
+ROOMS = [getattr(notify, name) for name in notify._ROOMS if name not in CHANGE_NOTHING]
 READS = {"count", "explain", "get", "history", "list", "log", "preview", "show", "state", "verify_chain"}
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from notify.model import Author, Source
 
-APPLICATION = "application"
-
 
 def author(actor: str, reason: str | None) -> Author:
     """As it stands in histories."""

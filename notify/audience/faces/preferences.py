@@ -14,8 +14,9 @@ from datetime import datetime
 
 from notify import app as apps
 from notify.audience import preferences
-from notify.audience.faces.author import APPLICATION, author
+from notify.audience.faces.author import author
 from notify.audience.preferences import Matrix
+from notify.model import APPLICATION
 
 
 def get(key: str, *, tenant: str | None = None) -> Matrix:

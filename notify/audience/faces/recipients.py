@@ -11,9 +11,9 @@ from typing import Any
 from notify import app as apps
 from notify.audience import recipients as people
 from notify.audience.correction import Edit
-from notify.audience.faces.author import APPLICATION, author
+from notify.audience.faces.author import author
 from notify.errors import InvalidRecipient, did_you_mean
-from notify.model import Changed, Channel, Profile, Status
+from notify.model import APPLICATION, Changed, Channel, Profile, Status
 from notify.store.profiles import Wanted
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import builtins
 
 from notify import app as apps
-from notify.audience.faces.author import APPLICATION
 from notify.audience.segments import saved
 from notify.audience.segments.saved import SHOWN, Answer, Preview
+from notify.model import APPLICATION
 from notify.store.segments import Saved
 
 __all__ = ["Answer", "Preview", "Saved", "add", "count", "explain", "get", "list", "preview", "remove"]

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 from notify.app import current
 from notify.audience import suppressing
-from notify.audience.faces.author import APPLICATION
 from notify.audience.suppressing import Standing
+from notify.model import APPLICATION
 from notify.store.suppressions import Kept
 
 

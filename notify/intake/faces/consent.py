@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from notify import app as apps
 from notify.audience import consent
 from notify.audience.consent import Chain
-from notify.audience.faces.author import APPLICATION, author
+from notify.audience.faces.author import author
 from notify.intake import confirmations
-from notify.model import Consent, Sealed
+from notify.model import APPLICATION, Consent, Sealed
 
 
 def ask(

@@ -10,7 +10,7 @@ from typing import Any
 from notify.app import current
 from notify.audience import dossier, erasure
 from notify.audience.erasure import Erased
-from notify.audience.faces.author import APPLICATION
+from notify.model import APPLICATION
 
 
 def erase(key: str, reason: str, *, actor: str = APPLICATION, tenant: str | None = None) -> Erased:
