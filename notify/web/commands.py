@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import gc
-import sys
 
 import click
 import uvicorn
 
-from notify import telemetry
+from notify import interpreter, telemetry
 from notify.app import current
 from notify.web.connections import TimelyProtocol
 from notify.web.server import make
 
-SWITCH_SECONDS = 0.0005  # a thread with the database's answer gets the interpreter so soon: it needs it ten times
 LOCK_SECONDS = 5  # who waits at a page is told to come again (503) rather than kept waiting for an import
 
 
@@ -28,15 +26,15 @@ def web(host: str | None, port: int | None) -> None:
     app.store.give_up_locks_after(LOCK_SECONDS)
     server = make(app)
     gc.freeze()  # what is loaded stays: to look through all of it again and again costs 100 ms each time
-    sys.setswitchinterval(SWITCH_SECONDS)  # else, when a few are busy, each waits 5 ms for the others each time
-    uvicorn.run(
-        server,
-        host=host or settings.web_host,
-        port=settings.web_port if port is None else port,
-        http=TimelyProtocol,
-        log_config=None,
-        access_log=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
-        server_header=False,
-    )
+    with interpreter.prompt():
+        uvicorn.run(
+            server,
+            host=host or settings.web_host,
+            port=settings.web_port if port is None else port,
+            http=TimelyProtocol,
+            log_config=None,
+            access_log=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=list(settings.trusted_proxies),
+            server_header=False,
+        )

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
+from notify import interpreter
 from notify.app import App
-from notify.audience.roster import columns, interpreter
+from notify.audience.roster import columns
 from notify.audience.roster.account import Account, Altered, Imported, rejects
 from notify.audience.roster.cells import listed, meant
 from notify.audience.roster.cells import tags as tags_of
