@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import selectors
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from notify.app import App
+from notify.interpreter import SWITCH_SECONDS
 from notify.web import commands, connections, forms
 from notify.web.connections import TimelyProtocol
 from tests.providers import free_port
@@ -58,8 +60,8 @@ def serving() -> Iterator[int]:
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """A web process that waits half a second for headers."""
-    monkeypatch.setattr(connections, "SECONDS", 0.5)
+    """A web process that waits two seconds for headers: no thread of ours stands still for so long."""
+    monkeypatch.setattr(connections, "SECONDS", 2.0)
     with serving() as opened:
         yield opened
 
@@ -108,12 +110,12 @@ def test_who_says_nothing_is_hung_up_on(port: int) -> None:
 
 
 def test_a_body_may_take_longer_than_headers_may(port: int) -> None:
-    body = b"a=" + b"x" * 10
+    body = b"a=" + b"x" * 30  # three seconds
     with socket.create_connection(("127.0.0.1", port), PATIENCE) as line:
         line.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body))
         said, gone = trickle(line, (bytes([octet]) for octet in body))
         assert not gone
-        assert ends(line, said, b"{'a': 'xxxxxxxxxx'}")
+        assert ends(line, said, b"{'a': '%s'}" % body[2:])
         line.sendall(HEAD + b"Content-Length: 3\r\n\r\nb=1")
         assert ends(line, b"", b"{'b': '1'}")
 
@@ -136,9 +138,15 @@ def test_a_form_that_trickles_is_refused(port: int, monkeypatch: pytest.MonkeyPa
 
 def test_the_web_process_speaks_like_that(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, Any] = {}
+    before = sys.getswitchinterval()
+
+    def run(_server: object, **options: object) -> None:
+        given.update(options, turns=sys.getswitchinterval())
+
     monkeypatch.setattr(commands, "current", lambda: app)
     monkeypatch.setattr("notify.web.commands.gc.freeze", lambda: None)
     monkeypatch.setattr("notify.web.commands.telemetry.start", lambda _: None)
-    monkeypatch.setattr("notify.web.commands.uvicorn.run", lambda _, **options: given.update(options))
+    monkeypatch.setattr("notify.web.commands.uvicorn.run", run)
     assert CliRunner().invoke(commands.web, []).exit_code == 0
     assert given["http"] is TimelyProtocol
+    assert (given["turns"], sys.getswitchinterval()) == (pytest.approx(SWITCH_SECONDS), before)
