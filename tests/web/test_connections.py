@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import selectors
 import socket
 import sys
@@ -16,6 +17,8 @@ import uvicorn
 from click.testing import CliRunner
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 from notify.app import App
 from notify.interpreter import SWITCH_SECONDS
@@ -95,6 +98,22 @@ def ends(line: socket.socket, said: bytes, end: bytes) -> bool:
 
 
 LONG = 300  # octets: half a minute
+
+
+def test_uvicorn_is_still_as_it_is_built_upon() -> None:
+    """The first to fail when uvicorn changes, and by name; then come those below, which are what has to hold again.
+
+    Without these names a connection ends at its first octets, or is never hung up on.
+    """
+
+    async def made() -> TimelyProtocol:
+        return TimelyProtocol(uvicorn.Config(answer, log_config=None), ServerState(), {})
+
+    protocol = asyncio.run(made())
+    assert protocol.cycle is None  # the request under way; there is none yet
+    assert "response_complete" in RequestResponseCycle.__init__.__code__.co_names
+    assert {"loop", "transport"} <= vars(protocol).keys()
+    assert {"connection_made", "data_received", "connection_lost"} <= vars(H11Protocol).keys()
 
 
 def test_headers_that_trickle_are_hung_up_on(port: int) -> None:
