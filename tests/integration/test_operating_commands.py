@@ -31,7 +31,9 @@ from tests.unit.test_reference import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operating.md"
-HOOKS, RETURN_PATH, EVENTS = (ROOT / "docs" / name for name in ("webhooks.md", "return-path.md", "reference/events.md"))
+HOOKS, RETURN_PATH, MAILBOXES, EVENTS = (
+    ROOT / "docs" / name for name in ("webhooks.md", "return-path.md", "mailboxes.md", "reference/events.md")
+)
 TEXT = PAGE.read_text(encoding="utf-8")
 BLOCKS = re.findall(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', TEXT, re.MULTILINE | re.DOTALL)
 TYPED = [line.removeprefix("$ ") for language, _, body in BLOCKS if language == "console" for line in body.splitlines()]
@@ -165,7 +167,15 @@ def test_every_state_is_explained() -> None:
 def given_by_name(*, in_the_log: bool) -> Iterator[str]:
     """Every reason that stands as it is in the code: of errors, of skips, of rows and attempts; or of log lines."""
     for path in (ROOT / "notify").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        named_here = {
+            target.id: node.value
+            for node in module.body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in ast.walk(module):
             if not isinstance(node, ast.Call) or (ast.unparse(node.func) == "emit") is not in_the_log:
                 continue
             named = [keyword.value for keyword in node.keywords if keyword.arg == "reason"]
@@ -178,9 +188,10 @@ def given_by_name(*, in_the_log: bool) -> Iterator[str]:
                 "Skip",
             )
             for value in [*named, *(node.args[:1] if raises else [])]:
-                yield from (
-                    one.value for one in ast.walk(value) if isinstance(one, ast.Constant) and one.value in _words(one)
-                )
+                for part in ast.walk(value):
+                    one = named_here.get(part.id) if isinstance(part, ast.Name) else part
+                    if isinstance(one, ast.Constant):
+                        yield from _words(one)
 
 
 def _words(constant: ast.Constant) -> set[str]:
@@ -215,6 +226,7 @@ def test_every_reason_that_the_code_can_give_is_explained() -> None:
     explained = told("Of messages that were planned, skipped or put back:") | told("the reply awaited):")
     explained |= told("mean above:")
     elsewhere = [(HOOKS, "reason:"), (RETURN_PATH, "changes nothing."), (RETURN_PATH, "somebody resolves it:")]
+    elsewhere.append((MAILBOXES, "notify bounces mailboxes` say:"))
     explained |= {word for page, above in elsewhere for cells in rows(page, above) for word in CODE.findall(cells[0])}
     steps = {f"{step}_" for step in Step}
 
