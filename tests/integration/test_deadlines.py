@@ -169,11 +169,12 @@ def test_a_code_whose_worker_died_is_not_delivered_late_by_the_next(
 
 
 def test_a_retry_that_would_come_too_late_is_not_waited_for(
-    at: Callable[[int], App], clock: MovableClock, tmp_path: Path
+    at: Callable[[int], App], clock: MovableClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("random.random", lambda: 0.5)  # of the first wait, which is 20 s at most
     with Moody(tmp_path / "moody", data=["451 4.3.0 later"]) as server:
         app, heard = at(server.port), list[tuple[str, object]]()
-        send(app, expires=timedelta(milliseconds=900))  # a retry waits for a whole second at least
+        send(app, expires=timedelta(seconds=9))
         with subscribed(lambda event, facts: heard.append((event, facts.get("reason")))):
             drain(app)
         message = only(app)
