@@ -12,11 +12,14 @@ kept on average. A worker that is stopped and goes on finds its openings forfeit
 threads was just writing comes late.
 
 Openings are reserved in slices, so that at high rates one call serves many messages, and shared by the threads of a
-process, the earliest first. A limit that is far above what a process makes of it is kept in parts, each a limit by
-itself, and all of them together no more than the whole: while most parts are idle, a process takes all openings of one
-for a while, and leaves nearly all of them unused. When Redis does not answer, each process keeps to an eighth of the
-rate by itself. (The journal is in the same Redis, and without it nothing is sent: this only bridges moments.) A Redis
-that lost its memory has forgotten what it had handed out: for some seconds there may be more then.
+process, the earliest first. When Redis does not answer, each process keeps to an eighth of the rate by itself. (The
+journal is in the same Redis, and without it nothing is sent: this only bridges moments.) A Redis that lost its memory
+has forgotten what it had handed out: for some seconds there may be more then.
+
+A limit of 16,000/s or more is kept in parts, each a limit by itself, and all of them together no more than the whole.
+While most parts are idle, a process takes all openings of one for half a second, and leaves what it does not need. At
+most half of the parts are given away like that, rounded up: the others' openings are there at once for whoever comes,
+in slices, however many processes there are.
 """
 
 from __future__ import annotations
@@ -48,7 +51,12 @@ TRIP_GROWS = 0.001
 SOON = 0.001
 SLOW_SECONDS = 2.0  # a limit that made nobody wait for so long is none at present
 WIDE = 100.0  # messages a second: an opening of such a limit is near, unless others crowd there
-PART, LEAST_PARTS, MOST_PARTS = 4000.0, 4, 16  # messages a second of a part, at least: more than one process makes
+PART = 4000.0
+"""Messages a second of a part, at least: more than one process makes (docs/performance.md, bulk).
+
+One that makes more than its part asks for another as soon as what has come of it is used, as it would without parts.
+"""
+LEAST_PARTS, MOST_PARTS = 4, 16  # of four, half is a part for each of two processes
 STRETCH_SECONDS, PLENTY_SECONDS = 0.5, 0.05  # of a part, for one process; what is left of it is more than enough
 
 

@@ -7,10 +7,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from heapq import heapreplace
+from itertools import cycle
+from math import floor
 from typing import Any, cast
+from unittest.mock import patch
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from redis import Redis
 
@@ -20,7 +24,7 @@ from notify.rates import rate
 from notify.telemetry import subscribed
 from tests.pacing import highest
 
-BUSY_RUNS = 6  # a busy machine uses less than a limit allows: it has another go
+BUSY_RUNS = 3  # a busy machine uses less than a limit allows: it has another go
 ME = Asker("me", reach=0.5, share=1.5)
 
 
@@ -100,43 +104,80 @@ class Paper:
     """Redis as far as one limit goes: its clock is ours, and it hands out openings as the script does."""
 
     def __init__(self) -> None:
-        self.now, self.free = 1000.0, 0.0
+        self.now = 1000.0
+        self._free: dict[int, float] = {}
 
     def register_script(self, _source: str) -> Callable[[list[str], list[Any]], tuple[int, str]]:
-        def reserve(_keys: list[str], arguments: list[Any]) -> tuple[int, str]:
-            spacing, back, want, reach, share, *_ = arguments
-            first = max(self.free, self.now - back)
-            if first - self.now > max(reach, share):
-                return 0, str(first - self.now - reach)
-            self.free = first + want * spacing
-            return want, str(first - self.now)
+        return self._reserve
 
-        return reserve
+    def _reserve(self, _keys: list[str], arguments: list[Any]) -> tuple[int, str]:
+        spacing, back, want, reach, share, _member, parts, stretch = arguments
+        free = [self._free.get(part, 0.0) for part in range(parts)]
+        idle = sum(at < self.now for at in free)
+        part = free.index(min(free))
+        first, last = max(free[part], self.now - back), self.now + max(reach, share)
+        if first > last:
+            return 0, str(first - last)
+        count = min(want, 1 + floor((last - first) / spacing))
+        count = max(count, stretch) if 2 * idle > parts else count
+        self._free[part] = first + count * spacing
+        return count, str(first - self.now)
+
+
+class Process:
+    """One that begins messages as long as it may, resting and stopping as it is told: first in bunches, then singly."""
+
+    def __init__(self, paper: Paper, written: str, pauses: list[float], delays: list[float]) -> None:
+        self.used: list[float] = []
+        self._paper = paper
+        self._openings = Openings(cast(Redis, paper), "x", rate(written), clock=lambda: paper.now)
+        self._pauses, self._delays = cycle(pauses), cycle(delays)
+
+    def step(self) -> float:
+        """Begin what may begin; returns when to go on."""
+        now = self._paper.now
+        if self._openings.flows(now):
+            count, until = self._openings.several(ME, 8)
+            begun = now
+        else:
+            found = self._openings.take(ME)
+            if not isinstance(found, Opening):
+                return now + found
+            count, until = 1, found.until
+            begun = max(now, found.at)
+        begun += next(self._delays)
+        if begun <= until:
+            self.used += [begun] * count
+        return begun + next(self._pauses)
+
+
+SPEEDS = st.tuples(
+    st.lists(st.sampled_from([0.0, 0.0, 0.001, 0.01, 0.03, 0.4, 9.0]), min_size=1, max_size=20),
+    st.lists(st.sampled_from([0.0, 0.0, 0.002, 0.015, 0.02, 0.05, 3.0]), min_size=1, max_size=20),
+)
+BUSY = ([0.0], [0.0])
+STEPS = 1500
 
 
 @given(
-    written=st.sampled_from(["14/s", "200/s", "3/s", "10/m", "0.5/s"]),
-    pauses=st.lists(st.sampled_from([0.0, 0.0, 0.001, 0.01, 0.03, 0.4, 9.0]), min_size=20, max_size=200),
-    delays=st.lists(st.sampled_from([0.0, 0.0, 0.002, 0.02, 0.05, 3.0]), min_size=1, max_size=30),
+    written=st.sampled_from(["14/s", "3/s", "10/m", "0.5/s", "159/s", "160/s", "215/s", "400/s", "1000/s"]),
+    speeds=st.lists(SPEEDS, min_size=1, max_size=12),
 )
-def test_no_pattern_of_arrivals_and_stops_makes_more_of_it(
-    written: str, pauses: list[float], delays: list[float]
+@example("160/s", [BUSY] * 3)
+@example("1000/s", [BUSY] * 12)
+def test_no_pattern_of_arrivals_and_stops_of_processes_makes_more_of_it(
+    written: str, speeds: list[tuple[list[float], list[float]]]
 ) -> None:
     paper = Paper()
-    openings = Openings(cast(Redis, paper), "x", rate(written), clock=lambda: paper.now)
-    used = []
-    for number, pause in enumerate(pauses):
-        paper.now += pause
-        found = openings.take(ME)
-        if not isinstance(found, Opening):
-            paper.now += found
-            continue
-        paper.now = max(paper.now, found.at) + delays[number % len(delays)]
-        if paper.now <= found.until:
-            used.append(paper.now)
+    with patch.object(pacing, "PART", 40.0):  # those from 160/s on are in parts
+        processes = [Process(paper, written, *each) for each in speeds]
+        turns = [(paper.now, number) for number in range(len(processes))]
+        for _ in range(STEPS):
+            paper.now, number = turns[0]
+            heapreplace(turns, (processes[number].step(), number))
     wanted = rate(written)
     most, span = (wanted.count, wanted.seconds) if wanted.count >= 1 else (1, wanted.seconds / wanted.count)
-    assert highest(used, span) <= most
+    assert highest((moment for each in processes for moment in each.used), span) <= most
 
 
 @pytest.mark.parametrize(("written", "most"), [("30/s", 30), ("400/s", 400)])
@@ -158,13 +199,18 @@ def test_many_threads_of_several_processes_never_exceed_the_rate_and_reach_it(
 
 
 def test_a_limit_in_parts_is_never_exceeded_when_it_comes_to_bind(redis: Redis, redis_url: str) -> None:
+    reached = []
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         pool.starmap(begin_for, [(redis_url, "1000/s", 0.1)] * 3)
-        found = pool.starmap(begin_in_parts_for, [(redis_url, "400/s", 3.5)] * 3)
-    moments = [moment for each in found for moment in each]
-    assert highest(moments, 1.0) <= 400
-    assert len(moments) >= 0.5 * 3.5 * 400
-    assert all(each for each in found)
+        for _ in range(BUSY_RUNS):
+            redis.flushall()
+            found = pool.starmap(begin_in_parts_for, [(redis_url, "400/s", 3.5)] * 3)
+            moments = [moment for each in found for moment in each]
+            assert highest(moments, 1.0) <= 400
+            reached.append(len(moments))
+            if reached[-1] >= 0.5 * 3.5 * 400 and all(found):
+                return
+    pytest.fail(f"never reached in {BUSY_RUNS} runs: {reached}")
 
 
 def test_a_limit_far_above_is_asked_for_a_long_while_at_once(redis: Redis) -> None:
