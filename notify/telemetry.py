@@ -99,6 +99,7 @@ EVENTS: Mapping[str, int] = MappingProxyType(
         "mailbox.token_unkept": logging.ERROR,
         "listener.started": logging.INFO,
         "listener.refused": logging.WARNING,
+        "listener.tls_failed": logging.INFO,
         "listener.stopped": logging.INFO,
         "listener.certificate_unread": logging.ERROR,
         "tracking.delayed": logging.WARNING,

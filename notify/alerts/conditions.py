@@ -121,7 +121,8 @@ def _mailboxes(app: App, known: Mapping[str, Standing], now: datetime) -> Iterat
             summary = f"mailbox {one.place} was not {what} {ago}{why}. Next: {step}; notify bounces mailboxes"
             yield Condition(f"mailbox:{one.name}", Severity.ERROR, summary)
         elif standing.problem:
-            summary = f"mailbox {one.place} cannot be read: {standing.problem}. Next: notify doctor"
+            what = "takes no mail" if isinstance(one, Listening) else "cannot be read"
+            summary = f"mailbox {one.place} {what}: {standing.problem}. Next: notify doctor"
             yield Condition(f"mailbox:{one.name}", Severity.WARNING, summary)
 
 

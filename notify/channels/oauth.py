@@ -70,7 +70,8 @@ def _granted(answer: Answer) -> Granted:
     token, renewed = facts.get("access_token"), facts.get("refresh_token")
     if not isinstance(token, str) or not readable(token):
         raise Misconfigured("no_access_token", str(answer.status))
-    return Granted(token, _seconds(facts.get("expires_in")), renewed if isinstance(renewed, str) and renewed else None)
+    renews = isinstance(renewed, str) and readable(renewed)  # else the one before may still be good
+    return Granted(token, _seconds(facts.get("expires_in")), renewed if renews else None)
 
 
 def _refused(answer: Answer, code: object) -> DeliveryError:
@@ -90,6 +91,6 @@ def _seconds(said: object) -> float | None:
     """RFC 6749 §5.1 has a number; some say it as text."""
     try:
         seconds = float(said) if isinstance(said, int | float | str) else math.nan
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return seconds if 0 < seconds < math.inf else None

@@ -19,10 +19,11 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from notify.alerts import on_the_way_back
 from notify.app import App
 from notify.errors import Unreachable
 from notify.feedback.incoming import Mail, Taken, take
-from notify.feedback.mailboxes import answers, listener, listeners, probing, serve
+from notify.feedback.mailboxes import answers, conversation, listener, listeners, probing, serve
 from notify.feedback.mailboxes.imap import FIRST_MEGABYTE
 from notify.store import mailboxes
 from notify.store.tables import incoming_mails
@@ -152,6 +153,37 @@ def test_who_comes_when_all_lines_are_taken_is_told_to_come_again(
         until(free, 60, "there is room again")
 
 
+def test_a_listener_that_turns_everybody_away_for_minutes_says_so(app: App, speak: Speak, monkeypatch: Patch) -> None:
+    monkeypatch.setattr(listener, "SIGN_OF_LIFE_SECONDS", 0.1)
+    moved = replace(app, clock=MovableClock(app.clock.now()))
+    assert isinstance(moved.clock, MovableClock)
+    with listening(moved, "smtpd", "connections=2") as port:
+        settings = app.settings.model_copy(update={"mailboxes": (SecretStr(f"smtpd://127.0.0.1:{port}"),)})
+
+        def problem() -> str | None:
+            with app.store.read() as connection:
+                return mailboxes.listing(connection)[f"smtpd://127.0.0.1:{port}"].problem
+
+        def turned_away() -> bool:
+            try:
+                held.append(speak("smtpd", port))
+            except smtplib.SMTPConnectError:
+                return True
+            return False
+
+        held: list[Client] = []
+        until(turned_away, 60, "all lines are held")
+        moved.clock.move(timedelta(minutes=2))
+        assert turned_away()
+        assert problem() is None
+        moved.clock.move(timedelta(minutes=2))
+        until(lambda: problem() is not None, 60, "it says so")
+        alerts = on_the_way_back(replace(moved, settings=settings), moved.clock.now())
+        assert [one.summary for one in alerts if "takes no mail: whoever came since" in one.summary]
+        held[0].quit()
+        until(lambda: problem() is None, 60, "there is room")
+
+
 def test_one_host_cannot_take_all_lines(app: App, speak: Callable[[str, int], Client]) -> None:
     with listening(app, "smtpd", "connections=5&per_host=2") as port:
         held = [speak("smtpd", port), speak("smtpd", port)]
@@ -168,7 +200,7 @@ def test_one_host_cannot_take_all_lines(app: App, speak: Callable[[str, int], Cl
 def test_who_names_no_recipient_is_hung_up_on_early_and_who_does_has_time(
     app: App, speak: Callable[[str, int], Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "FIRST_WORDS_SECONDS", 0.5)
+    monkeypatch.setattr(conversation, "FIRST_WORDS_SECONDS", 0.5)
     with listening(app, "smtpd") as port:
         with socket.create_connection(("127.0.0.1", port), timeout=30) as silent:
             assert silent.recv(1000).startswith(b"220")
@@ -323,13 +355,21 @@ def test_what_was_said_before_tls_is_forgotten(app: App, certified: Path) -> Non
             assert heard(secured).startswith(b"250 Supported commands")
 
 
-def test_who_fails_at_tls_makes_room_for_another(app: App, certified: Path, speak: Speak) -> None:
-    with listening(app, "smtpd", f"cert={certified / 'server.pem'}&connections=2") as port:
-        for words in (b"no handshake at all\r\n", b"", b"no handshake at all\r\n", b""):
+def test_who_fails_at_tls_makes_room_for_another(
+    app: App, certified: Path, speak: Speak, monkeypatch: Patch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(conversation, "FIRST_WORDS_SECONDS", 1.0)
+    told: list[str] = []
+    with (
+        listening(app, "smtpd", f"cert={certified / 'server.pem'}&connections=2") as port,
+        subscribed(lambda name, _: told.append(name)),
+    ):
+        for words in (b"no handshake at all\r\n", b"", None, b"no handshake at all\r\n", b"", None, None):
             with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
                 about_to_begin_tls(line)
-                line.sendall(words)
-                line.shutdown(socket.SHUT_WR)
+                if words is not None:  # who is silent is hung up on
+                    line.sendall(words)
+                    line.shutdown(socket.SHUT_WR)
                 with contextlib.suppress(OSError):
                     while line.recv(1000):
                         pass
@@ -342,6 +382,18 @@ def test_who_fails_at_tls_makes_room_for_another(app: App, certified: Path, spea
             return True
 
         until(taken, 10, "there is room")
+    assert len(rows(app)) == 1
+    assert told.count("listener.tls_failed") >= 3, "each that is silent, and who says nonsense"
+    assert [one.getMessage() for one in caplog.records if one.exc_info] == [], "a scanner fills no log"
+
+
+def test_tls_is_begun_once(app: App, certified: Path, speak: Speak) -> None:
+    with listening(app, "smtpd", f"cert={certified / 'server.pem'}") as port:
+        client = speak("smtpd", port)
+        client.starttls(context=trusting(certified))
+        client.ehlo()
+        assert client.docmd("STARTTLS")[0] == 503
+        client.sendmail("", [OURS], bounce("ada@example.net"))
     assert len(rows(app)) == 1
 
 

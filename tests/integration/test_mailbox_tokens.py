@@ -8,6 +8,7 @@ import socket
 import stat
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +20,10 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from notify.app import App
+from notify.channels.oauth import TokenUrl
 from notify.errors import UnreachableMailbox
-from notify.feedback.mailboxes import ImapMailbox, imap_mailboxes, probe, scan
+from notify.feedback.mailboxes import ImapMailbox, imap_mailboxes, probe, refresh_file, scan
+from notify.feedback.mailboxes.tokens import FromUrl
 from notify.telemetry import subscribed
 
 USER = "bounces@example.org"
@@ -236,17 +239,77 @@ def test_a_new_refresh_token_takes_the_place_of_the_one_before_in_its_file(
 ) -> None:
     file = tmp_path / "refresh"
     file.write_text(f"{REFRESH}\n")
+    file.chmod(0o640)
+    (tmp_path / "link").symlink_to(file)
     new = {"access_token": NEW, "refresh_token": RENEWED}
     giving.expect_ordered_request("/o/token/").respond_with_json(new)
     giving.expect_ordered_request("/o/token/").respond_with_json({"access_token": NEW})
     with mailbox(NEW) as box:
-        url = box.url(token_url=giving.url_for("/o/token/"), client_id="i", refresh_token_file=file)
+        url = box.url(token_url=giving.url_for("/o/token/"), client_id="i", refresh_token_file=tmp_path / "link")
         probe(read(app, url))
         assert file.read_text() == RENEWED
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert stat.S_IMODE(file.stat().st_mode) == 0o640
+        assert (tmp_path / "link").is_symlink()
         probe(read(app, url))  # as another process would
     assert [one["refresh_token"] for one in asked(giving)] == [REFRESH, RENEWED]
-    assert [path.name for path in tmp_path.iterdir() if "refresh" in path.name] == ["refresh"]
+    assert [path.name for path in tmp_path.iterdir() if "refresh" in path.name and path != file] == [".refresh.lock"]
+
+
+def test_a_refresh_token_is_used_once_however_many_ask_at_a_time(giving: HTTPServer, tmp_path: Path) -> None:
+    file = tmp_path / "refresh"
+    file.write_text("refresh-0")
+    good, withdrawn = ["refresh-0"], []
+
+    def answer(request: Request) -> Response:
+        if request.form["refresh_token"] != good[-1]:
+            withdrawn.append(request.form["refresh_token"])
+            return Response(json.dumps({"error": "invalid_grant"}), 400)
+        good.append(f"refresh-{len(good)}")
+        return Response(json.dumps({"access_token": NEW, "refresh_token": good[-1]}))
+
+    giving.expect_request("/o/token/").respond_with_handler(answer)
+    source = TokenUrl(giving.url_for("/o/token/"), "i")
+    start = threading.Barrier(4)
+
+    def ask(_: int) -> str:
+        asking = FromUrl(source, None, file)  # as each process has one
+        start.wait(60)
+        return asking.token(anew=False)
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(ask, range(20))) == [NEW] * 20
+    assert withdrawn == []
+    assert (file.read_text(), len(good)) == ("refresh-20", 21)
+
+
+def test_who_waits_for_its_turn_with_a_refresh_token_waits_so_long(tmp_path: Path) -> None:
+    file = tmp_path / "refresh"
+    with refresh_file.turn(file), pytest.raises(TimeoutError), refresh_file.turn(file, 0.1):
+        pass
+    with refresh_file.turn(file, 0.1):
+        pass
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"access_token": NEW, "refresh_token": "r\u00e9"},
+        {"access_token": NEW, "refresh_token": "two words\n"},
+        {"access_token": NEW, "refresh_token": ["r"]},
+        {"access_token": NEW, "expires_in": int("9" * 400)},
+        {"access_token": NEW, "expires_in": {}},
+    ],
+)
+def test_what_cannot_be_read_of_an_answer_spoils_nothing(
+    app: App, giving: HTTPServer, tmp_path: Path, answer: object
+) -> None:
+    file = tmp_path / "refresh"
+    file.write_text(REFRESH)
+    giving.expect_request("/o/token/").respond_with_data(json.dumps(answer))
+    with mailbox(NEW) as box:
+        probe(read(app, box.url(token_url=giving.url_for("/o/token/"), client_id="i", refresh_token_file=file)))
+    assert file.read_text() == REFRESH
+    assert sorted(path.name for path in tmp_path.iterdir() if "refresh" in path.name) == [".refresh.lock", "refresh"]
 
 
 def test_a_refresh_token_that_another_process_used_meanwhile_is_read_anew(

@@ -226,7 +226,7 @@ def test_every_reason_that_the_code_can_give_is_explained() -> None:
     explained = told("Of messages that were planned, skipped or put back:") | told("the reply awaited):")
     explained |= told("mean above:")
     elsewhere = [(HOOKS, "reason:"), (RETURN_PATH, "changes nothing."), (RETURN_PATH, "somebody resolves it:")]
-    elsewhere.append((MAILBOXES, "notify bounces mailboxes` say:"))
+    elsewhere.append((MAILBOXES, "bounces mailboxes` say:"))
     explained |= {word for page, above in elsewhere for cells in rows(page, above) for word in CODE.findall(cells[0])}
     steps = {f"{step}_" for step in Step}
 

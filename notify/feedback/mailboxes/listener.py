@@ -11,10 +11,10 @@ import re
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from email.utils import parseaddr
 
-from aiosmtpd.lmtp import LMTP
-from aiosmtpd.smtp import SMTP, Envelope, Session, syntax
+from aiosmtpd.smtp import SMTP, Envelope, Session, TLSSetupException
 
 from notify.app import App
 from notify.channels.email import verp
@@ -22,6 +22,7 @@ from notify.errors import NotifyError, Unreachable
 from notify.feedback.gathering import Full, Gathering
 from notify.feedback.incoming import Mail, take
 from notify.feedback.mailboxes.certificate import Certificate
+from notify.feedback.mailboxes.conversation import Lmtp, Smtp
 from notify.feedback.mailboxes.imap import FIRST_MEGABYTE
 from notify.feedback.mailboxes.url import Listening
 from notify.model import fold
@@ -30,12 +31,9 @@ from notify.store import mailboxes
 from notify.telemetry import emit
 
 SIGN_OF_LIFE_SECONDS = 60.0
+SHUT_TOO_LONG = timedelta(minutes=3)
 LEAVING_SECONDS = 10.0
 TLS_LEAVE_SECONDS = 1.0
-FIRST_WORDS_SECONDS = 30.0
-"""How long who has not named a recipient yet may be silent; RFC 5321 §4.5.3.2.7 speaks of those who do their work."""
-READ_AT_ONCE = 2**16
-"""Octets. A line may be longer, for what comes back holds anything, and a bounce that is refused is lost."""
 BUSY = b"421 4.3.2 Too many connections, come again later\r\n"
 LATER = "451 4.3.0 Cannot be stored just now, come again later"
 
@@ -49,7 +47,7 @@ async def serve(app: App, places: Sequence[Listening], stop: asyncio.Event) -> N
     try:
         for door in doors:
             await door.open()
-        living = asyncio.create_task(_live(app, places))
+        living = asyncio.create_task(_live(app, doors))
         await stop.wait()
         living.cancel()
         with suppress(asyncio.CancelledError):
@@ -58,22 +56,26 @@ async def serve(app: App, places: Sequence[Listening], stop: asyncio.Event) -> N
         await asyncio.gather(*(door.close() for door in doors))
 
 
-async def _live(app: App, places: Sequence[Listening]) -> None:
-    """Say that these are listened on: who has been silent for long is an alert."""
+async def _live(app: App, doors: Sequence[Door]) -> None:
+    """Say that these are listened on: who has been silent for long is an alert, and so is who takes nobody."""
     while True:
         try:
-            await asyncio.to_thread(_note, app, places)
+            await asyncio.to_thread(_note, app, doors)
         except NotifyError as error:
-            for one in places:
+            for one in doors:
                 emit("listener.refused", listener=one.name, error=str(error).partition("\n")[0])
         await asyncio.sleep(SIGN_OF_LIFE_SECONDS)
 
 
-def _note(app: App, places: Sequence[Listening]) -> None:
+def _note(app: App, doors: Sequence[Door]) -> None:
+    now = app.clock.now()
     with app.store.begin() as connection:
-        for one in places:
-            mailboxes.begin(connection, one.name, app.clock.now())
-            mailboxes.succeed(connection, one.name, app.clock.now())
+        for one in doors:
+            mailboxes.begin(connection, one.name, now)
+            mailboxes.succeed(connection, one.name, now)
+            problem = one.problem(now)
+            if problem is not None:
+                mailboxes.fail(connection, one.name, problem)
 
 
 class Door:
@@ -89,10 +91,19 @@ class Door:
         )
         self._certificate = Certificate(place.cert, place.key, place.name) if place.cert else None
         self._server: asyncio.Server | None = None
+        self._shut_since: datetime | None = None
+        self.name = place.name
+
+    def problem(self, now: datetime) -> str | None:
+        """What is wrong with it, in words: all its lines are held, and for long nobody has come in or left."""
+        since = self._shut_since
+        if since is None or now - since < SHUT_TOO_LONG:
+            return None
+        return f"whoever came since {since:%H:%M} UTC was turned away, for too many connections are held"
 
     async def open(self) -> None:
         """Begin to listen. Raises `Unreachable`."""
-        await asyncio.to_thread(_note, self._app, [self._place])
+        await asyncio.to_thread(_note, self._app, [self])
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(lambda: _Gate(self), self._place.host, self._place.port)
@@ -130,8 +141,9 @@ class Door:
         if everywhere or list(self._present.values()).count(host) >= self._place.of_one_host:
             error = "too many connections" if everywhere else "too many connections of one host"
             emit("listener.refused", listener=self._place.name, error=error)
+            self._shut_since = self._shut_since or self._app.clock.now()
             return None
-        kind = _Lmtp if self._place.scheme == "lmtp" else _Smtp
+        kind = Lmtp if self._place.scheme == "lmtp" else Smtp
         made = kind(
             self,
             data_size_limit=self._place.size,
@@ -143,11 +155,13 @@ class Door:
             loop=asyncio.get_running_loop(),
         )
         self._present[made] = host
+        self._shut_since = None
         return made
 
     def left(self, one: SMTP) -> None:
         """A connection has ended."""
         self._present.pop(one, None)
+        self._shut_since = None
 
     async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
         self, _server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -186,6 +200,15 @@ class Door:
         emit("listener.refused", listener=self._place.name, error=why)
         return LATER
 
+    async def handle_exception(self, error: Exception) -> str:
+        """Called for what nobody expected: one line says it, and nothing is refused for good."""
+        if isinstance(error, TLSSetupException):
+            why = getattr(error.__cause__, "reason", None) or "no handshake"
+            emit("listener.tls_failed", listener=self._place.name, error=why)
+        else:
+            emit("listener.refused", listener=self._place.name, error=type(error).__name__)
+        return LATER
+
     def _store(self, mails: Sequence[Mail]) -> None:
         """Store these at once; whatever goes wrong, all are to be brought again, and those that are known by then."""
         take(self._app, self._place.name, mails)
@@ -222,50 +245,3 @@ def _host(peer: tuple[str, int] | None) -> str:
     if isinstance(address, ipaddress.IPv4Address):
         return str(address)
     return str(ipaddress.ip_network((int(address), 64), strict=False))
-
-
-class _Smtp(SMTP):
-    line_length_limit = READ_AT_ONCE
-
-    def connection_lost(self, error: Exception | None) -> None:
-        super().connection_lost(error)
-        self.event_handler.left(self)
-
-    def _reset_timeout(self, duration: float | None = None) -> None:
-        named = self.envelope is not None and self.envelope.rcpt_tos
-        super()._reset_timeout(duration or (None if named else min(FIRST_WORDS_SECONDS, self._timeout_duration)))
-
-    @syntax("DATA")
-    async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
-        """Take a mail as aiosmtpd does, but no more of it into memory than is kept."""
-        if await self.check_helo_needed():
-            return
-        assert self.envelope is not None
-        if arg or not self.envelope.rcpt_tos:
-            await self.push("501 Syntax: DATA" if arg else "503 Error: need RCPT command")
-            return
-        await self.push("354 End data with <CR><LF>.<CR><LF>")
-        octets, size = await self._content()
-        answer = await self.event_handler.bring(self.envelope.rcpt_tos[0], octets, size)
-        self.envelope = self._create_envelope()
-        await self.push(answer)
-
-    async def _content(self) -> tuple[bytes, int]:
-        """The first megabyte of a mail, without the dots that its way asked for (RFC 5321 §4.5.2), and its size."""
-        kept, size, begins = bytearray(), 0, True
-        while True:
-            try:
-                line = await self._reader.readuntil(b"\r\n")
-            except asyncio.LimitOverrunError as error:
-                line = await self._reader.readexactly(error.consumed)
-            if begins and line.startswith(b"."):
-                if line == b".\r\n":
-                    return bytes(kept), size
-                line = line[1:]
-            begins = line.endswith(b"\r\n")
-            size += len(line)
-            kept += line[: FIRST_MEGABYTE - len(kept)]
-
-
-class _Lmtp(_Smtp, LMTP):
-    """The same with LHLO."""

@@ -5,13 +5,10 @@ Each is read anew whenever a server refuses what it gave before.
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +18,7 @@ from notify.channels.http import readable
 from notify.channels.oauth import Granted, TokenUrl
 from notify.channels.url import ProviderUrl, Read, existing_file, http_endpoint, one_of
 from notify.errors import DeliveryError, Misconfigured
+from notify.feedback.mailboxes import refresh_file
 from notify.telemetry import emit
 
 BEFORE_ITS_END = 60.0  # seconds: a token that ends sooner is renewed first
@@ -112,10 +110,22 @@ class FromUrl:
     def token(self, *, anew: bool) -> str:
         """The token that is kept until shortly before its end, or a new one."""
         if anew or self._kept is None or time.monotonic() >= self._until:
-            self._kept = self._granted()
+            self._kept = self._in_turn()
             seconds = self._kept.seconds or USUAL_SECONDS
             self._until = time.monotonic() + max(seconds - BEFORE_ITS_END, seconds / 2)
         return self._kept.access_token
+
+    def _in_turn(self) -> Granted:
+        """Each refresh token is used once, by whoever comes first: to use it again may withdraw all that follow."""
+        if self.refresh_file is None:
+            return self._granted()
+        try:
+            with refresh_file.turn(self.refresh_file):
+                return self._granted()
+        except OSError as error:
+            why = error.strerror or "it is in use for too long"
+            what = f"its refresh token file {self.refresh_file.name} cannot be locked: {why}"
+            raise NoToken(what, "look at its folder, and at what else uses it; it is tried again") from None
 
     def _granted(self) -> Granted:
         held = self._refresh()
@@ -156,7 +166,7 @@ class FromUrl:
             self.refresh_token = token
             return
         try:
-            _write(self.refresh_file, token)
+            refresh_file.replace(self.refresh_file, token)
         except OSError as error:
             why = error.strerror or "it failed"
             emit("mailbox.token_unkept", file=self.refresh_file.name, error=why)
@@ -182,21 +192,6 @@ def _usable(octets: bytes, name: str, step: str) -> str:
     if not readable(text):
         raise NoToken(f"{name} gives no token", step)
     return text
-
-
-def _write(path: Path, text: str) -> None:
-    """Whoever reads it meanwhile finds the one or the other, whole; its owner alone may."""
-    number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(number, "w", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(number)
-        Path(name).replace(path)
-    except OSError:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
 
 
 def from_options(url: ProviderUrl, given: Mapping[str, Any], seconds: float, connect_seconds: float) -> Tokens | None:
