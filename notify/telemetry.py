@@ -88,6 +88,7 @@ EVENTS: Mapping[str, int] = MappingProxyType(
         "mail.resolved": logging.INFO,
         "guard.held": logging.ERROR,
         "guard.ended": logging.INFO,
+        "guard.failed": logging.ERROR,
         "hook.refused": logging.WARNING,
         "hook.confirmed": logging.INFO,
         "hook.rejected": logging.WARNING,

@@ -3,8 +3,8 @@
 What waits for them is withdrawn first. Then what was kept of bounces and webhooks is looked through, and emptied where
 it tells of them, slice by slice: nobody who writes waits for that, and an erasure that is broken off there goes on when
 it is run again. All else is one transaction, and in it what has come meanwhile. Where a worker has a message of theirs
-in hand, it waits for that; what is written of such a message all the same, in the moment of the erasure, is taken out
-by `mop_up`, which the hourly retention calls.
+in hand, it waits for that, and then looks through what came; what is written of such a message all the same, in the
+moment of the erasure, is taken out by `mop_up`, which the hourly retention calls.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def erase(app: App, key: str, *, reason: str, actor: str, tenant: str | None = N
     why = line("the reason to erase somebody", reason, NotFound)
     patience = 2 * app.settings.lease_seconds
     until = time.monotonic() + patience
-    pause, cancelled, search = threading.Event(), 0, None
+    pause, cancelled = threading.Event(), 0
+    search: Search | None = None
+    searched = False  # just now
     while True:
         with app.store.begin() as connection:
             tenant_id = tenants.tenant_id(connection, tenant)
@@ -65,38 +67,46 @@ def erase(app: App, key: str, *, reason: str, actor: str, tenant: str | None = N
                 raise NotFound(f"no recipient {key!r:.80}; `notify recipients list` shows them")
             cancelled += forgetting.withdraw(connection, person, app.clock.now())
             held = forgetting.in_hand(connection, person)
-            if not held and search is not None and search.covers(person):
+            if search is not None and not search.covers(person):
+                search = None
+            if not held and search is not None and searched:
                 erased = _forget(app, connection, person, search, cancelled=cancelled, why=why, actor=actor)
                 break
         if not held:
-            search = _searched(app, person)
-            until = time.monotonic() + patience
+            begun = time.monotonic()
+            search, searched = _searched(app, person, search), True
+            until += time.monotonic() - begun
             continue
         if time.monotonic() > until:
             raise StillSending(
                 f"{held:,} message(s) to this person are in a worker's hands; what waited was cancelled, but they are "
                 "not erased\nNext: run it again in a minute; `notify status` tells whether workers move."
             )
+        searched = False
         pause.wait(LOOK_EVERY)  # what waited is withdrawn by now, and stays so
     emit("recipient.erased", recipient=erased.id, cancelled=cancelled, tombstones=erased.tombstones)
     return erased
 
 
-def _searched(app: App, person: Person) -> Search:
-    """Look through all that is kept, and empty what tells of them; what comes meanwhile in further rounds."""
-    with app.store.read() as connection:
-        search = Search.of(connection, person)
+def _searched(app: App, person: Person, search: Search | None) -> Search:
+    """Look through all that is kept, and empty what tells of them; what comes meanwhile in further rounds.
+
+    A search that was begun goes on.
+    """
+    if search is None:
+        with app.store.read() as connection:
+            search = Search.of(connection, person)
     for _ in range(ROUNDS):
         with app.store.read() as connection:
             unseen = search.unseen(connection)
         for start in range(0, len(unseen), SEEN_AT_ONCE):
             with app.store.read() as connection:
                 search.look(connection, unseen[start : start + SEEN_AT_ONCE])
+        while search.left:
+            with app.store.begin() as connection:
+                search.empty(connection)
         if len(unseen) < FEW:
             break
-    while search.left:
-        with app.store.begin() as connection:
-            search.empty(connection)
     return search
 
 
@@ -109,7 +119,7 @@ def _forget(
     emails = [folded for channel, folded in person.addresses if channel is Channel.EMAIL]
     forgetting.forget_words(connection, person, [leaving.event_of(app, folded) for folded in emails])
     forgetting.forget_what_was_sent(connection, person)
-    mentioned.forget(connection, search, person)
+    mentioned.forget(connection, search)
     forgetting.forget_person(connection, person, now, actor=actor, reason=why)
     with audit.door(connection, person.tenant_id, now):
         anonymous = forgetting.anonymise_audit(connection, person)

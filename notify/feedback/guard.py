@@ -9,23 +9,26 @@ go on.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from notify.app import App
-from notify.errors import NotFound
+from notify.errors import NotFound, Unreachable
+from notify.feedback import domains
 from notify.model import Hold, HoldScope, Measure
 from notify.policy.guard import BOUNCES, FEWEST, WINDOWS, Bounds, enough, may_be_too_many, measure, too_many
 from notify.rates import share_of
 from notify.store import Connection, audit, batches, guarding
+from notify.store.engine import Store
 from notify.store.guarding import Bad
 from notify.store.work import MAILOUT_PAUSED
 from notify.telemetry import emit
 
 GUARD = "guard"
+FIRST = UUID(int=0)
 Subject = tuple[HoldScope, str]
 Count = tuple[str, Measure]
 """What is counted against whose name."""
@@ -38,16 +41,19 @@ SUBJECTS: Mapping[HoldScope, Callable[[Bad], str | None]] = {
 
 
 def watch(app: App) -> int:
-    """Look at the rates, and hold what is above its bound; returns how many holds were made."""
+    """Look at the rates, and hold what is above its bound; returns how many holds were made.
+
+    Where the rates of one scope cannot be taken, `guard.failed` tells why, and the others are held all the same.
+    """
     now, settings = app.clock.now(), app.settings
     bounds = Bounds(share_of(settings.guard_bounce), share_of(settings.guard_complaint), settings.guard_least)
-    with app.store.read() as connection:  # it may take a while, and no writer is to wait for it
+    with app.store.read() as connection:
         bad = guarding.bad(connection, now - max(WINDOWS), BOUNCES)
-        found = _Look(connection, bounds, now).above(bad) if len(bad) >= FEWEST else []
+    found = _Look(app.store, bounds, now).above(bad) if len(bad) >= FEWEST else []
     if not found:
         return 0
     with app.store.begin() as connection:
-        made = [one for one in found if guarding.hold(connection, one)]
+        made = [one for one in found if _waits(connection, one) and guarding.hold(connection, one)]
         for one in made:
             detail = {"scope": one.scope, "rate": one.words, "provider": one.provider}
             subject = f"{one.scope}:{one.subject}"
@@ -58,6 +64,11 @@ def watch(app: App) -> int:
         facts = {"scope": one.scope, "subject": one.subject, "provider": one.provider}
         emit("guard.held", **facts, measure=one.measure, bad=one.bad, sent=one.sent)
     return len(made)
+
+
+def _waits(connection: Connection, one: Hold) -> bool:
+    """Whether there is anything to hold: what was left of a mailout may have gone out since it was looked at."""
+    return one.scope is not HoldScope.MAILOUT or guarding.waits(connection, UUID(one.subject))
 
 
 def in_force(app: App) -> list[Hold]:
@@ -94,14 +105,15 @@ def resume(app: App, *, actor: str, provider: str | None = None, hold_id: UUID |
 
 
 class _Look:
-    """One look at what came back of what was sent lately."""
+    """One look at what came back of what was sent lately. It may take a while, and no writer is to wait for it."""
 
-    def __init__(self, connection: Connection, bounds: Bounds, now: datetime) -> None:
-        self._connection = connection
+    def __init__(self, store: Store, bounds: Bounds, now: datetime) -> None:
+        self._store = store
         self._bounds = bounds
         self._now = now
-        self._restarts = guarding.ended_since(connection, now - max(WINDOWS))
-        self._held = {(one.scope, one.subject) for one in guarding.in_force(connection)}
+        with store.read() as connection:
+            self._restarts = guarding.ended_since(connection, now - max(WINDOWS))
+            self._held = {(one.scope, one.subject) for one in guarding.in_force(connection)}
 
     def above(self, bad: Sequence[Bad]) -> list[Hold]:
         """What is above its bound, and is not held yet."""
@@ -110,14 +122,22 @@ class _Look:
     def _within(self, bad: Sequence[Bad], since: datetime, scopes: Collection[HoldScope]) -> list[Hold]:
         made: list[Hold] = []
         for scope in (scope for scope in SUBJECTS if scope in scopes):
-            doubtful = self._doubtful(bad, scope, since)
-            sent = self._sent(scope, doubtful, since)
-            for (name, of), rows in doubtful.items():
-                found = self._judge((scope, name), of, rows, sent[name])
-                if found is not None:
-                    self._held.add((scope, name))
-                    made.append(found)
+            try:
+                for one in self._of(scope, bad, since):
+                    made.append(one)  # each by itself: what was found before a failure is held
+            except Unreachable as error:
+                emit("guard.failed", scope=scope, error=str(error))
         return made
+
+    def _of(self, scope: HoldScope, bad: Sequence[Bad], since: datetime) -> Iterator[Hold]:
+        doubtful = self._doubtful(bad, scope, since)
+        sent, first = self._sent(scope, doubtful, since)
+        for (name, of), rows in doubtful.items():
+            told = [one for one in rows if one.message_id >= first[name]]
+            found = self._judge((scope, name), of, told, sent[name]) if len(told) >= FEWEST else None
+            if found is not None:
+                self._held.add((scope, name))
+                yield found
 
     def _doubtful(self, bad: Sequence[Bad], scope: HoldScope, since: datetime) -> dict[Count, list[Bad]]:
         """What is bad of each name in so many messages that they may be too many."""
@@ -139,30 +159,37 @@ class _Look:
             return False
         return self._least(subject[0], rows[0]) is not None or may_be_too_many(counts, len(rows), self._bounds)
 
-    def _sent(self, scope: HoldScope, doubtful: Mapping[Count, Sequence[Bad]], since: datetime) -> dict[str, int]:
-        """How many messages went to each name; beyond what would be enough nobody counts."""
+    def _sent(
+        self, scope: HoldScope, doubtful: Mapping[Count, Sequence[Bad]], since: datetime
+    ) -> tuple[dict[str, int], dict[str, UUID]]:
+        """How many messages went to each name, from which on; beyond what would be enough nobody counts."""
         most: Counter[str] = Counter()
         for (name, of), rows in doubtful.items():
             most[name] = max(most[name], enough(of, len(rows), self._bounds))
         begin = {name: self._from((scope, name), since) for name in most}
-        together: dict[str, int] = {}
-        if scope is HoldScope.DOMAIN:
-            alike = {name: number for name, number in most.items() if begin[name] == since}
-            together = guarding.sent_to(self._connection, alike, since)
-        alone = {
-            name: guarding.sent(self._connection, scope, name, begin[name], number)
-            for name, number in most.items()
-            if name not in together
-        }
-        return together | alone
+        sent: dict[str, int] = {}
+        first = dict.fromkeys(most, FIRST)
+        if scope is not HoldScope.DOMAIN:
+            for name, number in most.items():
+                with self._store.read() as connection:
+                    sent[name] = guarding.sent(connection, scope, name, begin[name], number)
+            return sent, first
+        for start in set(begin.values()):
+            together = {name: number for name, number in most.items() if begin[name] == start}
+            counted, reached = domains.sent_to(self._store, together, start)
+            sent |= counted
+            first |= dict.fromkeys(together, reached)
+        return sent, first
 
     def _judge(self, subject: Subject, counts: Measure, rows: Sequence[Bad], went: int) -> Hold | None:
         scope, name = subject
         least, sent = self._least(scope, rows[0]), went + sum(one.refused for one in rows)
         if subject in self._held or not too_many(counts, len(rows), sent, self._bounds, least=least):
             return None
-        if scope is HoldScope.MAILOUT and not guarding.waits(self._connection, rows[0].notification_id):
-            return None  # nothing of it is left to pause
+        if scope is HoldScope.MAILOUT:
+            with self._store.read() as connection:
+                if not guarding.waits(connection, rows[0].notification_id):
+                    return None  # nothing of it is left to pause
         by = Counter(one.provider for one in rows if one.provider).most_common(1)
         provider = by[0][0] if by else None
         owner = guarding.owner_of(rows[0], scope)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -102,9 +101,9 @@ def counts(one: Bad, scope: HoldScope, since: datetime) -> bool:
 
 
 def sent(connection: sa.Connection, scope: HoldScope, subject: str, since: datetime, most: int) -> int:
-    """How many messages went out since then, of this mailout, tenant, provider or receiving domain; `most` at most.
+    """How many messages went out since then, of this mailout, tenant or provider; `most` at most.
 
-    The latest are looked at first: where most mails arrive, few of them have to be.
+    The latest are looked at first.
     """
     of = messages.c
     lately = sa.select(of.id).where(of.sent_at > since, of.id >= first_id(since - AHEAD)).order_by(of.id.desc())
@@ -113,40 +112,29 @@ def sent(connection: sa.Connection, scope: HoldScope, subject: str, since: datet
             found = sa.select(of.id).where(of.notification_id == UUID(subject), of.sent_at > since)
         case HoldScope.TENANT:
             found = lately.where(of.tenant_id == UUID(subject))
-        case HoldScope.DOMAIN:
-            found = lately.where(sa.func.lower(of.address).endswith(f"@{subject}", autoescape=True))
-        case HoldScope.PROVIDER:
+        case _:  # a provider: domains are counted together
             by = attempts.c
             found = sa.select(by.message_id).where(by.outcome == Outcome.ACCEPTED, by.provider == subject)
             found = found.where(by.at > since, by.message_id >= first_id(since - AHEAD)).order_by(by.message_id.desc())
     return connection.scalar(sa.select(sa.func.count()).select_from(found.limit(most).subquery())) or 0
 
 
-def sent_to(connection: sa.Connection, most: Mapping[str, int], since: datetime) -> dict[str, int]:
-    """How many messages went out since then to each of these receiving domains; beyond its number nobody counts.
-
-    One pass for all, over what was planned since; only for those that it leaves below their number another one, over
-    what was planned before.
-    """
-    if not most:
-        return {}
-    lately, before = first_id(since), first_id(since - AHEAD)
-    counted = Counter(dict.fromkeys(most, 0))
-    counted.update(_by_domain(connection, list(most), since, messages.c.id >= lately))
-    left = [name for name, number in most.items() if counted[name] < number]
-    if left:
-        counted.update(_by_domain(connection, left, since, sa.and_(messages.c.id >= before, messages.c.id < lately)))
-    return dict(counted)
+def begin_of_slice(connection: sa.Connection, first: UUID, before: UUID, most: int) -> UUID:
+    """The id with which the last `most` messages before that one begin, or `first` when there are no more."""
+    of = messages.c.id
+    backwards = sa.select(of).where(of >= first, of < before).order_by(of.desc())
+    return connection.scalar(backwards.offset(most - 1).limit(1)) or first
 
 
-def _by_domain(
-    connection: sa.Connection, names: Collection[str], since: datetime, planned: sa.ColumnElement[bool]
+def sent_to(
+    connection: sa.Connection, names: Collection[str], since: datetime, first: UUID, before: UUID
 ) -> dict[str, int]:
+    """How many messages from the first to before the other went out since then, to each of these domains."""
     of, text = messages.c, sa.func
-    before = text.length(text.rtrim(of.address, text.replace(of.address, "@", "")))  # up to the last @
-    domain = text.lower(text.substr(of.address, before + 1), type_=sa.Text)
-    found = sa.select(domain.label("domain"), text.count().label("sent")).where(planned, of.sent_at > since)
-    counted = found.where(of.address.is_not(None)).group_by(domain).subquery()
+    local = text.length(text.rtrim(of.address, text.replace(of.address, "@", "")))  # up to the last @
+    domain = text.lower(text.substr(of.address, local + 1), type_=sa.Text)
+    found = sa.select(domain.label("domain"), text.count().label("sent")).where(of.id >= first, of.id < before)
+    counted = found.where(of.sent_at > since, of.address.is_not(None)).group_by(domain).subquery()
     these = sa.select(counted.c.domain, counted.c.sent).where(any_of(connection, counted.c.domain, list(names)))
     return {row.domain: row.sent for row in connection.execute(these)}
 

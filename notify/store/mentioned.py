@@ -1,7 +1,8 @@
 """Kept octets that tell of somebody: found and emptied in slices, so that nobody who writes waits for a search.
 
 What was not seen by then, for it came meanwhile, is looked through within the transaction of the erasure. Octets never
-change, they only go: what was seen once need not be seen again.
+change, they only go, and they tell of no message that is made after they came: what was seen once need not be seen
+again, where the messages are asked for after it was listed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from uuid_utils.compat import uuid7
 
 from notify.model import Channel, HookState
 from notify.store import incoming
@@ -24,6 +26,9 @@ MAILED_OR_POSTED = (Channel.EMAIL, Channel.SMS)
 """Channels of which mails and webhooks tell."""
 READ_AT_ONCE = 20  # bodies; each may have megabytes
 EMPTIED_AT_ONCE = 500
+FIRST = UUID(int=0)
+LATE = 600_000
+"""Milliseconds between the making of an id and its commit, with what the clocks of two machines may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,8 @@ class Search:
     mentions: Mentions | None
     _seen: list[set[int]] = field(default_factory=lambda: [set() for _ in PLACES])
     _found: list[list[UUID]] = field(default_factory=lambda: [[] for _ in PLACES])
+    _put_back: list[set[int]] = field(default_factory=lambda: [set() for _ in PLACES])
+    _since: UUID = FIRST
 
     @classmethod
     def of(cls, connection: sa.Connection, person: Person) -> Search:
@@ -62,19 +69,27 @@ class Search:
         return cls(person, _mentions(connection, person))
 
     def covers(self, person: Person) -> bool:
-        """Whether it is for all addresses that they have by now."""
-        return _told(person) <= _told(self.person)
+        """Whether it is for this person, and all addresses that they have by now."""
+        return person.id == self.person.id and _told(person) <= _told(self.person)
 
-    def unseen(self, connection: sa.Connection) -> list[tuple[int, UUID]]:
-        """What is kept and was not seen yet: its place, and its id."""
+    def unseen(self, connection: sa.Connection, *, lately: bool = False) -> list[tuple[int, UUID]]:
+        """What is kept and was not seen yet: its place, and its id. It is looked for anew what messages they have.
+
+        With `lately` only what came since this was asked before, or might not go when it was to be emptied.
+        """
         if self.mentions is None:
             return []
-        return [
-            (number, id_)
-            for number, place in enumerate(PLACES)
-            for id_ in connection.scalars(sa.select(place.table.c.id).where(place.kept))
-            if id_.int not in self._seen[number]
-        ]
+        since, self._since = self._since if lately else FIRST, UUID(int=uuid7().int - (LATE << 80))
+        found = []
+        for number, place in enumerate(PLACES):
+            of = place.table.c.id
+            asked = of >= since
+            if lately:
+                asked |= any_of(connection, of, [UUID(int=one) for one in self._put_back[number]])
+            ids = connection.scalars(sa.select(of).where(place.kept, asked))
+            found += [(number, id_) for id_ in ids if id_.int not in self._seen[number]]
+        self.mentions = _mentions(connection, self.person)  # last: no message that these tell of is made from now on
+        return found
 
     def look(self, connection: sa.Connection, which: Collection[tuple[int, UUID]]) -> None:
         """See these."""
@@ -105,17 +120,18 @@ class Search:
                 ids = connection.scalars(chosen.order_by(of.id).with_for_update()).all()
                 gone = sa.update(place.table).where(any_of(connection, of.id, list(ids)))
                 connection.execute(gone.values(place.nothing))
-                self._seen[number] -= {id_.int for id_ in set(some) - set(ids)}  # may not go yet: seen anew later
+                stay = {id_.int for id_ in set(some) - set(ids)}  # may not go yet: seen anew later
+                self._seen[number] -= stay
+                self._put_back[number] |= stay
                 return
 
 
-def forget(connection: sa.Connection, search: Search, person: Person) -> None:
-    """Empty what is left, and what has come since the search: to be called within the erasure of this person.
+def forget(connection: sa.Connection, search: Search) -> None:
+    """Empty what is left, and what has come since the search: to be called within the erasure of its person.
 
     `search` covers the person, and has seen nearly all.
     """
-    search.mentions = _mentions(connection, person)
-    search.look(connection, search.unseen(connection))
+    search.look(connection, search.unseen(connection, lately=True))
     while search.left:
         search.empty(connection)
 

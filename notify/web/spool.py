@@ -1,6 +1,6 @@
 """What was seen is written behind the answers, many at a time; who keeps it may be away for a while, and nobody waits.
 
-So many are kept meanwhile. More are lost, and how many that were is said in the log.
+So many are kept meanwhile. More are lost, and so is what can never be written; how many that were is said in the log.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ FAREWELL_SECONDS = 3.0
 
 
 class Spool:
-    """`write` takes a sequence, runs in a thread, raises `RedisError` and returns how many it had no room for."""
+    """`write` takes a sequence, runs in a thread and returns how many it had no room for.
+
+    After a `RedisError` it is given the same again. What it was given when it raised anything else is lost.
+    """
 
     def __init__(self, write: Callable[[Sequence[Sighting]], int]) -> None:
         self._write = write
@@ -47,7 +50,7 @@ class Spool:
         self._tell()
 
     async def _written(self, batch: Sequence[Sighting]) -> None:
-        """Return when it is."""
+        """Return when it is, or when it is known that it cannot be."""
         while True:
             try:
                 without_room = await run_in_threadpool(self._write, batch)
@@ -57,6 +60,9 @@ class Spool:
                 self._away = True
                 self._tell()
                 await asyncio.sleep(RETRY_SECONDS)
+            except Exception as error:
+                emit("tracking.lost", reason="failed", sightings=len(batch), error=type(error).__name__)
+                return
             else:
                 self._away = False
                 self._lost += without_room

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,9 +18,10 @@ from notify.app import App
 from notify.audience import erasure, recipients
 from notify.errors import StillSending
 from notify.model import Author, Channel, Source
-from notify.store import mentioned, tables
+from notify.store import forgetting, mentioned, persons, tables
 from notify.store.engine import Store
 from notify.store.mentions import Mentions
+from notify.store.persons import Person
 from notify.store.tenants import DEFAULT_ID
 from tests.kinds import make_kind
 
@@ -34,11 +36,11 @@ def _zoe(app: App, templates: Path) -> None:
     notify.send("hello", ZOE)
 
 
-def posted(app: App, *bodies: bytes, state: str = "processed") -> list[UUID]:
-    """Deliveries that were read long ago."""
+def posted(app: App, *bodies: bytes, state: str = "processed", days: int = 0) -> list[UUID]:
+    """Deliveries that were read long ago, and came so many days ago."""
     now = app.clock.now()
     common = {"tenant_id": DEFAULT_ID, "provider": "ses", "headers": {}, "state": state, "received_at": now}
-    ids = [uuid7() for _ in bodies]
+    ids = [UUID(int=uuid7().int - (days * 86_400_000 << 80)) for _ in bodies]
     with app.store.begin() as connection:
         for id_, body in zip(ids, bodies, strict=True):
             row = {"id": id_, "payload_id": str(id_), "body": body}
@@ -48,11 +50,15 @@ def posted(app: App, *bodies: bytes, state: str = "processed") -> list[UUID]:
 
 def mailed(app: App, *bodies: bytes) -> None:
     """Reports that nobody knew the message of."""
-    common = {"tenant_id": DEFAULT_ID, "mailbox": "box", "size": 1, "kind": "bounce", "state": "unmatched"}
     with app.store.begin() as connection:
-        for body in bodies:
-            row = {"id": uuid7(), "digest": str(uuid7()), "body": body, "received_at": app.clock.now()}
-            connection.execute(sa.insert(tables.incoming_mails), common | row)
+        put_mails(app, connection, *bodies)
+
+
+def put_mails(app: App, connection: sa.Connection, *bodies: bytes) -> None:
+    common = {"tenant_id": DEFAULT_ID, "mailbox": "box", "size": 1, "kind": "bounce", "state": "unmatched"}
+    for body in bodies:
+        row = {"id": uuid7(), "digest": str(uuid7()), "body": body, "received_at": app.clock.now()}
+        connection.execute(sa.insert(tables.incoming_mails), common | row)
 
 
 def left(app: App) -> list[bytes]:
@@ -124,9 +130,7 @@ def test_what_comes_after_the_last_round_is_looked_through_within_the_erasure(
     forget = mentioned.forget
 
     def late(connection: sa.Connection, *given: Any) -> None:
-        body = {"body": b"late zoe@example.org", "digest": "late", "id": uuid7(), "received_at": app.clock.now()}
-        common = {"tenant_id": DEFAULT_ID, "mailbox": "box", "size": 1, "kind": "bounce", "state": "unmatched"}
-        connection.execute(sa.insert(tables.incoming_mails), common | body)
+        put_mails(app, connection, b"late zoe@example.org")
         forget(connection, *given)
 
     monkeypatch.setattr(mentioned, "forget", late)
@@ -137,7 +141,7 @@ def test_what_comes_after_the_last_round_is_looked_through_within_the_erasure(
 def test_what_was_read_only_during_the_search_is_emptied_and_what_was_not_read_yet_stays(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [one, _] = posted(app, b"of zoe@example.org", b"also zoe@example.org", state="received")
+    [one, _] = posted(app, b"of zoe@example.org", b"also zoe@example.org", state="received", days=1)
     forget = mentioned.forget
 
     def read_meanwhile(connection: sa.Connection, *given: Any) -> None:
@@ -148,6 +152,77 @@ def test_what_was_read_only_during_the_search_is_emptied_and_what_was_not_read_y
     monkeypatch.setattr(mentioned, "forget", read_meanwhile)
     erase(app)
     assert left(app) == [b"also zoe@example.org"]
+
+
+def test_a_report_that_comes_during_the_search_of_a_message_that_was_made_during_it_is_found_by_its_id(
+    app: App, during: Callable[[Meanwhile], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "FEW", 1)
+    posted(app, b"of eve@example.org")
+
+    def come() -> None:
+        note = notify.send("hello", "zoe")
+        with app.store.read() as connection:
+            of = tables.messages.c
+            id_ = connection.scalar(sa.select(of.id).where(of.notification_id == note.id))
+        mailed(app, f"Message-ID: <{id_}@example.org>".encode())
+
+    during(come)
+    erase(app)
+    assert left(app) == [b"of eve@example.org"]
+
+
+def test_what_comes_while_a_message_is_waited_for_is_looked_through_before_the_erasure(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    posted(app, b"of zoe@example.org")
+    in_hand, asked = forgetting.in_hand, 0
+    within: list[int] = []
+    forget, unseen = mentioned.forget, mentioned.Search.unseen
+
+    def held(connection: sa.Connection, person: Person) -> int:
+        nonlocal asked
+        asked += 1
+        if asked != 2:
+            return in_hand(connection, person)
+        put_mails(app, connection, b"late zoe@example.org", b"of eve@example.org")
+        return 1
+
+    def listed(self: mentioned.Search, connection: sa.Connection, **given: Any) -> list[tuple[int, UUID]]:
+        found = unseen(self, connection, **given)
+        within.append(len(found))
+        return found
+
+    def erased(connection: sa.Connection, *given: Any) -> None:
+        within.clear()
+        forget(connection, *given)
+
+    monkeypatch.setattr(forgetting, "in_hand", held)
+    monkeypatch.setattr(mentioned, "forget", erased)
+    monkeypatch.setattr(mentioned.Search, "unseen", listed)
+    erase(app)
+    assert (within, left(app)) == ([0], [b"of eve@example.org"])
+
+
+def test_within_the_erasure_only_what_came_since_the_last_round_is_listed(app: App) -> None:
+    posted(app, b"of eve@example.org", days=1)
+    with app.store.read() as connection:
+        person = persons.find(connection, DEFAULT_ID, "zoe")
+        assert person is not None
+        search = mentioned.Search.of(connection, person)
+        assert len(search.unseen(connection)) == 1
+    new = posted(app, b"of zoe@example.org")
+    with app.store.read() as connection:
+        assert search.unseen(connection, lately=True) == [(0, new[0])]
+
+
+def test_a_search_for_somebody_is_none_for_who_has_their_key_and_address_after_them(app: App) -> None:
+    with app.store.read() as connection:
+        person = persons.find(connection, DEFAULT_ID, "zoe")
+        assert person is not None
+        search = mentioned.Search.of(connection, person)
+    assert search.covers(person)
+    assert not search.covers(replace(person, id=uuid7()))
 
 
 def test_an_address_that_they_get_during_the_search_is_searched_for_as_well(

@@ -14,9 +14,11 @@ import pytest
 import sqlalchemy as sa
 
 import notify
+from notify import telemetry
 from notify.alerts import look
 from notify.app import App, using
-from notify.feedback import guard
+from notify.errors import Unreachable
+from notify.feedback import domains, guard
 from notify.feedback.record import record
 from notify.model import OF_ATTEMPT, BounceClass, Event, EventType, HoldScope, MessageState, Outcome
 from notify.store import guarding, messages, tables, tenants
@@ -385,7 +387,9 @@ def test_what_was_refused_and_went_out_after_all_counts_as_sent_and_no_more(hous
     assert {(one.bad, one.sent) for one in guard.in_force(house) if one.scope is HoldScope.MAILOUT} == {(3, SENT)}
 
 
-def test_domains_are_counted_in_one_pass_each_as_if_it_were_alone(house: App) -> None:
+def test_domains_are_counted_together_each_as_if_it_were_alone_until_it_has_enough(
+    house: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
     note, of = mailout(house), tables.messages
     with house.store.begin() as connection:
         people = ids_of(house, note)[:SENT]
@@ -394,13 +398,70 @@ def test_domains_are_counted_in_one_pass_each_as_if_it_were_alone(house: App) ->
             connection.execute(sa.update(of).where(of.c.id == id_).values(address=address))
     since = house.clock.now() - timedelta(days=1)
     names = [f"d{number}.example.org" for number in range(7)]
-    with house.store.read() as connection:
-        together = guarding.sent_to(connection, dict.fromkeys([*names, "nobody.example"], 100), since)
-        alone = {name: guarding.sent(connection, HoldScope.DOMAIN, name, since, 100) for name in together}
-        few = guarding.sent_to(connection, dict.fromkeys(names, 1), since)
-    assert together == alone
-    assert sum(together.values()) == SENT - 3
-    assert few == {name: together[name] for name in names}
+    monkeypatch.setattr(domains, "AT_ONCE", 2)
+    together, first = domains.sent_to(house.store, dict.fromkeys([*names, "nobody.example"], 100), since)
+    alone = {name: domains.sent_to(house.store, {name: 100}, since)[0][name] for name in together}
+    assert together == alone == {"nobody.example": 0} | dict(zip(names, (3, 3, 2, 2, 2, 3, 2), strict=True))
+    assert first == first_id(since - guarding.AHEAD)
+    monkeypatch.setattr(domains, "AT_ONCE", 1)
+    few, first = domains.sent_to(house.store, dict.fromkeys(names, 1), since)
+    assert few == dict.fromkeys(names, 1)
+    assert first in people, "where each has enough nobody looks on"
+
+
+def test_of_very_many_messages_domains_are_judged_by_the_latest(house: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    note, of = mailout(house), tables.messages.c
+    ids = ids_of(house, note)
+    with house.store.begin() as connection:
+        for number, id_ in enumerate(ids):
+            to = "many" if number < SENT + LATER - 5 else "few"
+            connection.execute(sa.update(tables.messages).where(of.id == id_).values(address=f"{number}@{to}.org"))
+        connection.execute(sa.update(tables.messages).values(sent_at=house.clock.now(), state=MessageState.SENT))
+    monkeypatch.setattr(domains, "AT_ONCE", 3)
+    monkeypatch.setattr(domains, "SLICES", 2)
+    judging = replace(house, settings=house.settings.model_copy(update={"guard_least": 3}))
+    comes_back(house, [*ids[:4], *ids[-5:-2]])
+    assert guard.watch(judging) > 0
+    held = {one.subject: (one.bad, one.sent) for one in guard.in_force(house) if one.scope is HoldScope.DOMAIN}
+    assert held == {"few.org": (3, 5)}, "what bounced of many.org was planned before"
+
+
+def test_where_domains_cannot_be_counted_the_others_are_held_and_the_failure_is_told(
+    house: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*_: Any) -> tuple[dict[str, int], UUID]:
+        raise Unreachable("The database gave a statement up")
+
+    told: list[tuple[str, object]] = []
+    monkeypatch.setattr(domains, "sent_to", cut)
+    monkeypatch.setattr(guard, "emit", lambda event, **facts: told.append((event, facts.get("scope"))))
+    note = mailout(house)
+    with house.store.begin() as connection:
+        connection.execute(sa.update(tables.messages).values(address="x@one.org"))
+    comes_back(house, ids_of(house, note)[:3])
+    assert guard.watch(house) == 3
+    assert {one.scope for one in guard.in_force(house)} == set(HoldScope) - {HoldScope.DOMAIN}
+    assert told[0] == ("guard.failed", HoldScope.DOMAIN)
+    assert {event for event, _ in told} <= telemetry.EVENTS.keys()
+
+
+def test_a_mailout_that_ended_while_the_rates_were_taken_is_not_held(
+    house: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note, waits = mailout(house), guarding.waits
+
+    def ends(connection: sa.Connection, notification_id: UUID) -> bool:
+        monkeypatch.setattr(guarding, "waits", waits)
+        writer = threading.Thread(target=evening, args=(house,))
+        writer.start()
+        writer.join(30)
+        return True
+
+    monkeypatch.setattr(guarding, "waits", ends)
+    comes_back(house, ids_of(house, note)[:3])
+    assert guard.watch(house) > 0
+    assert HoldScope.MAILOUT not in {one.scope for one in guard.in_force(house)}
+    assert MessageState.QUEUED not in states(house, note)
 
 
 def test_a_domain_to_which_mails_went_that_were_planned_days_before_is_judged_by_them_too(house: App) -> None:

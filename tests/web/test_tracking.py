@@ -227,6 +227,31 @@ def test_more_than_is_kept_meanwhile_is_lost_and_counted(monkeypatch: pytest.Mon
     assert keeper.kept == []
 
 
+def test_sightings_whose_write_fails_otherwise_are_counted_and_the_next_are_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[tuple[str, dict[str, object]]] = []
+    monkeypatch.setattr(spool, "emit", lambda event, **facts: told.append((event, facts)))
+    kept: list[Sighting] = []
+
+    def broken_at_first(seen: Sequence[Sighting]) -> int:
+        if not told:
+            raise ValueError("of no use")
+        kept.extend(seen)
+        return 0
+
+    async def three_and_two() -> None:
+        spooled = Spool(broken_at_first)
+        await asyncio.gather(*(spooled.add(one) for one in some[:3]))
+        await asyncio.gather(*(spooled.add(one) for one in some[3:]))
+        await spooled.close()
+
+    some = make(5)
+    asyncio.run(three_and_two())
+    assert told == [("tracking.lost", {"reason": "failed", "sightings": 3, "error": "ValueError"})]
+    assert kept == some[3:]
+
+
 # where a link leads, as a header says it
 
 
