@@ -19,8 +19,8 @@ from notify.app import App
 from notify.audience import leaving
 from notify.errors import NotFound, StillSending
 from notify.model import Channel
-from notify.store import Connection, audit, forgetting, mentioned, persons, tenants
-from notify.store.mentioned import Search
+from notify.store import Connection, audit, forgetting, kept_bodies, persons, tenants
+from notify.store.kept_bodies import Search
 from notify.store.persons import Person
 from notify.store.text import line
 from notify.telemetry import emit
@@ -29,8 +29,12 @@ LOOK_EVERY = 0.2  # seconds
 RECENT = timedelta(days=2)
 SEEN_AT_ONCE = 200  # kept bodies that are looked through in one transaction
 FEW = 200
-"""So few bodies are looked through within the erasure: as many come during its last round."""
+"""A round that found no more bodies than these was short, and fewer have come meanwhile: no other follows."""
 ROUNDS = 5
+"""So many at most: each finds what came during the one before, a fraction of it unless bodies come as fast as they are
+looked through, some ten thousand a second. What has come since the last, and while a worker was waited for, is looked
+through within the erasure, however much it is: nothing is missed, and whoever waits for its locks waits longer.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,8 @@ def erase(app: App, key: str, *, reason: str, actor: str, tenant: str | None = N
     """Forget the person with this key for good.
 
     Waits up to two leases for a worker that has one of their messages in hand. Raises `NotFound`, and `StillSending`
-    when it has it still; then nothing was erased.
+    when it has it still; then they are not erased, though what waited for them is cancelled, and kept bodies that tell
+    of them may be emptied already. That stays so, and the erasure goes on from there when it is run again.
     """
     why = line("the reason to erase somebody", reason, NotFound)
     patience = 2 * app.settings.lease_seconds
@@ -119,7 +124,7 @@ def _forget(
     emails = [folded for channel, folded in person.addresses if channel is Channel.EMAIL]
     forgetting.forget_words(connection, person, [leaving.event_of(app, folded) for folded in emails])
     forgetting.forget_what_was_sent(connection, person)
-    mentioned.forget(connection, search)
+    kept_bodies.forget(connection, search)
     forgetting.forget_person(connection, person, now, actor=actor, reason=why)
     with audit.door(connection, person.tenant_id, now):
         anonymous = forgetting.anonymise_audit(connection, person)

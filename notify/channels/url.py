@@ -148,6 +148,13 @@ def one_of(*words: str) -> Read:
     return read
 
 
+def file_path(text: str) -> Path:
+    """The path of a file, which may be away just now: who reads it says so."""
+    if not text or "\0" in text:
+        raise ValueError("names no file")
+    return Path(text)
+
+
 def existing_file(text: str) -> Path:
     """The path of a file that can be found now."""
     path = Path(text)

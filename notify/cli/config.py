@@ -14,7 +14,7 @@ from notify.cli import env_file, screen
 from notify.cli.groups import example
 from notify.cli.masking import shown_secret
 from notify.cli.wiring import opened_app
-from notify.feedback.mailboxes import configured
+from notify.feedback.mailboxes import configured, look_at_files
 from notify.settings import DEVELOPMENT_SECRET, Settings, load, redact, sources
 
 ENV_FILE = Path(".env")
@@ -77,7 +77,8 @@ def _check() -> None:
         secrets = [one.get_secret_value() for one in app.settings.hook_secrets]
         reporters(secrets, app.settings.sns_topics)
         carriers(secrets)
-        configured(app.settings)
+        for place in configured(app.settings):
+            look_at_files(place)
 
 
 _FORMS: dict[str | None, Callable[[], None]] = {

@@ -25,7 +25,7 @@ from notify.channels.hook import Carrier, Confirming, HookRequest, Reporter
 from notify.channels.reporters import LISTENED_TO, carriers, reporters
 from notify.errors import OperatorError, Unverified
 from notify.feedback import hooks
-from notify.feedback.gathering import Full, Gathering
+from notify.feedback.stored_together import Full, Gathering
 from notify.model.text import storable
 from notify.store.hooks import Posted
 from notify.telemetry import emit

@@ -18,7 +18,7 @@ from notify.app import App
 from notify.audience import erasure, recipients
 from notify.errors import StillSending
 from notify.model import Author, Channel, Source
-from notify.store import forgetting, mentioned, persons, tables
+from notify.store import forgetting, kept_bodies, persons, tables
 from notify.store.engine import Store
 from notify.store.mentions import Mentions
 from notify.store.persons import Person
@@ -127,13 +127,13 @@ def test_what_comes_after_the_last_round_is_looked_through_within_the_erasure(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     posted(app, b"of zoe@example.org")
-    forget = mentioned.forget
+    forget = kept_bodies.forget
 
     def late(connection: sa.Connection, *given: Any) -> None:
         put_mails(app, connection, b"late zoe@example.org")
         forget(connection, *given)
 
-    monkeypatch.setattr(mentioned, "forget", late)
+    monkeypatch.setattr(kept_bodies, "forget", late)
     erase(app)
     assert left(app) == []
 
@@ -142,14 +142,14 @@ def test_what_was_read_only_during_the_search_is_emptied_and_what_was_not_read_y
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [one, _] = posted(app, b"of zoe@example.org", b"also zoe@example.org", state="received", days=1)
-    forget = mentioned.forget
+    forget = kept_bodies.forget
 
     def read_meanwhile(connection: sa.Connection, *given: Any) -> None:
         of = tables.hook_payloads
         connection.execute(sa.update(of).where(of.c.id == one).values(state="processed"))
         forget(connection, *given)
 
-    monkeypatch.setattr(mentioned, "forget", read_meanwhile)
+    monkeypatch.setattr(kept_bodies, "forget", read_meanwhile)
     erase(app)
     assert left(app) == [b"also zoe@example.org"]
 
@@ -178,7 +178,7 @@ def test_what_comes_while_a_message_is_waited_for_is_looked_through_before_the_e
     posted(app, b"of zoe@example.org")
     in_hand, asked = forgetting.in_hand, 0
     within: list[int] = []
-    forget, unseen = mentioned.forget, mentioned.Search.unseen
+    forget, unseen = kept_bodies.forget, kept_bodies.Search.unseen
 
     def held(connection: sa.Connection, person: Person) -> int:
         nonlocal asked
@@ -188,7 +188,7 @@ def test_what_comes_while_a_message_is_waited_for_is_looked_through_before_the_e
         put_mails(app, connection, b"late zoe@example.org", b"of eve@example.org")
         return 1
 
-    def listed(self: mentioned.Search, connection: sa.Connection, **given: Any) -> list[tuple[int, UUID]]:
+    def listed(self: kept_bodies.Search, connection: sa.Connection, **given: Any) -> list[tuple[int, UUID]]:
         found = unseen(self, connection, **given)
         within.append(len(found))
         return found
@@ -198,8 +198,8 @@ def test_what_comes_while_a_message_is_waited_for_is_looked_through_before_the_e
         forget(connection, *given)
 
     monkeypatch.setattr(forgetting, "in_hand", held)
-    monkeypatch.setattr(mentioned, "forget", erased)
-    monkeypatch.setattr(mentioned.Search, "unseen", listed)
+    monkeypatch.setattr(kept_bodies, "forget", erased)
+    monkeypatch.setattr(kept_bodies.Search, "unseen", listed)
     erase(app)
     assert (within, left(app)) == ([0], [b"of eve@example.org"])
 
@@ -209,7 +209,7 @@ def test_within_the_erasure_only_what_came_since_the_last_round_is_listed(app: A
     with app.store.read() as connection:
         person = persons.find(connection, DEFAULT_ID, "zoe")
         assert person is not None
-        search = mentioned.Search.of(connection, person)
+        search = kept_bodies.Search.of(connection, person)
         assert len(search.unseen(connection)) == 1
     new = posted(app, b"of zoe@example.org")
     with app.store.read() as connection:
@@ -220,7 +220,7 @@ def test_a_search_for_somebody_is_none_for_who_has_their_key_and_address_after_t
     with app.store.read() as connection:
         person = persons.find(connection, DEFAULT_ID, "zoe")
         assert person is not None
-        search = mentioned.Search.of(connection, person)
+        search = kept_bodies.Search.of(connection, person)
     assert search.covers(person)
     assert not search.covers(replace(person, id=uuid7()))
 
@@ -246,18 +246,18 @@ def test_an_erasure_that_is_broken_off_in_its_slices_goes_on_when_it_is_run_agai
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     posted(app, *(b"of zoe@example.org %d" % number for number in range(5)))
-    empty = mentioned.Search.empty
+    empty = kept_bodies.Search.empty
     emptied: list[int] = []
 
-    def broken(self: mentioned.Search, connection: sa.Connection) -> None:
+    def broken(self: kept_bodies.Search, connection: sa.Connection) -> None:
         if emptied:
             raise KeyboardInterrupt
         empty(self, connection)
         emptied.append(self.left)
 
     with monkeypatch.context() as patched:
-        patched.setattr(mentioned, "EMPTIED_AT_ONCE", 2)
-        patched.setattr(mentioned.Search, "empty", broken)
+        patched.setattr(kept_bodies, "EMPTIED_AT_ONCE", 2)
+        patched.setattr(kept_bodies.Search, "empty", broken)
         with pytest.raises(KeyboardInterrupt):
             erase(app)
     assert (emptied, len(left(app))) == ([3], 3)
@@ -270,13 +270,13 @@ def test_an_erasure_that_is_broken_off_in_its_slices_goes_on_when_it_is_run_agai
 def test_each_transaction_reads_or_empties_a_few(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     posted(app, *(b"of zoe@example.org %d" % number for number in range(7)))
     mailed(app, *(b"To: zoe@example.org %d" % number for number in range(3)))
-    monkeypatch.setattr(mentioned, "EMPTIED_AT_ONCE", 2)
+    monkeypatch.setattr(kept_bodies, "EMPTIED_AT_ONCE", 2)
     monkeypatch.setattr(erasure, "SEEN_AT_ONCE", 4)
     monkeypatch.setattr(erasure, "FEW", 1)
     sizes: list[int] = []
-    look = mentioned.Search.look
+    look = kept_bodies.Search.look
 
-    def looked(self: mentioned.Search, connection: sa.Connection, which: Sequence[tuple[int, UUID]]) -> None:
+    def looked(self: kept_bodies.Search, connection: sa.Connection, which: Sequence[tuple[int, UUID]]) -> None:
         sizes.append(len(which))
         look(self, connection, which)
 
@@ -288,7 +288,7 @@ def test_each_transaction_reads_or_empties_a_few(app: App, monkeypatch: pytest.M
         begun += 1
         return begin(self)
 
-    monkeypatch.setattr(mentioned.Search, "look", looked)
+    monkeypatch.setattr(kept_bodies.Search, "look", looked)
     monkeypatch.setattr(Store, "begin", counted)
     erase(app)
     assert (sizes, left(app)) == ([4, 4, 2, 0], [])

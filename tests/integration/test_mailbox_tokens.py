@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import socket
 import stat
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,11 +21,12 @@ from pydantic import SecretStr
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from notify.alerts.conditions import observe
 from notify.app import App
-from notify.channels.oauth import TokenUrl
-from notify.errors import UnreachableMailbox
-from notify.feedback.mailboxes import ImapMailbox, imap_mailboxes, probe, refresh_file, scan
-from notify.feedback.mailboxes.tokens import FromUrl
+from notify.channels.oauth import Granted, TokenUrl
+from notify.errors import Misconfigured, UnreachableMailbox
+from notify.feedback.mailboxes import ImapMailbox, imap_mailboxes, probe, refresh_file, scan, tokens
+from notify.feedback.mailboxes.tokens import FromCommand, FromFile, FromUrl, NoToken
 from notify.telemetry import subscribed
 
 USER = "bounces@example.org"
@@ -99,6 +102,16 @@ def sasl(token: str) -> str:
     return f"user={USER}\1auth=Bearer {token}\1\1"
 
 
+@pytest.fixture(autouse=True)
+def _another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test has the tokens of another."""
+    begin_anew(monkeypatch)
+
+
+def begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "_made", cache(FromUrl))
+
+
 @pytest.fixture
 def giving(httpserver: HTTPServer) -> HTTPServer:
     """A token URL at /o/token/, which tells what was asked in `log`."""
@@ -149,6 +162,112 @@ def test_a_token_is_kept_until_it_is_refused_and_then_renewed_once(app: App, giv
         probe(opened)
     assert box.said == [sasl(OLD), sasl(OLD), sasl(OLD), "\r\n", sasl(NEW)]
     assert len(giving.log) == 2
+
+
+def test_a_token_is_kept_from_one_reading_of_the_urls_to_the_next(app: App, giving: HTTPServer) -> None:
+    giving.expect_request("/o/token/").respond_with_json({"access_token": NEW, "expires_in": 3600})
+    with mailbox(NEW) as box:
+        for _ in range(2):
+            (found,) = scan(app, [read(app, by_refresh(box, giving))])
+            assert found.problem is None
+        assert len(giving.log) == 1
+        other = read(app, by_refresh(box, giving, refresh_token=RENEWED))
+        assert scan(app, [other])[0].problem is None
+    assert [one["refresh_token"] for one in asked(giving)] == [REFRESH, RENEWED]
+
+
+def test_a_new_refresh_token_is_kept_from_one_reading_of_the_urls_to_the_next(app: App, giving: HTTPServer) -> None:
+    short = {"access_token": NEW, "expires_in": 1e-6}
+    giving.expect_ordered_request("/o/token/").respond_with_json({**short, "refresh_token": RENEWED})
+    giving.expect_ordered_request("/o/token/").respond_with_json(short)
+    with mailbox(NEW) as box:
+        for _ in range(2):
+            probe(read(app, by_refresh(box, giving)))
+    assert [one["refresh_token"] for one in asked(giving)] == [REFRESH, RENEWED]
+
+
+def test_mailboxes_of_one_client_that_are_read_at_once_ask_once(app: App, giving: HTTPServer) -> None:
+    giving.expect_request("/o/token/").respond_with_json({"access_token": NEW, "expires_in": 3600})
+    with ExitStack() as stack:
+        servers = [stack.enter_context(mailbox(NEW)) for _ in range(4)]
+        found = scan(app, [read(app, by_refresh(one, giving)) for one in servers])
+    assert [one.problem for one in found] == [None] * 4
+    assert len(giving.log) == 1
+
+
+def test_who_waits_while_another_asks_is_told_the_same_answer() -> None:
+    come, answer = threading.Semaphore(0), threading.Event()
+    grants: list[str | None] = []
+    told: list[str] = []
+
+    class Slow(TokenUrl):
+        def grant(self, refresh_token: str | None = None) -> Granted:
+            grants.append(refresh_token)
+            assert answer.wait(60)
+            raise Misconfigured("invalid_client")
+
+    class Door:
+        """A lock before which is counted who comes."""
+
+        def __init__(self) -> None:
+            self._lock = threading.Lock()
+
+        def __enter__(self) -> None:
+            come.release()
+            self._lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self._lock.release()
+
+    source = FromUrl(Slow("https://a.example/t", "i"), REFRESH)
+    object.__setattr__(source, "_asking", Door())
+
+    def ask() -> None:
+        try:
+            source.token(anew=False)
+        except NoToken as error:
+            told.append(error.problem)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        assert come.acquire(timeout=60)
+    answer.set()
+    for thread in threads:
+        thread.join(60)
+    assert told == ["its token URL refuses to give a token (invalid_client)"] * 3
+    assert grants == [REFRESH]
+    with pytest.raises(NoToken):
+        source.token(anew=False)
+    assert grants == [REFRESH] * 2, "who comes later asks"
+
+
+def test_a_file_that_is_away_keeps_no_other_mailbox_from_being_read_and_no_alert_from_being_told(
+    app: App, tmp_path: Path
+) -> None:
+    file, away = tmp_path / "token", tmp_path / "away"
+    file.write_text(OLD)
+    with mailbox(OLD) as one, mailbox(OLD) as two:
+        urls = [
+            one.url(token_file=away),
+            two.url(token_file=file),
+            f"imaps://u:hunter2@127.0.0.1:{two.port}/INBOX?ca={away}",
+            f"smtpd://127.0.0.1:2525?cert={away}",
+        ]
+        settings = app.settings.model_copy(update={"mailboxes": tuple(map(SecretStr, urls))})
+        installed = replace(app, settings=settings)
+        boxes = imap_mailboxes(settings)
+        problems = [found.problem and found.problem.problem for found in scan(installed, boxes)]
+        assert problems == [
+            "its token file away cannot be read: No such file or directory",
+            None,
+            "its file of ?ca= cannot be read: No such file or directory",
+        ]
+        alerts = [one.name for one in observe(installed, app.clock.now()).conditions]
+        assert alerts == [f"mailbox:{boxes[0].name}", f"mailbox:{boxes[2].name}"]
+        away.write_text(OLD)
+        assert scan(installed, imap_mailboxes(settings))[0].problem is None, "it is back"
 
 
 def test_a_token_that_ends_soon_is_renewed_before_it_is_said(app: App, giving: HTTPServer) -> None:
@@ -235,7 +354,7 @@ def test_a_token_url_that_is_away_is_named_and_tried_again(app: App, giving: HTT
 
 
 def test_a_new_refresh_token_takes_the_place_of_the_one_before_in_its_file(
-    app: App, giving: HTTPServer, tmp_path: Path
+    app: App, giving: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "refresh"
     file.write_text(f"{REFRESH}\n")
@@ -250,6 +369,7 @@ def test_a_new_refresh_token_takes_the_place_of_the_one_before_in_its_file(
         assert file.read_text() == RENEWED
         assert stat.S_IMODE(file.stat().st_mode) == 0o640
         assert (tmp_path / "link").is_symlink()
+        begin_anew(monkeypatch)
         probe(read(app, url))  # as another process would
     assert [one["refresh_token"] for one in asked(giving)] == [REFRESH, RENEWED]
     assert [path.name for path in tmp_path.iterdir() if "refresh" in path.name and path != file] == [".refresh.lock"]
@@ -345,6 +465,12 @@ def test_a_token_file_is_read_anew_when_its_token_is_refused(app: App, tmp_path:
     assert box.said == [sasl(OLD), sasl(NEW), sasl(NEW), "\r\n"], "the same token is not said twice"
 
 
+def test_a_token_file_that_is_a_pipe_is_not_waited_at(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NoToken, match="its token file pipe is no file"):
+        FromFile(tmp_path / "pipe").token(anew=False)
+
+
 def test_a_token_command_is_run_for_each_login_and_without_a_shell(app: App, tmp_path: Path) -> None:
     script, count = tmp_path / "token", tmp_path / "count"
     script.write_text(f'#!/bin/sh\necho "$1" >> {count}\ntest -s {tmp_path}/second && echo {NEW} || echo {OLD}\n')
@@ -364,7 +490,9 @@ def test_a_token_command_is_run_for_each_login_and_without_a_shell(app: App, tmp
     [
         (f"sh -c 'echo {SECRET} >&2; exit 7'", "its token command sh ends with exit code 7"),
         ("/nowhere/token", "its token command token cannot be run: No such file"),
+        ("token \0", "its token command token cannot be run: it failed"),
         ("true", "its token command true gives no token"),
+        ("yes", "its token command yes says more than a token"),
         ("echo two words", "its token command echo gives no token"),
     ],
 )
@@ -373,6 +501,11 @@ def test_a_token_command_that_fails_is_named(app: App, command: str, problem: st
         probe(read(app, box.url(token_command=command)))
     assert problem in caught.value.problem
     assert SECRET not in str(caught.value)
+
+
+def test_a_token_command_that_says_nothing_is_not_waited_for() -> None:
+    with pytest.raises(NoToken, match="its token command sleep says nothing in time"):
+        FromCommand(("sleep", "60"), 0.1).token(anew=False)
 
 
 def quiet(told: Sequence[str], error: str) -> None:

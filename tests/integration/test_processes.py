@@ -79,6 +79,33 @@ def test_a_worker_of_one_lane_leaves_the_others_alone(
         assert app.redis.llen("notify:email.bulk") == 1
 
 
+def test_a_worker_starts_while_a_file_of_a_mailbox_is_away_and_the_doctor_names_it(
+    app: App, brisk: Settings, tmp_path: Path
+) -> None:
+    urls = (
+        f"imaps://u@127.0.0.1:1/INBOX?auth=xoauth2&token_file={tmp_path / 'away'}",
+        f"imaps://u:hunter2@127.0.0.1:1/Other?ca={tmp_path / 'away'}",
+        f"smtpd://127.0.0.1:2525?cert={tmp_path / 'away'}",
+    )
+    env = environment(brisk, NOTIFY_MAILBOXES=",".join(urls))
+    with notify_process("worker", "--lanes", "system", env=env, cwd=tmp_path) as worker:
+        until(lambda: status(app).workers or worker.poll() is not None, 60, "it says that it lives")
+        assert worker.poll() is None, (tmp_path / "worker.log").read_text()
+        asked = subprocess.run(
+            [sys.executable, "-m", "notify.cli", "doctor", "--json"],
+            env=env,
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+        )
+    assert asked.returncode == 2
+    said = {one["service"]: one["said"] for one in json.loads(asked.stdout)}
+    assert "its file of ?ca= cannot be read: No such file" in said["mailbox 127.0.0.1:1/Other"]
+    assert "certificate or key cannot be read: No such file" in said["listener smtpd://127.0.0.1:2525"]
+    assert "alive" in said["workers"]
+    assert "mailbox 127.0.0.1:1/INBOX" in said
+
+
 def test_a_killed_worker_loses_nothing_and_doubles_nothing_unnamed(
     app: App, brisk: Settings, mailbox: Mailbox, templates: Path, tmp_path: Path
 ) -> None:

@@ -8,7 +8,15 @@ import pytest
 
 from notify.channels.oauth import TokenUrl
 from notify.errors import InvalidSettings
-from notify.feedback.mailboxes import ImapMailbox, Listening, chosen, configured, imap_mailboxes, listeners
+from notify.feedback.mailboxes import (
+    ImapMailbox,
+    Listening,
+    chosen,
+    configured,
+    imap_mailboxes,
+    listeners,
+    look_at_files,
+)
 from notify.feedback.mailboxes.listener import recipients
 from notify.feedback.mailboxes.tokens import FromCommand, FromUrl
 from notify.settings import Settings, load
@@ -68,14 +76,13 @@ def test_the_name_has_no_password_and_no_options() -> None:
         ("imap://u:hunter2@h?tls=startls", "must be one of starttls, none; did you mean 'starttls'?"),
         ("imaps://u:hunter2@h?keep_unseen=maybe", "must be one of yes, no"),
         ("imaps://u:hunter2@h?timeout=0", "must be a number of seconds above 0"),
-        ("imaps://u:hunter2@h?ca=/nowhere/ca.pem", "names a file that does not exist"),
+        ("imaps://u:hunter2@h?ca=%00", "'ca': names no file"),
         ("imaps://u:hunter2#@h", "percent-encode"),
         ("imaps://u@h?auth=oauth", "must be one of password, xoauth2"),
         ("imaps://u@h?auth=xoauth2", "where the token comes from is missing; one of token_url, token_file, token_c"),
         ("imaps://u:hunter2@h?auth=xoauth2&token_command=t", "password: is not expected with ?auth=xoauth2"),
         ("imaps://u:hunter2@h?token_command=t", "'token_command': is for ?auth=xoauth2"),
         ("imaps://u@h?auth=xoauth2&token_comand=t", "did you mean 'token_command'"),
-        ("imaps://u@h?auth=xoauth2&token_file=/nowhere", "names a file that does not exist"),
         ("imaps://u@h?auth=xoauth2&token_command=t%20'", "must be a command line"),
         ("imaps://u@h?auth=xoauth2&token_command=t&client_secret=hunter2", "'client_secret': is for token_url"),
         ("imaps://u@h?auth=xoauth2&token_command=t&token_url=https://a.example/t", "are more than one"),
@@ -87,7 +94,6 @@ def test_the_name_has_no_password_and_no_options() -> None:
         ("imaps://h?auth=xoauth2&token_command=t", "user and password are needed"),
         ("smtpd://0.0.0.0", "port: is missing"),
         ("lmtp://u:hunter2@127.0.0.1:24", "is not expected"),
-        ("smtpd://0.0.0.0:25?cert=/nowhere/cert.pem", "'cert': names a file that does not exist"),
         ("smtpd://0.0.0.0:25?require_tls=yes", "'require_tls': needs a certificate, ?cert=FILE"),
         ("smtpd://0.0.0.0:25?key=pyproject.toml", "'key': needs a certificate, ?cert=FILE"),
         ("smtpd://0.0.0.0:25?sise=3", "'sise' is unknown; did you mean 'size'?"),
@@ -101,10 +107,46 @@ def test_what_cannot_be_used_is_named_with_what_was_meant(url: str, said: str) -
     assert SECRET not in str(caught.value)
 
 
+BY_TOKEN = "imaps://u@h?auth=xoauth2"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (
+            f"imaps://u:{SECRET}@h?ca=/nowhere/ca.pem",
+            "mailbox h:993/INBOX: its file of ?ca= cannot be read: No such file",
+        ),
+        (f"{BY_TOKEN}&token_file=/nowhere/token", "mailbox h:993/INBOX: its token file token cannot be read: No such"),
+        (
+            f"{BY_TOKEN}&token_url=https://a.example/t&client_id=i&refresh_token_file=/nowhere/refresh",
+            "mailbox h:993/INBOX: its refresh token file refresh cannot be read: No such file",
+        ),
+        (
+            "smtpd://0.0.0.0:25?cert=/nowhere/c.pem",
+            "'cert' of smtpd://0.0.0.0:25: certificate or key cannot be read:",
+        ),
+    ],
+)
+def test_a_file_that_is_away_is_named_to_who_looks_at_it_and_to_nobody_else(
+    url: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [place] = configured(settings(url))
+    with pytest.raises(InvalidSettings) as caught:
+        look_at_files(place)
+    assert str(caught.value).startswith("NOTIFY_MAILBOXES: ")
+    assert said in str(caught.value)
+    assert "\nNext: look at " in str(caught.value)
+    install(monkeypatch, tmp_path, mailboxes=url)
+    checked = notify_cli("config", "--check")
+    assert (checked.code, said in checked.err) == (3, True)
+    assert notify_cli("config").code == 0
+
+
 def test_an_authority_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("no certificate")
     with pytest.raises(InvalidSettings, match="holds no certificates"):
-        configured(settings(f"imaps://u:{SECRET}@h?ca={tmp_path / 'ca.pem'}"))
+        look_at_files(read(f"imaps://u:{SECRET}@h?ca={tmp_path / 'ca.pem'}"))
 
 
 def test_a_mailbox_is_named_once() -> None:
@@ -118,16 +160,19 @@ def test_a_certificate_of_a_listener_that_cannot_be_used_is_named(tmp_path: Path
     (tmp_path / "other").mkdir()
     write_certificates(tmp_path / "other")
     url, server = "smtpd://0.0.0.0:25?cert=", tmp_path / "server.pem"
-    assert listeners(settings(f"{url}{server}&key={server}"))[0].key == server
+    [good] = listeners(settings(f"{url}{server}&key={server}"))
+    look_at_files(good)
+    assert good.key == server
     for query, said in (
-        (f"{tmp_path / 'none.pem'}", "option 'cert': must be files in PEM form"),
+        (f"{tmp_path / 'none.pem'}", "option 'cert' of smtpd://0.0.0.0:25: must be files in PEM form"),
         (
             f"{server}&key={tmp_path / 'other' / 'server.pem'}",
-            "'cert': certificate and key do not belong together",
+            "certificate and key do not belong together",
         ),
     ):
+        [place] = listeners(settings(url + query))
         with pytest.raises(InvalidSettings, match=said):
-            configured(settings(url + query))
+            look_at_files(place)
 
 
 def test_mailboxes_and_listeners_are_told_apart() -> None:

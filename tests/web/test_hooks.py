@@ -21,7 +21,7 @@ from notify.app import App
 from notify.channels import allowance
 from notify.channels.hook import HookRequest
 from notify.errors import InvalidSettings, Unreachable
-from notify.feedback.gathering import MOST, Full, Gathering
+from notify.feedback.stored_together import MOST, Full, Gathering
 from notify.settings import load
 from notify.store.tables import hook_payloads
 from notify.web.hooks import LARGEST

@@ -1,7 +1,7 @@
 """Mailboxes and listeners: how mails that come back reach us; what they mean is for `feedback.incoming` to say."""
 
 from notify.feedback.mailboxes.listener import serve
-from notify.feedback.mailboxes.probing import answers, probe
+from notify.feedback.mailboxes.probing import answers, look_at_files, probe
 from notify.feedback.mailboxes.scan import Progress, Scanned, scan
 from notify.feedback.mailboxes.url import (
     ImapMailbox,
@@ -23,6 +23,7 @@ __all__ = [
     "configured",
     "imap_mailboxes",
     "listeners",
+    "look_at_files",
     "probe",
     "scan",
     "serve",

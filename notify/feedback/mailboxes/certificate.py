@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
+from notify.errors import InvalidSettings
+from notify.feedback.mailboxes.url import Listening
 from notify.telemetry import emit
 
 Stamp = tuple[tuple[int, int, int], ...]
@@ -29,6 +31,19 @@ def why_unreadable(error: Exception) -> str:
     if isinstance(error, ssl.SSLError) or not isinstance(error, OSError):
         return "must be files in PEM form: a certificate with its chain, and a key without passphrase"
     return f"certificate or key cannot be read: {error.strerror or 'it failed'}"
+
+
+def certificate_of(place: Listening) -> Certificate | None:
+    """That with which it offers STARTTLS, if it does. Raises `InvalidSettings` when its files cannot be used."""
+    if place.cert is None:
+        return None
+    try:
+        return Certificate(place.cert, place.key, place.name)
+    except (OSError, ValueError) as error:
+        raise InvalidSettings(
+            f"NOTIFY_MAILBOXES: option 'cert' of {place.name}: {why_unreadable(error)}\n"
+            "Next: look at the files of ?cert= and ?key=, and at their rights."
+        ) from None
 
 
 class Certificate:

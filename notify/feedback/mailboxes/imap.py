@@ -6,6 +6,7 @@ No octet of a mail beyond its first megabyte crosses the wire; nothing waits lon
 from __future__ import annotations
 
 import re
+import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -177,20 +178,32 @@ def _hang_up(client: IMAPClient) -> None:
         client.shutdown()
 
 
+def trusted(box: ImapMailbox) -> ssl.SSLContext:
+    """Whom it trusts. Raises `UnreachableMailbox` when the file of `?ca=` cannot be used."""
+    try:
+        return box.trust
+    except ssl.SSLError:
+        why = "holds no certificates in PEM form"
+    except (OSError, ValueError) as error:
+        why = f"cannot be read: {getattr(error, 'strerror', None) or 'it failed'}"
+    raise failed(box, f"its file of ?ca= {why}", "look at its path and rights")
+
+
 def _connected(box: ImapMailbox) -> IMAPClient:
+    trust = None if box.tls == "none" else trusted(box)
     with named(box, "cannot be reached", "look at host and port in its URL, and the way there"):
         client = IMAPClient(
             box.host,
             box.port,
             ssl=box.tls == "implicit",
-            ssl_context=box.trust if box.tls == "implicit" else None,
+            ssl_context=trust if box.tls == "implicit" else None,
             timeout=SocketTimeout(box.connect_timeout, box.timeout),
         )
     client.normalise_times = False  # moments stay aware
     try:
         if box.tls == "starttls":
             with named(box, "STARTTLS failed", "look at its certificate; ?tls=none only on a network that you trust"):
-                client.starttls(box.trust)
+                client.starttls(trust)
     except UnreachableMailbox:
         _hang_up(client)
         raise

@@ -19,12 +19,12 @@ from aiosmtpd.smtp import SMTP, Envelope, Session, TLSSetupException
 from notify.app import App
 from notify.channels.email import verp
 from notify.errors import NotifyError, Unreachable
-from notify.feedback.gathering import Full, Gathering
 from notify.feedback.incoming import Mail, take
-from notify.feedback.mailboxes.certificate import Certificate
+from notify.feedback.mailboxes.certificate import certificate_of
 from notify.feedback.mailboxes.conversation import Lmtp, Smtp
 from notify.feedback.mailboxes.imap import FIRST_MEGABYTE
 from notify.feedback.mailboxes.url import Listening
+from notify.feedback.stored_together import Full, Gathering
 from notify.model import fold
 from notify.settings import Settings
 from notify.store import mailboxes
@@ -41,7 +41,8 @@ LATER = "451 4.3.0 Cannot be stored just now, come again later"
 async def serve(app: App, places: Sequence[Listening], stop: asyncio.Event) -> None:
     """Listen on these until `stop` is set; what is being stored then is answered first.
 
-    Raises `Unreachable` when one cannot be listened on, or when the database is away at the beginning.
+    Raises `InvalidSettings` when the certificate of one cannot be used, before any is listened on; `Unreachable` when
+    one cannot be listened on, or when the database is away at the beginning.
     """
     doors = [Door(app, one) for one in places]
     try:
@@ -79,7 +80,10 @@ def _note(app: App, doors: Sequence[Door]) -> None:
 
 
 class Door:
-    """One address that is listened on; who speaks here is served by aiosmtpd, which calls the `handle_` methods."""
+    """One address that is listened on; who speaks here is served by aiosmtpd, which calls the `handle_` methods.
+
+    Raises `InvalidSettings` when its certificate cannot be used.
+    """
 
     def __init__(self, app: App, place: Listening) -> None:
         self._app = app
@@ -89,7 +93,7 @@ class Door:
         self._gathering = Gathering[Mail](
             self._store, lambda one: len(one.octets or b""), place.connections * FIRST_MEGABYTE
         )
-        self._certificate = Certificate(place.cert, place.key, place.name) if place.cert else None
+        self._certificate = certificate_of(place)
         self._server: asyncio.Server | None = None
         self._shut_since: datetime | None = None
         self.name = place.name

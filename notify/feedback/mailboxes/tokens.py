@@ -1,22 +1,25 @@
 """Where the access token of a mailbox comes from: a file, a command, or the operator's token URL; none is ever told.
 
-Each is read anew whenever a server refuses what it gave before.
+Each is read anew whenever a server refuses what it gave before. A file that is away is trouble of this mailbox alone.
 """
 
 from __future__ import annotations
 
-import shlex
+import os
+import selectors
+import stat
 import subprocess
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import IO, Protocol
 
 from notify.channels.http import readable
 from notify.channels.oauth import Granted, TokenUrl
-from notify.channels.url import ProviderUrl, Read, existing_file, http_endpoint, one_of
 from notify.errors import DeliveryError, Misconfigured
 from notify.feedback.mailboxes import refresh_file
 from notify.telemetry import emit
@@ -24,10 +27,7 @@ from notify.telemetry import emit
 BEFORE_ITS_END = 60.0  # seconds: a token that ends sooner is renewed first
 USUAL_SECONDS = 300.0  # how long a token is kept whose end is not said
 LARGEST = 65536  # octets of a file, or of what a command says
-SOURCES = ("token_url", "token_file", "token_command")
-PASSWORD, XOAUTH2 = "password", "xoauth2"
 GUIDE = "see OAuth 2.0 in the guide to mailboxes"
-_OF_A_URL = ("client_id", "client_secret", "refresh_token", "refresh_token_file", "scope")
 _STEPS: Mapping[str, str] = MappingProxyType(
     {
         "invalid_client": "correct client_id and client_secret in its URL; the secret may have ended",
@@ -53,6 +53,9 @@ class Tokens(Protocol):
     def token(self, *, anew: bool) -> str:
         """One that should be good; `anew`: the one before was refused. Raises `NoToken`."""
 
+    def look(self) -> None:
+        """Read the files that it needs, and ask nobody. Raises `NoToken`."""
+
 
 @dataclass(frozen=True)
 class FromFile:
@@ -62,7 +65,14 @@ class FromFile:
 
     def token(self, *, anew: bool) -> str:
         """What the file holds now."""
-        return _usable(_content(self.path), f"its token file {self.path.name}", "have the token written there, alone")
+        return self._held()
+
+    def look(self) -> None:
+        """Read the file."""
+        self._held()
+
+    def _held(self) -> str:
+        return _content(self.path, f"its token file {self.path.name}", "have the token written there, alone")
 
 
 @dataclass(frozen=True)
@@ -73,24 +83,32 @@ class FromCommand:
     seconds: float
 
     def token(self, *, anew: bool) -> str:
-        """What the command says now; of an error only its code is told."""
+        """What the command says now; of an error only its code is told, and what goes on and on is not heard out."""
         name, step = f"its token command {Path(self.words[0]).name}", "run it by hand as the user that notify runs as"
+        until = time.monotonic() + self.seconds
         try:
-            said = subprocess.run(  # noqa: S603 - the operator's own command, split into words, not given to a shell
-                self.words,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                timeout=self.seconds,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
+            with subprocess.Popen(  # noqa: S603 - the operator's own command, split into words, not given to a shell
+                self.words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            ) as running:
+                assert running.stdout is not None
+                try:
+                    said = _heard(running.stdout, until)
+                    code = None if len(said) > LARGEST else running.wait(max(0.0, until - time.monotonic()))
+                finally:
+                    running.kill()
+        except (TimeoutError, subprocess.TimeoutExpired):
             raise NoToken(f"{name} says nothing in time", step) from None
-        except OSError as error:
-            raise NoToken(f"{name} cannot be run: {error.strerror or 'it failed'}", step) from None
-        if said.returncode:
-            raise NoToken(f"{name} ends with exit code {said.returncode}", step)
-        return _usable(said.stdout[:LARGEST], name, step)
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "it failed"
+            raise NoToken(f"{name} cannot be run: {why}", step) from None
+        if code is None:
+            raise NoToken(f"{name} says more than a token", step)
+        if code:
+            raise NoToken(f"{name} ends with exit code {code}", step)
+        return _usable(said, name, step)
+
+    def look(self) -> None:
+        """It has no file."""
 
 
 @dataclass
@@ -98,22 +116,44 @@ class FromUrl:
     """The operator's token URL gives them, for a refresh token or for the client itself.
 
     A new refresh token takes the place of the one before (RFC 6749 §6): in its file where it has one, which several
-    processes may share, else for as long as this object is kept.
+    processes may share, else for as long as this object is kept. While one thread asks, the others wait: what it is
+    told is for all who came meanwhile.
     """
 
     source: TokenUrl
     refresh_token: str | None = field(default=None, repr=False)
     refresh_file: Path | None = None
-    _kept: Granted | None = field(default=None, repr=False)
-    _until: float = 0.0
+    _said: Granted | NoToken | None = field(default=None, init=False, repr=False, compare=False)
+    _said_at: float = field(default=0.0, init=False, repr=False, compare=False)
+    _until: float = field(default=0.0, init=False, repr=False, compare=False)
+    _asking: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def token(self, *, anew: bool) -> str:
         """The token that is kept until shortly before its end, or a new one."""
-        if anew or self._kept is None or time.monotonic() >= self._until:
-            self._kept = self._in_turn()
-            seconds = self._kept.seconds or USUAL_SECONDS
-            self._until = time.monotonic() + max(seconds - BEFORE_ITS_END, seconds / 2)
-        return self._kept.access_token
+        came = time.monotonic()
+        with self._asking:
+            said = self._said
+            over = anew or isinstance(said, NoToken) or came >= self._until
+            if said is None or (over and self._said_at < came):
+                said = self._said = self._answer()
+        if isinstance(said, NoToken):
+            raise NoToken(said.problem, said.step)
+        return said.access_token
+
+    def look(self) -> None:
+        """Read the file of the refresh token, where it has one."""
+        self._refresh()
+
+    def _answer(self) -> Granted | NoToken:
+        try:
+            granted = self._in_turn()
+        except NoToken as error:
+            self._said_at = time.monotonic()
+            return error
+        seconds = granted.seconds or USUAL_SECONDS
+        self._said_at = time.monotonic()
+        self._until = self._said_at + max(seconds - BEFORE_ITS_END, seconds / 2)
+        return granted
 
     def _in_turn(self) -> Granted:
         """Each refresh token is used once, by whoever comes first: to use it again may withdraw all that follow."""
@@ -127,39 +167,23 @@ class FromUrl:
             what = f"its refresh token file {self.refresh_file.name} cannot be locked: {why}"
             raise NoToken(what, "look at its folder, and at what else uses it; it is tried again") from None
 
-    def _granted(self) -> Granted:
+    def _granted(self, *, again: bool = False) -> Granted:
         held = self._refresh()
         try:
-            granted = self._ask(held)
-        except Misconfigured as error:
-            now = self._refresh()
-            if error.reason != "invalid_grant" or now == held:
-                raise _refused(error) from None
-            held, granted = now, self._ask_again(now)  # another process has had it changed meanwhile
+            granted = self.source.grant(held)
+        except DeliveryError as error:
+            if error.reason == "invalid_grant" and not again and self._refresh() != held:
+                return self._granted(again=True)  # another process has had it changed meanwhile
+            raise _why_none(error) from None
         if held is not None and granted.refresh_token not in (None, held):
             self._replace(str(granted.refresh_token))
         return granted
-
-    def _ask(self, held: str | None) -> Granted:
-        try:
-            return self.source.grant(held)
-        except Misconfigured:
-            raise
-        except DeliveryError as error:
-            what = f"its token URL gives no token just now: {error.reason.replace('_', ' ')}"
-            raise NoToken(what, "look at token_url, and the way there; it is tried again") from None
-
-    def _ask_again(self, held: str | None) -> Granted:
-        try:
-            return self._ask(held)
-        except Misconfigured as error:
-            raise _refused(error) from None
 
     def _refresh(self) -> str | None:
         if self.refresh_file is None:
             return self.refresh_token
         name = f"its refresh token file {self.refresh_file.name}"
-        return _usable(_content(self.refresh_file), name, "write the refresh token there, alone")
+        return _content(self.refresh_file, name, "write the refresh token there, alone")
 
     def _replace(self, token: str) -> None:
         if self.refresh_file is None:
@@ -172,19 +196,50 @@ class FromUrl:
             emit("mailbox.token_unkept", file=self.refresh_file.name, error=why)
 
 
-def _refused(error: Misconfigured) -> NoToken:
+def from_url(source: TokenUrl, refresh_token: str | None, refresh_file: Path | None) -> FromUrl:
+    """The one that this process has for these: URLs are read again and again, and what it was told is to last."""
+    with _MAKING:
+        return _made(source, refresh_token, refresh_file)
+
+
+_MAKING = threading.Lock()  # a cache alone may make two, for two threads
+_made = cache(FromUrl)
+
+
+def _why_none(error: DeliveryError) -> NoToken:
+    if not isinstance(error, Misconfigured):
+        what = f"its token URL gives no token just now: {error.reason.replace('_', ' ')}"
+        return NoToken(what, "look at token_url, and the way there; it is tried again")
     told = ", ".join(filter(None, (error.reason, error.response)))
     step = _STEPS.get(error.reason, f"correct token_url and what belongs to it; {GUIDE}")
     return NoToken(f"its token URL refuses to give a token ({told})", step)
 
 
-def _content(path: Path) -> bytes:
+def _heard(pipe: IO[bytes], until: float) -> bytes:
+    """What is said to its end, or a little more than the most there may be. Raises `TimeoutError`."""
+    said = bytearray()
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(pipe, selectors.EVENT_READ)
+        while len(said) <= LARGEST:
+            if not waiting.select(max(0.0, until - time.monotonic())):
+                raise TimeoutError
+            octets = os.read(pipe.fileno(), LARGEST)
+            if not octets:
+                break
+            said += octets
+    return bytes(said)
+
+
+def _content(path: Path, name: str, step: str) -> str:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe may be waited at for ever
+            raise NoToken(f"{name} is no file", step)
         with path.open("rb") as file:
-            return file.read(LARGEST)
-    except OSError as error:
-        why = error.strerror or "it failed"
-        raise NoToken(f"its file {path.name} cannot be read: {why}", "look at its path and rights") from None
+            octets = file.read(LARGEST)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it failed"
+        raise NoToken(f"{name} cannot be read: {why}", "look at its path and rights") from None
+    return _usable(octets, name, step)
 
 
 def _usable(octets: bytes, name: str, step: str) -> str:
@@ -192,83 +247,3 @@ def _usable(octets: bytes, name: str, step: str) -> str:
     if not readable(text):
         raise NoToken(f"{name} gives no token", step)
     return text
-
-
-def from_options(url: ProviderUrl, given: Mapping[str, Any], seconds: float, connect_seconds: float) -> Tokens | None:
-    """Where the URL says that tokens come from; None when it logs in by a password. Raises `InvalidProvider`."""
-    named = [name for name in SOURCES if name in given]
-    if given.get("auth", PASSWORD) == PASSWORD:
-        wrong = next((name for name in (*SOURCES, *_OF_A_URL) if name in given), None)
-        if wrong is not None:
-            raise url.wrong(f"option '{wrong}'", "is for ?auth=xoauth2, which must be said, too")
-        return None
-    if url.password is not None:
-        raise url.wrong("password", "is not expected with ?auth=xoauth2; a token is named by an option")
-    if len(named) != 1:
-        what = "are more than one" if named else "is missing"
-        raise url.wrong("options", f"where the token comes from {what}; one of {', '.join(SOURCES)}")
-    source = named[0]
-    stray = next((name for name in _OF_A_URL if name in given), None)
-    if source != "token_url" and stray is not None:
-        raise url.wrong(f"option '{stray}'", "is for token_url")
-    match source:
-        case "token_file":
-            return FromFile(given[source])
-        case "token_command":
-            return FromCommand(given[source], seconds)
-    return _from_url(url, given, seconds, connect_seconds)
-
-
-def _from_url(url: ProviderUrl, given: Mapping[str, Any], seconds: float, connect_seconds: float) -> FromUrl:
-    refresh, file = given.get("refresh_token"), given.get("refresh_token_file")
-    if "client_id" not in given:
-        raise url.wrong("option 'client_id'", "is missing, for token_url")
-    if refresh and file:
-        raise url.wrong("option 'refresh_token_file'", "and refresh_token are given; one of them")
-    if not (refresh or file) and not ("client_secret" in given and "scope" in given):
-        raise url.wrong("options", "token_url needs refresh_token or refresh_token_file, or client_secret and scope")
-    secret, scope = given.get("client_secret", ""), given.get("scope", "")
-    source = TokenUrl(given["token_url"], given["client_id"], secret, scope, seconds, connect_seconds)
-    return FromUrl(source, refresh, file)
-
-
-def _token_url(text: str) -> str:
-    """An https URL, kept as it is: at its end a slash may matter."""
-    http_endpoint(text)
-    return text
-
-
-def _command(text: str) -> tuple[str, ...]:
-    try:
-        words = tuple(shlex.split(text))
-    except ValueError:
-        words = ()
-    if not words:
-        raise ValueError("must be a command line, such as /usr/local/bin/mail-token%20bounces")
-    return words
-
-
-def _secret(text: str) -> str:
-    if not readable(text):
-        raise ValueError("is empty, or holds what it cannot; a '+' in it is written %2B")
-    return text
-
-
-def _scope(text: str) -> str:
-    if not text or not text.isascii() or not text.isprintable():
-        raise ValueError("is empty or unreadable; between several is %20")
-    return text
-
-
-OPTIONS: Mapping[str, Read] = MappingProxyType(
-    {
-        "auth": one_of(PASSWORD, XOAUTH2),
-        "token_url": _token_url,
-        "token_file": existing_file,
-        "token_command": _command,
-        **dict.fromkeys(("client_id", "client_secret", "refresh_token"), _secret),
-        "scope": _scope,
-        "refresh_token_file": existing_file,
-    }
-)
-"""What a mailbox's URL may say behind `?` of how to log in."""
