@@ -300,12 +300,17 @@ def test_a_server_without_xoauth2_is_told_nothing(app: App, tmp_path: Path) -> N
     assert box.said == []
 
 
-def test_a_server_that_repeats_the_token_later_gives_it_not_away(app: App, tmp_path: Path) -> None:
-    (tmp_path / "token").write_text(OLD)
-    with mailbox(OLD, echo=True) as box, pytest.raises(UnreachableMailbox) as caught:
+@pytest.mark.parametrize("token", [OLD, "0paque.9", 'it\'s\\my"own"'])
+def test_a_server_that_repeats_the_token_later_gives_it_not_away(app: App, tmp_path: Path, token: str) -> None:
+    (tmp_path / "token").write_text(token)
+    with mailbox(token, echo=True) as box, pytest.raises(UnreachableMailbox) as caught:
         probe(read(app, box.url(token_file=tmp_path / "token")))
-    assert "***" in str(caught.value)
-    quiet([], str(caught.value))
+    told = str(caught.value)
+    assert "***" in told
+    assert token[:4] not in told
+    assert token[-4:] not in told
+    assert base64.b64encode(sasl(token).encode()).decode()[:16] not in told
+    quiet([], told)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,8 +24,8 @@ from pydantic import SecretStr
 from notify import alerts
 from notify.app import App, using
 from notify.feedback.incoming import Mail, Taken, take
-from notify.feedback.mailboxes import ImapMailbox, Scanned, imap_mailboxes, scan
-from notify.feedback.mailboxes.imap import FIRST_MEGABYTE
+from notify.feedback.mailboxes import ImapMailbox, Scanned, imap, imap_mailboxes, scan
+from notify.feedback.mailboxes.imap import FIRST_MEGABYTE, Session
 from notify.model import Checkpoint
 from notify.store import alerts as stored_alerts
 from notify.store import mailboxes, presence
@@ -270,6 +271,27 @@ def test_a_mailbox_that_fails_keeps_no_other_waiting(app: App, imap_server: Serv
         None,
     ]
     assert found[2].new == 1
+
+
+def test_a_fault_in_reading_one_mailbox_is_noted_for_it_and_drops_no_other_result(
+    app: App, imap_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, other = imap_server.make_folder(), imap_server.make_folder()
+    imap_server.put(folder, bounce("ada@example.net"))
+    good, odd = box_of(app, imap_server.url(folder)), box_of(app, imap_server.url(other))
+
+    def opened(box: ImapMailbox) -> AbstractContextManager[Session]:
+        if box is odd:
+            raise ArithmeticError("secret words")
+        return imap.opened(box)
+
+    monkeypatch.setattr(scanning, "opened", opened)
+    failed, found = scan(app, [odd, good])
+    assert found.new == 1
+    assert failed.problem is not None
+    assert failed.problem.problem == "it cannot be read, by a fault of notify: ArithmeticError"
+    with app.store.read() as connection:
+        assert mailboxes.listing(connection)[odd.name].problem == failed.problem.problem
 
 
 def test_two_scans_of_a_mailbox_at_once_are_one(app: App, imap_server: Server) -> None:

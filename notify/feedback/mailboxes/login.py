@@ -6,6 +6,7 @@ Of a refusal only its code is repeated: the words of a server may hold what it w
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -40,6 +41,7 @@ def log_in(box: ImapMailbox, client: IMAPClient) -> None:
 
 
 def _by_password(box: ImapMailbox, client: IMAPClient) -> None:
+    box.said.extend((box.password, b64encode(f"\0{box.user}\0{box.password}".encode()).decode()))
     try:
         with named(box, "login failed", CORRECT), _discreet(box, CORRECT):
             if client.has_capability("LOGINDISABLED"):
@@ -78,7 +80,9 @@ def _token(box: ImapMailbox, tokens: Tokens, *, anew: bool = False) -> str:
 
 def _say_token(box: ImapMailbox, client: IMAPClient, token: str) -> None:
     """XOAUTH2: a server that refuses tells why first, and is answered with nothing before it says no."""
-    said = iter([f"user={box.user}\1auth=Bearer {token}\1\1".encode()])
+    words = f"user={box.user}\1auth=Bearer {token}\1\1".encode()
+    said = iter([words])
+    box.said.extend((token, b64encode(words).decode()))
     with named(box, "login failed", REACH), _discreet(box, REACH):
         if not client.has_capability("AUTH=XOAUTH2"):
             raise failed(box, "the server takes no access tokens (AUTH=XOAUTH2)", "write user:password@ in its URL")

@@ -15,7 +15,7 @@ from notify.feedback.mailboxes.url import ImapMailbox
 
 LONGEST_PROBLEM = 300  # characters
 _LONG = re.compile(r"\S{32,}")
-"""No word of a server is so long, and access tokens are longer."""
+"""No word of a server is so long; access tokens mostly are, in whatever form they are repeated."""
 
 
 def failed(box: ImapMailbox, problem: str, step: str) -> UnreachableMailbox:
@@ -45,9 +45,17 @@ def named(box: ImapMailbox, what: str, step: str) -> Iterator[None]:
 
 def _said(box: ImapMailbox, error: Exception) -> str:
     """What the server or the library says, in one line; should it repeat a password or a token, without that."""
-    text = re.sub(r"\s+", " ", str(error)).strip()
+    text = str(error)
+    for secret in sorted({form for one in box.said if one for form in _forms(one)}, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    text = re.sub(r"\s+", " ", text).strip()
     if text.startswith(("b'", 'b"')):
         text = text[2:-1]
-    if box.password:
-        text = text.replace(box.password, "***")
     return _LONG.sub("***", text) if box.tokens else text
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """How it may be repeated: as it is or quoted (RFC 9051 §4.3), and each as Python writes octets in an error."""
+    for form in (secret, secret.replace("\\", "\\\\").replace('"', '\\"')):
+        octets = form.encode().decode("latin-1").encode("unicode_escape").decode("ascii")
+        yield from (form, octets, octets.replace("'", "\\'"))

@@ -23,9 +23,10 @@ from redis.exceptions import LockError
 
 from notify import failpoints
 from notify.app import App
-from notify.errors import UnreachableMailbox
+from notify.errors import NotifyError, UnreachableMailbox
 from notify.feedback.incoming import Mail, Taken, take
 from notify.feedback.mailboxes.imap import FIRST_MEGABYTE, Folder, Session, Size, opened
+from notify.feedback.mailboxes.problems import failed
 from notify.feedback.mailboxes.url import ImapMailbox
 from notify.model import Checkpoint
 from notify.store import incoming, mailboxes
@@ -38,6 +39,7 @@ LISTED = 40_000
 """UIDs that are listed at once: a line of imaplib has a million octets at most."""
 SIZED = 500  # mails whose sizes are asked for at once
 LOCK_SECONDS = 300.0
+REPORT = "report it with the line above; the other mailboxes are read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +116,13 @@ class Reading:
                 with opened(box) as session:
                     return self._read(box, session, standing, prolong)
             except UnreachableMailbox as error:
-                note_failure(self.app, box, error)
-                return Scanned(box, problem=error)
+                problem = error
+            except NotifyError:
+                raise
+            except Exception as error:  # the others' results are not to go with it
+                problem = failed(box, f"it cannot be read, by a fault of notify: {type(error).__name__}", REPORT)
+            note_failure(self.app, box, problem)
+            return Scanned(box, problem=problem)
 
     def read(self, box: ImapMailbox, session: Session) -> Scanned:
         """Read what is new on this connection. Raises `UnreachableMailbox`, and `Unreachable` without the database."""

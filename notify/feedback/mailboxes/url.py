@@ -9,6 +9,7 @@ access token; `smtpd://host:port` and `lmtp://host:port` are where `notify bounc
 from __future__ import annotations
 
 import ssl
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -41,7 +42,7 @@ class ImapMailbox:
     file `ca` where one is named. `timeout` and `connect_timeout` are seconds per socket operation; `poll` is how many
     seconds a watch waits where the server has no IDLE. `done` is what becomes of mails whose content was stored:
     `flag` marks them as seen, `move` puts them into `target`, `nothing` leaves them. `keep_unseen`: none is marked.
-    It logs in by the password, or where there are `tokens` by one of those.
+    It logs in by the password, or where there are `tokens` by one of those; `said` is what was said last to log in.
     """
 
     host: str
@@ -58,6 +59,7 @@ class ImapMailbox:
     poll: float = 60.0
     ca: Path | None = None
     tokens: Tokens | None = field(default=None, repr=False, compare=False)
+    said: deque[str] = field(default_factory=lambda: deque(maxlen=8), init=False, repr=False, compare=False)
 
     @property
     def name(self) -> str:
